@@ -1,0 +1,1 @@
+"""Discrete-event simulator of very large AI training clusters and their roadmaps."""

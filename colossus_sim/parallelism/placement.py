@@ -1,0 +1,34 @@
+"""Where the ranks of a job sit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Ranks fill scale-up domains in order, `ranks_per_domain` in each (the last may be partly filled).
+
+    Attributes
+    ----------
+    domain_gpus : int
+        GPUs of one scale-up domain (8 for HGX, 72 for NVL72); GPU index = domain * domain_gpus + offset.
+    ranks_per_domain : int
+        Ranks that the job puts into one domain; at most `domain_gpus`.
+    runs : tuple of (int, int)
+        Runs of neighbouring domains, (first domain, number of domains), in rank order.
+    """
+
+    domain_gpus: int
+    ranks_per_domain: int
+    runs: tuple[tuple[int, int], ...]
+
+    @property
+    def num_domains(self) -> int:
+        """Scale-up domains used."""
+        return sum(count for _, count in self.runs)
+
+    @property
+    def capacity(self) -> int:
+        """Ranks that fit."""
+        return self.num_domains * self.ranks_per_domain

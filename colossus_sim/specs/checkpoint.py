@@ -1,0 +1,55 @@
+"""When and where a job saves its state."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from colossus_sim.specs.base import AsTuple, Spec, default
+from colossus_sim.units import DURATION, Bandwidth, Duration, Ratio
+
+
+def _interval(value: Any) -> Any:
+    if value == "optimal":
+        return value
+    try:
+        return DURATION.parse(value)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "interval", "{text}", {"text": f"{error}; or 'optimal' (Young/Daly)"}
+        ) from None
+
+
+Interval = Annotated[float | Literal["optimal"], BeforeValidator(_interval)]
+
+
+class CheckpointTier(Spec):
+    """One place to save to."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """For example host_memory, peer_memory, nvme, storage."""
+    mode: Literal["sync", "async"] = Field("async")
+    """sync: training stops for the whole write; async: it stops for the copy to host memory only."""
+    interval: Interval = Field("optimal")
+    """Time between saves, or ``optimal`` for Daly's interval of this tier's stall and failures."""
+    snapshot_bandwidth: Bandwidth = default("20 GB/s")
+    """Per GPU, device to host memory: the stall of an asynchronous save."""
+    write_bandwidth: Bandwidth | None = Field(None)
+    """Per GPU, for local tiers; left out = the site's shared storage."""
+    read_bandwidth: Bandwidth | None = Field(None)
+    """Per GPU, for local tiers; left out = the site's shared storage."""
+    coordination: Duration = default("1 s")
+    """Fixed stall per save: barrier, metadata."""
+    survives: Literal["software", "node", "domain", "site"] = Field("site")
+    """Largest failure after which the copy can still be read."""
+
+
+class CheckpointPolicy(Spec):
+    """Saving policy of a job."""
+
+    tiers: Annotated[tuple[CheckpointTier, ...], AsTuple, Field(min_length=1, max_length=4)]
+    """From the fastest to the safest; the last one must survive everything it is meant to survive."""
+    bytes_per_parameter: Annotated[Ratio, Field(gt=0, le=64)] = Field(14.0)
+    """bf16 weight 2 + fp32 master 4 + two fp32 moments 8 = 14 B."""

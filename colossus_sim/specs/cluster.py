@@ -1,0 +1,61 @@
+"""Sites, the GPUs in them, and how both change over time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from colossus_sim.specs.base import AsTuple, Spec
+from colossus_sim.specs.hardware import Gpu, Storage
+from colossus_sim.specs.topology import Topology
+from colossus_sim.units import Count, Instant, Power, Ratio
+
+
+class CapacityStep(Spec):
+    """From this moment on, so many GPUs are installed."""
+
+    at: Instant
+    """When the change takes effect."""
+    gpus: Count
+    """GPUs present from then on (not the difference)."""
+    note: str = ""
+    """Why."""
+
+
+class Partition(Spec):
+    """GPUs of one kind inside a site."""
+
+    gpu: Gpu
+    """The device (catalog name or fields)."""
+    capacity: Annotated[tuple[CapacityStep, ...], AsTuple, Field(min_length=1)]
+    """Installed GPUs over time, in order of date; before the first step there are none."""
+    gpus_used_per_domain: Count | None = Field(None)
+    """GPUs of each scale-up domain that jobs may use; the rest are hot spares inside the domain.
+    Left out = all of them. Example: 64 of the 72 of an NVL72 rack."""
+    spare_domains: Count = Field(0)
+    """Scale-up domains kept aside as warm spares; they replace failed ones and run nothing else."""
+
+
+class Site(Spec):
+    """One network and failure domain: no job spans two sites unless it says so."""
+
+    title: str = ""
+    """Name for people."""
+    topology: Topology
+    """The scale-out network (catalog name, path, or fields)."""
+    partitions: Annotated[dict[str, Partition], Field(min_length=1)]
+    """The GPUs, by partition name."""
+    storage: Storage
+    """Shared storage (catalog name or fields)."""
+    power_limit: Power | None = Field(None)
+    """Most that the site may draw, cooling included; jobs are throttled to stay below it."""
+    pue: Annotated[Ratio, Field(ge=1, le=3)] = Field(1.25)
+    """Power usage effectiveness: site power over IT power."""
+
+
+class Cluster(Spec):
+    """All sites."""
+
+    sites: Annotated[dict[str, Site], Field(min_length=1)]
+    """The sites, by name."""

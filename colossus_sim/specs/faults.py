@@ -1,0 +1,88 @@
+"""What fails, how often, and what it takes to go on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from colossus_sim.specs.base import Provenance, Spec, default
+from colossus_sim.units import Count, Duration, Frequency, Ratio
+
+
+class Repair(Spec):
+    """Time until a removed unit is back: a reset does for some, the others need hands."""
+
+    auto_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share repaired automatically (reset, reboot)."""
+    auto_time: Duration = default("15 min")
+    """Mean time of an automatic repair."""
+    manual_time: Duration = default("24 h")
+    """Mean time of a repair by hand, waiting for a technician included."""
+    distribution: Literal["fixed", "exponential", "lognormal"] = Field("lognormal")
+    """Law of both times around their means."""
+    sigma: Annotated[Ratio, Field(gt=0, le=3)] = Field(0.8)
+    """Shape of the lognormal law."""
+
+
+class FaultClass(Spec):
+    """One kind of failure."""
+
+    title: str = ""
+    """Name for people."""
+    per: Literal["gpu", "node", "domain", "site", "job"]
+    """What the rate counts: each installed GPU, node or domain of each partition, each site, each running job."""
+    rate: Frequency
+    """Failures per unit and time."""
+    distribution: Literal["exponential", "weibull"] = Field("exponential")
+    """Law of the times between failures of the whole population."""
+    shape: Annotated[Ratio, Field(ge=0.1, le=10)] = Field(1.0)
+    """Weibull shape; the stated rate stays the mean rate."""
+    removes: Literal["nothing", "node", "domain", "site"]
+    """Blast radius: what leaves service until repaired. ``nothing`` = the job restarts in place."""
+    interrupts: bool = Field(True)
+    """Whether a job that uses the unit stops; False = it is slowed instead (straggler, degraded link)."""
+    slowdown: Annotated[Ratio, Field(ge=1, le=100)] = Field(1.0)
+    """Step-time factor while the unit is degraded, where it does not interrupt."""
+    detection: Duration = default("5 min")
+    """From the fault to the decision to restart (hangs wait for the watchdog); for a slow unit, until it is
+    found and replaced."""
+    planned: bool = Field(False)
+    """Maintenance that is announced: the job saves first, so nothing is lost."""
+    needs_storage_checkpoint: bool = Field(False)
+    """Whether copies in memory are not trusted after it (silent data corruption)."""
+    repair: Repair | None = Field(None)
+    """How the unit comes back; needed when something is removed."""
+    provenance: Provenance
+    """Source."""
+
+
+class Restart(Spec):
+    """From the decision to restart to the first step, without loading and lost work."""
+
+    base: Duration = default("350 s")
+    """Requeue, container start, communicator set-up and warm-up at 1,024 GPUs."""
+    per_doubling: Duration = default("105 s")
+    """Added for each doubling of the GPUs beyond 1,024 (ByteRobust, arXiv:2509.16293, Table 7: 454 s at
+    2,048 and 768 s at 16,384)."""
+    manual_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.007)
+    """Share of restarts that a person must untangle (Llama 3, arXiv:2407.21783: 3 of 419)."""
+    manual_time: Duration = default("2 h")
+    """Extra mean time of those; exponential."""
+    swap_time: Duration = default("2 min")
+    """Extra time to bring in a spare."""
+
+
+class Faults(Spec):
+    """All failure classes of a scenario."""
+
+    name: str = ""
+    """Catalog name; filled in on loading."""
+    enabled: bool = Field(True)
+    """False switches every failure off."""
+    classes: dict[str, FaultClass]
+    """Failure classes, by name."""
+    restart: Restart = Field(default_factory=Restart)
+    """Restart times."""
+    max_restarts_without_progress: Annotated[Count, Field(ge=1)] = Field(200)
+    """A job that restarts so often without completing a step stops the run with an error."""

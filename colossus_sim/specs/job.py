@@ -1,0 +1,170 @@
+"""Training jobs: what to train, on what, in which phases, by when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.base import AsTuple, Spec, default
+from colossus_sim.specs.checkpoint import CheckpointPolicy
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.units import Count, Duration, Instant, Ratio, Tokens
+
+
+class DataRelease(Spec):
+    """From this moment on, pre-training may have consumed so many tokens."""
+
+    ready: Instant
+    """When the data is ready."""
+    tokens: Tokens
+    """Unique tokens available from then on (cumulative)."""
+    note: str = ""
+    """What arrives."""
+
+
+class DataPlan(Spec):
+    """Data readiness of the pre-training phases."""
+
+    releases: Annotated[tuple[DataRelease, ...], AsTuple] = Field(())
+    """Releases in order of date; empty = everything is there from the start."""
+    max_epochs: Annotated[Ratio, Field(ge=1, le=16)] = Field(1.0)
+    """How often the same tokens may be used (up to about 4 costs little: arXiv:2305.16264)."""
+    when_starved: Literal["wait", "yield"] = Field("wait")
+    """At the gate: hold the GPUs idle, or give them back and queue again."""
+
+
+class Rollouts(Spec):
+    """Reinforcement learning with generation-bound rollouts."""
+
+    prompts_per_update: Count = Field(512)
+    """Prompts of one update."""
+    samples_per_prompt: Count = Field(16)
+    """Responses drawn for each prompt."""
+    prompt_tokens: Tokens = Field(1024)
+    """Mean prompt length."""
+    response_tokens: Tokens = Field(8000)
+    """Mean response length (lognormal)."""
+    response_sigma: Annotated[Ratio, Field(gt=0, le=3)] = Field(1.0)
+    """Shape of the lognormal law of response lengths."""
+    max_response_tokens: Tokens = Field(32768)
+    """Truncation."""
+    mode: Literal["synchronous", "asynchronous"] = Field("asynchronous")
+    """Synchronous: the update waits for the longest response. Asynchronous: a stale policy generates on."""
+    generation_share: Annotated[Ratio, Field(gt=0, lt=1)] = Field(0.7)
+    """Share of the phase's GPUs that generate (asynchronous); synchronous runs use all for both."""
+    weight_bytes: Annotated[Ratio, Field(gt=0, le=4)] = Field(1.0)
+    """Bytes per parameter while generating (fp8 = 1)."""
+    bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.6)
+    """Share of HBM bandwidth that decoding reaches."""
+    gpus_per_replica: Count = Field(8)
+    """GPUs that hold one copy of the model while generating."""
+    concurrency_per_replica: Count = Field(256)
+    """Sequences decoded at once by one replica."""
+    reward_time: Duration = default("20 s")
+    """Scoring of one batch that is not hidden."""
+
+
+class Phase(Spec):
+    """One stage of a job. Its work is given by exactly one of tokens, gpu_time_share, gpu_hours, updates."""
+
+    kind: Literal["train", "rl", "compute"] = Field("train")
+    """train: optimizer steps; rl: rollouts and updates; compute: any GPU work that is neither."""
+    title: str = ""
+    """Name for people."""
+    tokens: Tokens | None = Field(None)
+    """Training tokens."""
+    gpu_time_share: Annotated[Ratio, Field(ge=0, le=10)] | None = Field(None)
+    """GPU-time as a share of what the first phases with tokens need by the model (no losses counted)."""
+    gpu_hours: Annotated[float, Field(ge=0)] | None = Field(None)
+    """GPU-hours of work, no losses counted."""
+    updates: Count | None = Field(None)
+    """RL updates."""
+    gpus: Count | None = Field(None)
+    """GPUs of this phase; left out = those of the job."""
+    gpu_share: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)
+    """GPUs of this phase as a share of those of the job."""
+    min_duration: Duration = default("0 s")
+    """Calendar floor: people-bound work that GPUs do not shorten."""
+    data_ready: Instant | None = Field(None)
+    """The phase cannot start before this moment."""
+    data_gated: bool = Field(False)
+    """Whether the job's data releases limit the tokens of this phase."""
+    after: Annotated[tuple[str, ...], AsTuple] | None = Field(None)
+    """Phases that must be done first; left out = the one before in the file."""
+    overlap: Annotated[Ratio, Field(ge=0, lt=1)] = Field(0.0)
+    """The phase may start when its predecessors lack only this share of their work."""
+    parallel: ParallelPlan | None = Field(None)
+    """Plan of this phase; left out = that of the job."""
+    rollouts: Rollouts = Field(default_factory=Rollouts)
+    """Rollout model, for kind rl."""
+    flop_multiplier: Annotated[Ratio, Field(gt=0, le=20)] = Field(1.0)
+    """Step-time factor against the job's plan, e.g. for high-resolution video stages."""
+
+
+class Target(Spec):
+    """The announced or wanted date."""
+
+    date: Instant
+    """The date."""
+    phase: str = ""
+    """Phase whose end is meant; empty = the whole job."""
+    means: str = ""
+    """In words: end of pre-training, release, ..."""
+    source: str = ""
+    """Who said so."""
+
+
+class Observation(Spec):
+    """What really happened, for back-tests. Never used by the simulation."""
+
+    earliest: Instant
+    """Earliest date reported."""
+    latest: Instant
+    """Latest date reported."""
+    phase: str = ""
+    """Phase that ended then; empty = the whole job."""
+    note: str = ""
+    """In words."""
+    source: str = ""
+    """Where it was reported."""
+
+
+class Job(Spec):
+    """One model of the roadmap."""
+
+    title: str = ""
+    """Name for people."""
+    model: Architecture
+    """Architecture (catalog name, fields, or ``hf_config: path``)."""
+    site: str
+    """Site it runs at."""
+    partition: str | None = Field(None)
+    """Partition it runs in; left out = the first one of the site that has room."""
+    gpus: Annotated[Count, Field(ge=1)]
+    """GPUs wanted."""
+    min_gpus: Annotated[Count, Field(ge=1)] | None = Field(None)
+    """Elastic jobs: start or go on with as few as this."""
+    max_gpus: Annotated[Count, Field(ge=1)] | None = Field(None)
+    """Elastic jobs: grow up to this when GPUs are free."""
+    priority: int = 0
+    """Larger goes first (as in Slurm and Kubernetes)."""
+    submit: Instant
+    """When the job enters the queue."""
+    parallel: ParallelPlan
+    """Parallel plan."""
+    phases: Annotated[dict[str, Phase], Field(min_length=1)]
+    """Stages, in order."""
+    data: DataPlan = Field(default_factory=DataPlan)
+    """Data readiness."""
+    target: Target | None = Field(None)
+    """Date to compare with."""
+    observed: Annotated[tuple[Observation, ...], AsTuple] = Field(())
+    """Reported outcomes, for the back-test."""
+    checkpoint: CheckpointPolicy | None = Field(None)
+    """Own saving policy; left out = the scenario's."""
+    planned_mfu: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)
+    """MFU that the plan counted on (of the dense peak at the plan's precision); slower steps show as slip."""
+    step_time_factor: Annotated[Ratio, Field(ge=0.2, le=20)] = Field(1.0)
+    """Real over modelled step time: an immature stack, a shared site, anything the model does not know."""

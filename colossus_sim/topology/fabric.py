@@ -1,0 +1,72 @@
+"""A fabric as the upper floors see it: nested groups of GPUs, each with bandwidth and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One level of the hierarchy: GPUs of the same group can talk without leaving it.
+
+    Attributes
+    ----------
+    name : str
+        scale_up, leaf, spine, core, router, group, global, torus ...
+    group_gpus : int
+        GPUs in one group of this level; the last level's group holds every GPU.
+    bandwidth : float
+        What each GPU gets, per direction, when all GPUs of all groups send to peers that share this
+        level's group but no lower one. [B/s]
+    latency : float
+        One-way latency between two such peers. [s]
+    """
+
+    name: str
+    group_gpus: int
+    bandwidth: float
+    latency: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fabric:
+    """A built network: levels from the scale-up domain outwards, and what it is made of.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        Level 0 is the scale-up domain; group sizes increase and each divides into the next as far as the
+        hardware does.
+    injection_bandwidth : float
+        What one GPU can put on the scale-out network at most, efficiency included, per direction. [B/s]
+    gpus : int
+        Endpoints.
+    gpus_per_domain : int
+        Size of the scale-up domain (equals ``levels[0].group_gpus``).
+    switches : mapping of str to int
+        Switches per tier.
+    links : mapping of str to int
+        Cables per tier (one cable carries both directions).
+    """
+
+    name: str
+    kind: str
+    levels: tuple[Level, ...]
+    injection_bandwidth: float
+    gpus: int
+    gpus_per_domain: int
+    switches: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def bandwidths(self) -> tuple[float, ...]:
+        """Per-GPU bandwidth of each level, uncontended. [B/s]"""
+        return tuple(level.bandwidth for level in self.levels)
+
+    def level_between(self, first_gpu: int, second_gpu: int) -> int:
+        """Return the lowest level whose group holds both GPUs."""
+        for index, level in enumerate(self.levels):
+            if first_gpu // level.group_gpus == second_gpu // level.group_gpus:
+                return index
+        return len(self.levels) - 1
