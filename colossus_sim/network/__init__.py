@@ -1,0 +1,5 @@
+"""Floor 4: flows that share links, and jobs that share tiers."""
+
+from colossus_sim.network.maxmin import max_min_rates, simulate_flows
+
+__all__ = ["max_min_rates", "simulate_flows"]

@@ -22,7 +22,7 @@ def _interval(value: Any) -> Any:
         ) from None
 
 
-Interval = Annotated[float | Literal["optimal"], BeforeValidator(_interval)]
+Interval = Annotated[float | Literal["optimal"], BeforeValidator(_interval), DURATION]
 
 
 class CheckpointTier(Spec):

@@ -50,6 +50,8 @@ class Site(Spec):
     """Shared storage (catalog name or fields)."""
     power_limit: Power | None = Field(None)
     """Most that the site may draw, cooling included; jobs are throttled to stay below it."""
+    power_exponent: Annotated[Ratio, Field(ge=1, le=4)] = Field(2.0)
+    """Dynamic power rises with the step rate to this power, when clocks are lowered to stay below the limit."""
     pue: Annotated[Ratio, Field(ge=1, le=3)] = Field(1.25)
     """Power usage effectiveness: site power over IT power."""
 

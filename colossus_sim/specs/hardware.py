@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from colossus_sim.specs.base import AsTuple, Precision, Provenance, Spec
+from colossus_sim.specs.base import AsTuple, Precision, Provenance, Spec, default
 from colossus_sim.units import Bandwidth, Bytes, Count, Duration, FlopRate, Power, Ratio
 
 
@@ -71,21 +71,25 @@ class KernelCalibration(Spec):
     """Catalog name of the device, or ``*`` for any other."""
     precision: Precision | Annotated[str, Field(pattern=r"^\*$")]
     """Number format, or ``*``."""
-    gemm_peak_fraction: Ratio
+    gemm_peak_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """Largest share of the dense peak that a large GEMM reaches (power and clock limits included)."""
-    gemm_tile: tuple[Count, Count]
+    gemm_tile: Annotated[tuple[Count, Count], AsTuple]
     """Output tile (rows, columns) of one multiprocessor, for tile and wave quantisation."""
+    gemm_small_tile_fraction: Annotated[Ratio, Field(gt=0, le=1)]
+    """Rate of half that tile relative to the full one, where the library prefers smaller tiles."""
     gemm_half_k: Count
     """Inner dimension at which the main loop reaches half of its peak (prologue and epilogue)."""
-    grouped_gemm_fraction: Ratio
+    grouped_gemm_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """Further factor for grouped expert GEMMs."""
-    attention_fraction: Ratio
+    attention_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """Share of the 16-bit dense peak that fused attention reaches forward on long sequences."""
-    attention_backward_fraction: Ratio
+    attention_backward_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """The same for the backward pass."""
     attention_half_sequence: Count
     """Sequence length at which fused attention reaches half of that."""
-    memory_fraction: Ratio
+    attention_half_head_size: Count
+    """Head size at which fused attention reaches half of its limit; 128 counts as one."""
+    memory_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """Share of the HBM bandwidth that element-wise kernels reach."""
     kernel_launch: Duration
     """Floor of the time of one kernel on the device's time line."""
@@ -104,6 +108,9 @@ class Calibration(Spec):
     """Source."""
 
 
+Share = Annotated[Ratio, Field(ge=0, le=1)]
+
+
 class Stack(Spec):
     """A training framework and release: what it overlaps and what it fuses, stated as data."""
 
@@ -111,27 +118,48 @@ class Stack(Spec):
     """Catalog name; filled in on loading."""
     title: str
     """Name for people."""
-    tensor_overlap: Ratio
+    tensor_overlap: Share
     """Share of tensor-parallel communication hidden under GEMMs (0 = none)."""
-    data_overlap: Ratio
+    data_overlap: Share
     """Share of gradient reduce-scatter and parameter all-gather that may hide under the compute it runs beside."""
-    context_overlap: Ratio
+    context_exchange: Literal["ring", "all_gather"] = Field("ring")
+    """How context-parallel ranks see each other's keys and values."""
+    context_imbalance: Annotated[Ratio, Field(ge=1, le=2)] = Field(1.0)
+    """Causal attention work of the busiest context-parallel rank over the mean: 1 with zigzag sharding, near 2
+    where sequences are cut into plain pieces."""
+    context_overlap: Share
     """Share of context-parallel communication that may hide under attention."""
-    expert_overlap: Ratio
+    expert_overlap: Share
     """Share of the expert all-to-all that may hide under compute."""
-    pipeline_overlap: Ratio
+    expert_dispatch_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
+    """Bytes per element of a token sent to its expert, mean of dispatch and combine."""
+    expert_deduplication: bool = Field(False)
+    """Whether a token goes once to each rank that holds any of its experts, not once per expert (DeepEP)."""
+    pipeline_overlap: Share
     """Share of pipeline send/recv hidden under compute."""
-    overlap_slowdown: Ratio
+    stage_balance: Literal["layers", "cost"] = Field("layers")
+    """Whether pipeline stages get equal numbers of layers, or equal work with the logits counted in."""
+    selective_repeats: Literal["attention", "elementwise"] = Field("attention")
+    """What selective recomputation runs again: the attention core, or everything between matrix products."""
+    selective_kept: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """Share of the activations that selective recomputation keeps, besides the scores that it always drops."""
+    overlap_slowdown: Share
     """Extra compute time per unit of communication that runs beside it (shared SMs, memory bandwidth)."""
     fused_attention: bool
     """Flash attention (True) or unfused softmax with the score matrix in memory."""
-    fused_elementwise: Ratio
+    dropout: bool = Field(False)
+    """Whether activations keep dropout masks (GPT-3 era)."""
+    fused_elementwise: Annotated[Ratio, Field(ge=1, le=10)]
     """Bytes moved by element-wise operations relative to the fused minimum (1 = fully fused)."""
+    quantisation_bytes: Annotated[Ratio, Field(ge=0, le=16)] = Field(4.0)
+    """Bytes moved per element of each 8- or 4-bit GEMM input to scale, cast and transpose it."""
     kernels_per_layer: Count
-    """Kernels launched per layer and direction that a CUDA graph would save."""
+    """Kernels launched per layer and pass (forward, backward, recomputation) that a CUDA graph would save."""
+    host_launch: Duration = default("5 us")
+    """Host time to launch one of them; a layer cannot take less than that times their number."""
     cuda_graphs: bool
     """Whether launch overhead is hidden."""
-    compute_jitter: Ratio
+    compute_jitter: Share
     """Coefficient of variation of one rank's compute time per step; the slowest of all ranks sets the pace."""
     step_overhead: Duration
     """Fixed time per training step: data loading, logging, synchronisation, Python."""
@@ -139,13 +167,17 @@ class Stack(Spec):
     """Fixed host time per micro-batch and stage."""
     gradient_bytes: Annotated[int, Field(ge=1, le=4)]
     """Bytes per gradient element as stored and reduced."""
+    extra_gradient_bytes: Annotated[int, Field(ge=0, le=4)] = Field(0)
+    """Bytes per gradient element of a second copy that is kept but not reduced (bf16 beside fp32 sums)."""
+    gathered_parameter_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
+    """Bytes per parameter when sharded parameters are gathered (1 = fp8 all-gather)."""
     master_bytes: Annotated[int, Field(ge=0, le=4)]
     """Bytes per parameter of the master copy (0 = none)."""
     moment_bytes: Annotated[int, Field(ge=1, le=8)]
     """Bytes per parameter of both optimizer moments together."""
     memory_overhead: Bytes
     """CUDA context, NCCL buffers and workspace per GPU."""
-    memory_fragmentation: Ratio
+    memory_fragmentation: Share
     """Allocator loss as a share of the tensors held."""
     provenance: Provenance
     """Source."""

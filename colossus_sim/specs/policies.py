@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from colossus_sim.specs.base import Spec
+from colossus_sim.units import Ratio
 
 
 class Policies(Spec):
@@ -22,3 +23,5 @@ class Policies(Spec):
     contention: Literal["none", "average", "worst_case"] = Field("average")
     """none: every job has its links to itself; average: others take their mean demand away; worst_case: all
     communicate at the same moment and share by max-min fairness."""
+    resize_gain: Annotated[Ratio, Field(gt=0, le=10)] = Field(0.1)
+    """An elastic job is stopped to be given more GPUs only for at least this relative gain."""

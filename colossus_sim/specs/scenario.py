@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from colossus_sim.specs.base import Name, Spec
 from colossus_sim.specs.checkpoint import CheckpointPolicy
@@ -47,3 +47,10 @@ class Scenario(Spec):
     """Kernel efficiencies (catalog name or fields)."""
     policies: Policies = Field(default_factory=Policies)
     """Scheduling and placement."""
+
+    _loaded: Any = PrivateAttr(default=None)
+
+    @property
+    def loaded(self) -> Any:
+        """How this scenario was put together (`colossus_sim.loading.facts.LoadedFacts`); None if built in code."""
+        return self._loaded

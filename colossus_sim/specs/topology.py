@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from colossus_sim.specs.base import AsTuple, Provenance, Spec, default
-from colossus_sim.units import Bandwidth, Count, Duration, Length, Ratio
+from colossus_sim.units import Bandwidth, Bytes, Count, Duration, Length, Ratio
 
 
 class ClosTier(Spec):
@@ -19,6 +19,8 @@ class ClosTier(Spec):
     """GPUs below one group of this tier (leaf group, pod, cluster); 0 means all."""
     oversubscription: Annotated[Ratio, Field(ge=0.5, le=64)] = Field(1.0)
     """Bandwidth into this tier's group from below over bandwidth out of it upwards."""
+    switch_radix: Annotated[Count, Field(ge=2)] | None = Field(None)
+    """Ports of one switch of this tier at the NIC's rate; left out = the network's."""
 
 
 class Clos(Spec):
@@ -71,6 +73,74 @@ class Torus(Spec):
 FabricSpec = Annotated[Clos | Dragonfly | Torus, Field(discriminator="kind")]
 
 
+class Protocol(Spec):
+    """One protocol of a collective library: cheap small messages or full bandwidth, never both."""
+
+    name: str
+    """LL, LL128, Simple."""
+    base_latency: Duration
+    """Launch and synchronisation of one call."""
+    ring_hop_scale_up: Duration
+    """Latency of one ring step inside the scale-up domain."""
+    ring_hop_scale_out: Duration
+    """Latency of one ring step across the fabric, beyond the fabric's own latency."""
+    tree_hop_scale_up: Duration
+    """The same for one hop of a tree."""
+    tree_hop_scale_out: Duration
+    """The same for one hop of a tree."""
+    fabric_latency_multiple: Annotated[Ratio, Field(ge=0, le=4)] = Field(1.0)
+    """How often the fabric's one-way latency counts in each step across it (2 where a handshake is needed)."""
+    bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)]
+    """Share of the bandwidth that carries payload."""
+    tree_bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)]
+    """The same for trees."""
+    pipeline_overhead: Duration = default("0 s")
+    """Overhead x of filling the pipeline of chunks, shared by the steps of the algorithm: a transfer of duration
+    t takes t + 2 sqrt(t x / steps), the optimum over chunk sizes. It is why medium messages are slow."""
+    point_to_point_limit: Bytes | None = Field(None)
+    """Largest message to one peer that all_to_all and send_recv send with it; left out = any, 0 = never used."""
+    busbw_limit_scale_up: Bandwidth | None = Field(None)
+    """Most bus bandwidth inside one domain; left out = no limit of its own."""
+    busbw_limit_scale_out: Bandwidth | None = Field(None)
+    """Most bus bandwidth across domains; left out = no limit of its own."""
+
+
+class InNetworkReduction(Spec):
+    """Switches of the scale-up domain that add up (NVLink SHARP)."""
+
+    latency: Duration
+    """Latency of one call."""
+    pipeline_overhead: Duration = default("0 s")
+    """Overhead of filling the pipeline of chunks, as for a protocol with one step."""
+    busbw_fraction: Annotated[Ratio, Field(gt=0, le=2)]
+    """Bus bandwidth of an all-reduce over the scale-up bandwidth per direction; may exceed 1, since every
+    rank sends its message once instead of twice."""
+    min_group: Annotated[Count, Field(ge=2)]
+    """Smallest group for which the library picks it."""
+
+
+class CollectiveConstants(Spec):
+    """Constants of the collective library on one generation of scale-up network."""
+
+    name: str = ""
+    """Catalog name; filled in on loading."""
+    protocols: Annotated[tuple[Protocol, ...], AsTuple, Field(min_length=1)]
+    """The fastest one is used for each call."""
+    in_network: InNetworkReduction | None = Field(None)
+    """In-network reduction inside the scale-up domain."""
+    logarithmic_per_rank: Duration | None = Field(None)
+    """Cost per rank of the logarithmic all-gather and reduce-scatter (PAT), for groups with one rank per
+    domain; left out = not available."""
+    logarithmic_bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.75)
+    """Its share of the bandwidth."""
+    send_overhead: Duration = default("1 us")
+    """Time to post one message to another domain, for all-to-all."""
+    hierarchical: bool = Field(False)
+    """Whether the library splits groups level by level (BlueConnect, process groups inside process groups)."""
+    provenance: Provenance
+    """Source."""
+
+
 class Topology(Spec):
     """A scale-out network: what joins the scale-up domains of one site."""
 
@@ -94,6 +164,14 @@ class Topology(Spec):
     """Latency of one switch hop."""
     base_latency: Duration = default("1.6 us")
     """NIC to NIC latency without switches."""
+    scale_up_efficiency: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.82)
+    """Share of the scale-up rate that collectives reach: 20.6 of 25 GB/s per NVLink 4 link (NCCL's own constant;
+    measured ring plateau 361-367 of 450 GB/s on H100)."""
+    scale_up_latency: Duration = default("0.6 us")
+    """Latency between two GPUs of a scale-up domain (NCCL's NVLink hop)."""
+    collectives: CollectiveConstants | None = Field(None)
+    """Constants of the collective library (catalog name or fields); left out = ideal, only the latencies and
+    bandwidths above."""
     cable_length: Length = default("30 m")
     """Mean cable length per tier, for propagation time and the bill of materials."""
     provenance: Provenance

@@ -1,0 +1,1 @@
+"""Floor 4: fabrics built from topology files; networkx only here and in network."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from colossus_sim.specs.topology import CollectiveConstants
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
@@ -21,12 +23,16 @@ class Level:
         level's group but no lower one. [B/s]
     latency : float
         One-way latency between two such peers. [s]
+    ring_bandwidth : float
+        What each GPU gets when it sends only to its neighbours in a ring over the group; 0 = `bandwidth`.
+        Larger on a torus, where uniform traffic crosses many links and a ring just one. [B/s]
     """
 
     name: str
     group_gpus: int
     bandwidth: float
     latency: float
+    ring_bandwidth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +53,13 @@ class Fabric:
     switches : mapping of str to int
         Switches per tier.
     links : mapping of str to int
-        Cables per tier (one cable carries both directions).
+        Cables per tier at the NIC's rate (one cable carries both directions).
+    bisection_bandwidth : float
+        Over the worst cut into two halves, one direction. [B/s]
+    diameter : int
+        Most switch (torus: node) hops between two endpoints.
+    collectives : CollectiveConstants, optional
+        Constants of the collective library; None = ideal.
     """
 
     name: str
@@ -58,6 +70,9 @@ class Fabric:
     gpus_per_domain: int
     switches: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, int] = field(default_factory=dict)
+    bisection_bandwidth: float = 0.0
+    diameter: int = 0
+    collectives: CollectiveConstants | None = None
 
     @property
     def bandwidths(self) -> tuple[float, ...]:

@@ -1,0 +1,71 @@
+"""Whether the plans of a scenario fit: asks topology and training, which loading may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from colossus_sim.errors import InfeasibleError, Problem
+from colossus_sim.loading.checks.walk import job_partitions
+from colossus_sim.loading.load import placed
+from colossus_sim.specs.cluster import Partition
+from colossus_sim.specs.job import Job
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.topology.builders import build_fabric, topology_problems
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.phases import build_phase_model
+
+Fabrics = dict[tuple[str, str], Fabric]
+
+
+def find_problems(scenario: Scenario) -> tuple[Problem, ...]:
+    """Return the networks that cannot be built, or else the plans that do not fit, with their places."""
+    problems = list(_networks(scenario))
+    if not problems:
+        fabrics = _fabrics(scenario)
+        for name, job in scenario.jobs.items():
+            problems.extend(_job(scenario, name, job, fabrics))
+    unique = {(problem.path, problem.message): problem for problem in problems}
+    return tuple(placed(problem, scenario) for problem in unique.values())
+
+
+def _networks(scenario: Scenario) -> Iterator[Problem]:
+    for name, site in scenario.cluster.sites.items():
+        for partition in site.partitions.values():
+            for message in topology_problems(site.topology, partition.gpu, _most(partition)):
+                yield Problem(path=f"cluster.sites.{name}.topology.fabric", message=message)
+
+
+def _fabrics(scenario: Scenario) -> Fabrics:
+    return {
+        (site_name, name): build_fabric(site.topology, partition.gpu, _most(partition))
+        for site_name, site in scenario.cluster.sites.items()
+        for name, partition in site.partitions.items()
+    }
+
+
+def _most(partition: Partition) -> int:
+    return max(step.gpus for step in partition.capacity)
+
+
+def _job(scenario: Scenario, name: str, job: Job, fabrics: Fabrics) -> list[Problem]:
+    """Problems of the first partition if the job fits none of those that it may use."""
+    found: list[list[Problem]] = []
+    for partition in job_partitions(scenario, job):
+        fabric = fabrics[job.site, partition]
+        problems: list[Problem] = []
+        for phase in job.phases:
+            try:
+                build_phase_model(
+                    scenario=scenario,
+                    job_name=name,
+                    phase_name=phase,
+                    site=job.site,
+                    partition_name=partition,
+                    fabric=fabric,
+                )
+            except InfeasibleError as error:
+                problems.extend(error.problems)
+        if not problems:
+            return []
+        found.append(problems)
+    return found[0] if found else []

@@ -1,0 +1,260 @@
+"""``colossus-sim run``: play a scenario and write its run folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from colossus_sim.cli.common import (
+    Settings,
+    echo,
+    echo_json,
+    feasibility_problems,
+    load,
+    note,
+    plain,
+    scenario_and_out_options,
+)
+
+if TYPE_CHECKING:
+    from colossus_sim.results.result import Result
+    from colossus_sim.specs.scenario import Scenario
+
+Progress = Callable[[float, str], None]
+
+PLAIN_INTERVAL = 30.0
+"""Least time between two progress lines where there is no terminal. [s]"""
+
+
+@click.command("run")
+@click.argument("file")
+@scenario_and_out_options
+@click.option(
+    "--formats", default="csv", show_default=True, help="Table formats, separated by commas: csv, parquet."
+)
+@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; they stay.")
+def run(file: str, settings: Settings, formats: str, no_plots: bool, overwrite: bool) -> None:
+    """Play a scenario and write summary, tables, report and pictures.
+
+    FILE is a scenario file, the name of a shipped scenario, or - for standard input. The run folder is
+    out/NAME-CASE-seedN unless --out names another; running the same scenario again replaces it.
+
+    \b
+    Examples:
+      colossus-sim run quickstart
+      colossus-sim run scenarios/colossus_roadmap.yaml --seed 7 --out /tmp/seven
+      colossus-sim run quickstart --set jobs.llama_70b.gpus=4096 --json
+    """
+    table_formats = parse_formats(formats)
+    clock = Stopwatch()
+    scenario = load(file, settings)
+    folder = target_folder(scenario, settings)
+    check_before(scenario, folder, overwrite=overwrite)
+    clock.lap("load")
+    with progress_bar(settings) as progress:
+        result = simulate(scenario, progress)
+        clock.lap("simulate")
+    write(result, folder, table_formats, plots=not no_plots, overwrite=overwrite, clock=clock)
+    show(result, folder, settings)
+
+
+class Stopwatch:
+    """Wall times of the stages of a command. [s]"""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """Note the time since the last call under `name`."""
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Return the table formats of ``--formats``.
+
+    Raises
+    ------
+    UsageError
+        If one is unknown.
+    """
+    from colossus_sim.errors import UsageError
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in ("csv", "parquet")]
+    if unknown or not names:
+        raise UsageError(f"--formats: {unknown[0] if unknown else text!r} is not one of csv, parquet")
+    return names
+
+
+def target_folder(scenario: Scenario, settings: Settings) -> Path:
+    """Return the run folder."""
+    from colossus_sim.results.store import default_folder
+
+    if settings.out is not None:
+        return Path(settings.out)
+    seed = scenario.seed if settings.seed is None else settings.seed
+    return default_folder(scenario.name, settings.case, seed)
+
+
+def check_before(scenario: Scenario, folder: Path, *, overwrite: bool) -> None:
+    """Check everything that can be known before simulating.
+
+    Raises
+    ------
+    InfeasibleError
+        If a plan does not fit.
+    OutputError
+        If the run folder cannot be written.
+    """
+    from colossus_sim.errors import InfeasibleError
+    from colossus_sim.results.store import check_target
+
+    problems = feasibility_problems(scenario)
+    if problems:
+        raise InfeasibleError(problems)
+    check_target(folder, overwrite=overwrite)
+
+
+def simulate(scenario: Scenario, progress: Progress) -> Result:
+    """Run the engine and make its result."""
+    from colossus_sim.results.result import simulate as run_scenario
+
+    return run_scenario(scenario, progress=progress)
+
+
+def write(
+    result: Result,
+    folder: Path,
+    formats: tuple[str, ...],
+    *,
+    plots: bool,
+    overwrite: bool,
+    clock: Stopwatch,
+) -> None:
+    """Write the run folder, pictures included."""
+    from colossus_sim.results.store import write_run
+
+    def decorate(stage: Path) -> None:
+        from colossus_sim.plots import draw_all
+
+        draw_all(result, stage)
+        clock.lap("plot")
+
+    write_run(
+        result,
+        folder,
+        formats=formats,
+        overwrite=overwrite,
+        decorate=decorate if plots else None,
+        timings=clock.laps,
+    )
+
+
+def show(result: Result, folder: Path, settings: Settings) -> None:
+    """Show the summary and where the rest lies."""
+    if settings.json:
+        echo_json(result.summary())
+        return
+    if settings.quiet:
+        return
+    if sys.stdout.isatty():
+        show_rich(result)
+    else:
+        echo(result.text(short=True).rstrip("\n"))
+    echo(f"\nwrote {folder}: {', '.join(_first_files(folder))}")
+    echo(f"next: read {folder / 'report.md'}, look at {_picture(folder)}")
+
+
+def _first_files(folder: Path) -> list[str]:
+    names = sorted(path.name for path in folder.iterdir())
+    wanted = ("summary.json", "report.md", "gantt.png", "gantt.svg", "jobs.csv")
+    first: list[str] = [name for name in wanted if name in names]
+    rest = len(names) - len(first)
+    return [*first, f"and {rest} more files"] if rest else first
+
+
+def _picture(folder: Path) -> Path:
+    picture = folder / "gantt.png"
+    return picture if picture.is_file() else folder / "jobs.csv"
+
+
+def show_rich(result: Result) -> None:
+    """Show the summary on a terminal, tables fitted to its width."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from colossus_sim.results.document import visible
+    from colossus_sim.results.report import short_sections
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    for section in short_sections(result.summary()):
+        console.print(Text(section.title, style="bold"))
+        for point in section.points:
+            console.print(Text(f"* {visible(point)}"))
+        if section.table is not None:
+            table = Table(box=None, pad_edge=False)
+            for index, name in enumerate(section.table.header):
+                table.add_column(Text(name), justify="right" if index in section.table.right else "left")
+            for row in section.table.rows:
+                table.add_row(*(Text(visible(cell)) for cell in row))
+            console.print(table)
+        console.print()
+
+
+@contextmanager
+def progress_bar(settings: Settings) -> Iterator[Progress]:
+    """Give a callable that shows progress on standard error: a bar on a terminal, else a line now and then."""
+    if settings.quiet or settings.json:
+        yield _silent
+    elif sys.stderr.isatty():
+        with _rich_bar() as progress:
+            yield progress
+    else:
+        yield PlainProgress(settings)
+
+
+def _silent(fraction: float, text: str) -> None:
+    """Show nothing."""
+
+
+class PlainProgress:
+    """Progress as plain lines, at most one every `PLAIN_INTERVAL`."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._last = clock()
+
+    def __call__(self, fraction: float, text: str) -> None:
+        now = self._clock()
+        if now - self._last >= PLAIN_INTERVAL:
+            self._last = now
+            note(f"{100 * fraction:5.1f} %  {text}", self._settings)
+
+
+@contextmanager
+def _rich_bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    # markup=False: a job name is shown as written.
+    words = TextColumn("{task.description}", markup=False)
+    columns = (TextColumn("simulating"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def update(fraction: float, text: str) -> None:
+            bar.update(task, completed=fraction, description=plain(text))
+
+        yield update

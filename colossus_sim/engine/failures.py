@@ -1,0 +1,131 @@
+"""Failure sources: one per failure class and partition, drawing from the whole population at once.
+
+A source never knows about jobs: when and where it strikes depends on its own stream and on the installed
+capacity only, so that adding a job does not move any failure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from colossus_sim.engine.agenda import Agenda, Order
+from colossus_sim.randomness import stream
+from colossus_sim.specs.faults import FaultClass, Repair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """One failure: where it hits, and the draws that decide its repair.
+
+    Attributes
+    ----------
+    place : float
+        Where in the population, from 0 to 1.
+    auto : float
+        Uniform draw that decides between automatic and manual repair.
+    normal, exponential : float
+        Standard draws for the law of the repair time.
+    """
+
+    place: float
+    auto: float
+    normal: float
+    exponential: float
+
+
+def repair_time(repair: Repair, strike: Strike) -> float:
+    """Return the time until the unit is back. [s]"""
+    mean = repair.auto_time if strike.auto < repair.auto_fraction else repair.manual_time
+    if repair.distribution == "fixed":
+        return mean
+    if repair.distribution == "exponential":
+        return mean * strike.exponential
+    return mean * math.exp(repair.sigma * strike.normal - 0.5 * repair.sigma**2)
+
+
+def gap(spec: FaultClass, rng: np.random.Generator) -> float:
+    """Return the next gap between failures, in units of the mean gap."""
+    if spec.distribution == "weibull" and spec.shape != 1.0:
+        return float(rng.weibull(spec.shape)) / math.gamma(1.0 + 1.0 / spec.shape)
+    return float(rng.standard_exponential())
+
+
+class FailureSource:
+    """Failures of one class in one population, whose size may change."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        seed: int,
+        names: tuple[str, ...],
+        spec: FaultClass,
+        strike: Callable[[Strike], None],
+    ) -> None:
+        self._agenda = agenda
+        self._spec = spec
+        self._strike = strike
+        self._rng = stream(seed, "failure", *names)
+        self._units = 0.0
+        self._left = gap(spec, self._rng)
+        self._since = agenda.now
+        self._version = 0
+
+    def set_population(self, units: float) -> None:
+        """Say that from now on so many units can fail."""
+        now = self._agenda.now
+        self._left -= (now - self._since) * self._units * self._spec.rate
+        self._since = now
+        self._units = units
+        self._plan()
+
+    def _plan(self) -> None:
+        self._version += 1
+        version = self._version
+        rate = self._units * self._spec.rate
+        if rate > 0:
+            self._agenda.at(
+                self._agenda.now + max(self._left, 0.0) / rate, Order.FAILURE, lambda: self._fire(version)
+            )
+
+    def _fire(self, version: int) -> None:
+        if version != self._version:
+            return
+        rng = self._rng
+        strike = Strike(
+            place=float(rng.random()),
+            auto=float(rng.random()),
+            normal=float(rng.standard_normal()),
+            exponential=float(rng.standard_exponential()),
+        )
+        self._left = gap(self._spec, rng)
+        self._since = self._agenda.now
+        self._plan()
+        self._strike(strike)
+
+
+class JobHazard:
+    """Failures that a job brings on itself (software): they age only while it computes."""
+
+    def __init__(self, seed: int, names: tuple[str, ...], spec: FaultClass) -> None:
+        self.spec = spec
+        self._rng = stream(seed, "failure", *names)
+        self._left = gap(spec, self._rng)
+
+    def due_in(self) -> float:
+        """Return the computing time until the next one. [s]"""
+        return self._left / self.spec.rate if self.spec.rate > 0 else math.inf
+
+    def age(self, seconds: float) -> None:
+        """Let computing time pass."""
+        self._left -= seconds * self.spec.rate
+
+    def fires(self) -> bool:
+        """Return whether it is due; if so, draw the next one."""
+        if self._left > 1e-12:
+            return False
+        self._left = gap(self.spec, self._rng)
+        return True

@@ -1,0 +1,218 @@
+"""The GPUs of one phase: how many it wants, which it has, where its ranks sit, where it saves."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.work import Work
+from colossus_sim.network.sharing import JobDemand
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.job import Job, Phase
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.world import World
+
+
+class UnitEstimate(Protocol):
+    """Time and traffic of one unit of work."""
+
+    @property
+    def time(self) -> float:
+        """Seconds."""
+
+    @property
+    def traffic(self) -> tuple[float, ...]:
+        """Bytes per GPU and fabric level."""
+
+
+class PhaseModel(Protocol):
+    """What the engine needs to know of the work (see ``training.phases.PhaseModel``)."""
+
+    units: int
+    tokens_per_unit: float
+    state_bytes: float
+    gpus_wanted: int
+    reference_time: float
+    planned_unit_time: float
+
+    def unit(
+        self, gpus: int, placement: Placement, bandwidths: tuple[float, ...] | None = None
+    ) -> UnitEstimate:
+        """Time and traffic of one unit on these GPUs."""
+
+    def usable_gpus(self, gpus: int) -> int:
+        """How many of so many GPUs the plan can use."""
+
+
+class Holding:
+    """What a phase has of a site."""
+
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        names: tuple[str, str],
+        models: dict[str, PhaseModel],
+        site: SiteState,
+    ) -> None:
+        self.world = world
+        self.number = number
+        self.job_name, self.name = names
+        self.job: Job = world.scenario.jobs[self.job_name]
+        self.spec: Phase = self.job.phases[self.name]
+        self.models = models
+        self.site = site
+        self.candidates = [site.partitions[name] for name in models]
+        self.model = next(iter(models.values()))
+        self.work = Work(self.model.units, world.recorder)
+        self.partition: PartitionState | None = None
+        self.domains: list[int] = []
+        self.wanted_domains = 0
+        self.gpus = 0
+        self.layout = 0
+        """Changes whenever the ranks are placed anew."""
+        self._placement: Placement | None = None
+
+    @property
+    def now(self) -> float:
+        """Seconds since the scenario's start."""
+        return self.world.agenda.now
+
+    def where(self) -> dict[str, str]:
+        """Names for the event log."""
+        return {
+            "site": self.site.name,
+            "partition": self.partition.pool.name if self.partition else "",
+            "job": self.job_name,
+            "phase": self.name,
+        }
+
+    def held_partition(self) -> PartitionState:
+        """Return the partition that the phase runs in.
+
+        Raises
+        ------
+        RuntimeError
+            If it holds no GPUs (a bug).
+        """
+        if self.partition is None:
+            raise RuntimeError(f"{self.job_name}/{self.name} holds no GPUs")
+        return self.partition
+
+    @property
+    def ranks_per_domain(self) -> int:
+        """Ranks in one scale-up domain of the partition."""
+        return self.held_partition().pool.used_per_domain
+
+    @property
+    def most_gpus(self) -> int:
+        """GPUs it would use at most."""
+        scale = self.model.gpus_wanted / self.job.gpus
+        return max(self.model.gpus_wanted, math.floor((self.job.max_gpus or 0) * scale))
+
+    def usable(self, gpus: int) -> int:
+        """How many of so many GPUs the plan can use."""
+        return self.model.usable_gpus(gpus)
+
+    def least_domains(self, partition: PartitionState) -> int:
+        """Domains without which it does not start."""
+        wanted = self.models[partition.pool.name].gpus_wanted
+        least = self.job.min_gpus
+        gpus = wanted if least is None else min(wanted, least)
+        return partition.pool.domains_for(gpus)
+
+    def domains_to_start(self, partition: PartitionState) -> int:
+        """Return how many domains it takes now; 0 if it cannot start."""
+        if self.now < self.site.outage_until:
+            return 0
+        free = partition.pool.available()
+        wanted = partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
+        if free >= wanted:
+            return wanted
+        elastic = self.job.min_gpus is not None and free >= self.least_domains(partition)
+        return free if elastic and self.usable(free * partition.pool.used_per_domain) else 0
+
+    def grant(self, partition: PartitionState, domains: list[int]) -> None:
+        """Take over domains, at the start of a run."""
+        self.partition = partition
+        self.model = self.models[partition.pool.name]
+        self.domains = list(domains)
+        self.wanted_domains = len(domains)
+        self._placement = None
+        self.layout += 1
+        self.fit()
+        self.world.holding_changed(self)
+
+    def fit(self) -> None:
+        """Set the GPUs that compute to what the domains at hand allow."""
+        room = len(self.domains) * self.ranks_per_domain
+        self.gpus = self.usable(min(room, self.most_gpus))
+
+    def placement(self) -> Placement:
+        """Where the ranks sit. A replaced domain counts as near as the one it replaces."""
+        if self._placement is None:
+            self._placement = self.held_partition().pool.placement(self.domains)
+        return self._placement
+
+    def resized(self) -> None:
+        """The number of domains has changed: place the ranks anew."""
+        self._placement = None
+        self.wanted_domains = len(self.domains)
+        self.layout += 1
+        self.fit()
+        self.world.holding_changed(self)
+
+    def demand(self) -> JobDemand:
+        """What it asks of the network."""
+        estimate = self.model.unit(self.gpus, self.placement(), None)
+        return JobDemand(
+            name=str(self.number),
+            placement=self.placement(),
+            gpus=self.gpus,
+            traffic=estimate.traffic,
+            step_time=estimate.time,
+        )
+
+    def take_replacements(self) -> bool:
+        """Fill up with spare or free domains; return whether none is missing."""
+        pool = self.held_partition().pool
+        while len(self.domains) < self.wanted_domains and self.now >= self.site.outage_until:
+            domain = pool.replace(self.number)
+            if domain is None:
+                break
+            self.domains.append(domain)
+            self.world.note_level(self.site, self.held_partition())
+        return len(self.domains) >= self.wanted_domains and self.now >= self.site.outage_until
+
+    @property
+    def can_shrink(self) -> bool:
+        """Whether it may go on with the domains that it has left."""
+        if self.job.min_gpus is None or len(self.domains) < self.least_domains(self.held_partition()):
+            return False
+        return self.usable(len(self.domains) * self.ranks_per_domain) > 0
+
+    def refresh_tiers(self) -> None:
+        """Work out the saves anew: the share of the storage or the GPUs have changed."""
+        policy = self.job.checkpoint or self.world.scenario.checkpoint
+        self.work.tiers = save_tiers(
+            policy,
+            storage=self.site.spec.storage,
+            state_bytes=self.model.state_bytes,
+            gpus=self.gpus,
+            unit_time=self.model.unit(self.gpus, self.placement()).time,
+            failure_rates=self.world.faults.rates(self),
+            share=self.site.storage_share(self.number),
+            readers=max(1, self.site.readers),
+        )
+
+    def storage_demand(self) -> float:
+        """Mean rate at which it writes to the shared storage. [B/s]"""
+        policy = self.job.checkpoint or self.world.scenario.checkpoint
+        rate = 0.0
+        for spec, tier in zip(policy.tiers, self.work.tiers, strict=True):
+            if spec.write_bandwidth is None:
+                rate += self.model.state_bytes / (tier.period * self.model.reference_time)
+        return rate

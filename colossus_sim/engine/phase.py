@@ -1,0 +1,297 @@
+"""The life of one phase of one job, told in order: wait, queue, launch, work, recover, finish."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from colossus_sim.engine.agenda import Order
+from colossus_sim.engine.failures import JobHazard
+from colossus_sim.engine.faults import failure_of
+from colossus_sim.engine.holding import Holding, PhaseModel
+from colossus_sim.engine.recorder import Entry, UnitCost
+from colossus_sim.engine.recovery import Recovery
+from colossus_sim.engine.signals import Failure, Granted, Grow, Rerate, Signal, Slow, Stop
+from colossus_sim.engine.site import PartitionState, SiteState
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.world import World
+
+Steps = Generator[simpy.Event, Any, None]
+
+
+class PhaseRun(Holding):
+    """One phase in play. Created by the world; everything that happens to it arrives through `notify`."""
+
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        names: tuple[str, str],
+        models: dict[str, PhaseModel],
+        site: SiteState,
+    ) -> None:
+        super().__init__(world, number, names, models, site)
+        self.leaving = False
+        self.ready = math.nan
+        self.started = math.nan
+        self.ended = math.nan
+        self.trigger = ""
+        self.queued_since = math.nan
+        self.queue_cause = "gpu_wait"
+        self.interruptions = 0
+        self.slow: dict[int, float] = {}
+        self.milestones: list[tuple[float, Callable[[], None]]] = []
+        """(units, what to do) of successors that may start before this phase ends."""
+        self.at_end: list[Callable[[], None]] = []
+        self.hazards = [
+            JobHazard(world.seed, ("job", self.job_name, self.name, name), spec)
+            for name, spec in world.faults.classes("job")
+        ]
+        self.hazard_names = [name for name, _ in world.faults.classes("job")]
+        self.recovery = Recovery(self)
+        self.inbox: list[Signal] = []
+        self._wake: simpy.Event | None = None
+        self._version = 0
+        self._open: Entry | None = None
+
+    # -- signals -------------------------------------------------------------------------------------
+
+    def notify(self, signal: Signal) -> None:
+        """Tell the phase that something happened; it reacts at this same instant."""
+        if isinstance(signal, Slow):
+            self.slow[signal.unit] = signal.factor
+            if signal.factor <= 1.0:
+                del self.slow[signal.unit]
+        self.inbox.append(signal)
+        self._ring(self._version)
+
+    def _ring(self, version: int) -> None:
+        if version == self._version and self._wake is not None and not self._wake.triggered:
+            self._wake.succeed()
+
+    def sleep(self, until: float) -> Steps:
+        """Wait until a moment or until a signal arrives, whichever is first."""
+        self._version += 1
+        version = self._version
+        if self.inbox:
+            return
+        self._wake = simpy.Event(self.world.agenda.env)
+        self.world.agenda.at(max(until, self.now), Order.COMPLETION, lambda: self._ring(version))
+        yield self._wake
+        self._wake = None
+
+    def take(self) -> list[Signal]:
+        """Empty the inbox."""
+        signals, self.inbox = self.inbox, []
+        return signals
+
+    # -- intervals -----------------------------------------------------------------------------------
+
+    def entry(self, state: str, cause: str = "", note: str = "") -> Entry:
+        """Begin an interval of this phase."""
+        return Entry(
+            job=self.job_name,
+            phase=self.name,
+            state=state,
+            start=self.now,
+            end=self.now,
+            gpus=self.gpus if self.domains else 0,
+            held=len(self.domains) * self.ranks_per_domain if self.domains else 0,
+            site=self.site.name,
+            partition=self.partition.pool.name if self.partition else "",
+            cause=cause,
+            note=note,
+        )
+
+    def spend(
+        self, state: str, cause: str, until: float, note: str = ""
+    ) -> Generator[simpy.Event, Any, list[Signal]]:
+        """Spend time in a state until a moment or a signal; return the signals."""
+        self._open = self.entry(state, cause, note)
+        yield from self.sleep(until)
+        self.close_interval()
+        return self.take()
+
+    def close_interval(self) -> None:
+        """Book the interval under way, if any; also called when the run ends."""
+        if self._open is not None:
+            self._open.end = self.now
+            self.world.recorder.entries.append(self._open)
+            self._open = None
+        if self.work.underway:
+            self._close_stretch()
+
+    # -- the story -----------------------------------------------------------------------------------
+
+    def life(self) -> Steps:
+        """Play the phase from the moment its predecessors allow it to its end."""
+        self.ready = self.now
+        yield from self._wait_for_data(self.spec.data_ready)
+        while not self.work.finished:
+            yield from self._queue()
+            yield from self.recovery.launch()
+            yield from self._work()
+            self._release()
+        if math.isnan(self.started):
+            self.started = self.now
+        floor = self.started + self.spec.min_duration
+        while self.now < floor:
+            yield from self.spend("calendar_floor", "calendar_floor", floor)
+        self.ended = self.now
+        self.world.recorder.event(self.now, "finish", **self.where())
+        for action in self.at_end:
+            action()
+        self.world.phase_ended(self)
+
+    def _wait_for_data(self, posix: float | None) -> Steps:
+        gate = -math.inf if posix is None else self.world.clock(posix)
+        if self.now < gate:
+            self.world.recorder.event(self.now, "gate", value=gate, **self.where())
+        while self.now < gate:
+            yield from self.spend("data_wait", "data_wait", gate)
+
+    def _queue(self) -> Steps:
+        self.queued_since = self.now
+        self.leaving = False
+        self.world.scheduler.queue.append(self)
+        self.world.reschedule()
+        while not self.domains:
+            cause = "capacity_wait" if self._short_of_capacity() else self.queue_cause
+            yield from self.spend(cause, cause, math.inf)
+        self.queue_cause = "gpu_wait"
+        if math.isnan(self.started):
+            self.started = self.now
+        self.world.recorder.event(self.now, "start", value=self.gpus, **self.where())
+
+    def _short_of_capacity(self) -> bool:
+        """Whether not even an empty partition would be large enough today."""
+        return all(
+            len(partition.pool.installed_ids) - partition.pool.spec.spare_domains
+            < self.least_domains(partition)
+            for partition in self.candidates
+        )
+
+    def _work(self) -> Steps:
+        while not self.work.finished and not self.recovery.stopped:
+            limit = self.world.released_units(self, self.now)
+            if self.work.units >= limit:
+                if (yield from self._starve()):
+                    return
+                continue
+            self._open_stretch()
+            yield from self.sleep(self._next_stop(limit))
+            self._close_stretch()
+            self._pass_milestones()
+            if self.work.finished:
+                return
+            if (yield from self.react(self.take())):
+                return
+
+    def react(self, signals: list[Signal]) -> Generator[simpy.Event, Any, bool]:
+        """Deal with what happened; return True if the phase gives its GPUs back."""
+        failures = [signal for signal in signals if isinstance(signal, Failure)]
+        for name, hazard in zip(self.hazard_names, self.hazards, strict=True):
+            if hazard.fires():
+                self.world.recorder.event(self.now, "failure", subject=name, **self.where())
+                failures.append(failure_of(name, hazard.spec))
+        if failures:
+            yield from self.recovery.recover(failures)
+        for signal in signals:
+            if isinstance(signal, Stop):
+                yield from self.recovery.stop(signal)
+            elif isinstance(signal, Grow) and not self.recovery.stopped:
+                yield from self.recovery.grow()
+        return self.recovery.stopped
+
+    def _starve(self) -> Generator[simpy.Event, Any, bool]:
+        """At the data gate: wait for the next release, or give the GPUs back; return True in that case."""
+        release = self.world.next_release(self, self.now)
+        self.world.recorder.event(self.now, "gate", value=release, **self.where())
+        self.leave()
+        if self.job.data.when_starved == "yield":
+            yield from self.recovery.save()
+            self._release()
+            while self.now < release:
+                yield from self.spend("data_wait", "data_wait", release)
+            return True
+        signals = yield from self.spend("data_wait", "data_wait", release)
+        return (yield from self.react(signals))
+
+    # -- stretches -----------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Join the phases that compute and communicate."""
+        partition = self.held_partition()
+        if self.number not in partition.computing:
+            partition.enter(self)
+            self.world.running_changed(self.site, partition)
+
+    def leave(self) -> None:
+        """Leave them, if it was among them."""
+        if self.partition is not None and self.number in self.partition.computing:
+            self.partition.leave(self)
+            self.world.running_changed(self.site, self.partition)
+
+    def _open_stretch(self) -> None:
+        self.enter()
+        self.inbox = [signal for signal in self.inbox if not isinstance(signal, (Rerate, Slow, Granted))]
+        self.work.open(self.now, self._cost(self.held_partition()), self.entry("running"))
+
+    def _close_stretch(self) -> None:
+        begun = self.work.stretch_start
+        self.work.close(self.now)
+        for hazard in self.hazards:
+            hazard.age(self.now - begun)
+
+    def _cost(self, partition: PartitionState) -> UnitCost:
+        placement = self.placement()
+        alone = self.model.unit(self.gpus, placement, partition.alone(self)).time
+        shared = self.model.unit(self.gpus, placement, partition.bandwidths[self.number]).time
+        slowest = max(self.slow.values(), default=1.0)
+        return UnitCost(
+            planned=self.model.planned_unit_time,
+            reference=self.model.reference_time,
+            alone=alone,
+            shared=shared,
+            actual=shared * slowest / self.site.speed,
+        )
+
+    def _next_stop(self, limit: int) -> float:
+        """Return when the stretch will end if nothing happens: done, a milestone, the data limit, own software."""
+        goal = min(self.work.total, limit)
+        for units, _ in self.milestones:
+            if units > self.work.units:
+                goal = min(goal, math.ceil(units))
+        due = min((hazard.due_in() for hazard in self.hazards), default=math.inf)
+        return min(self.work.time_of(goal), self.now + due)
+
+    def _pass_milestones(self) -> None:
+        passed = [action for units, action in self.milestones if units <= self.work.units]
+        self.milestones = [pair for pair in self.milestones if pair[0] > self.work.units]
+        for action in passed:
+            action()
+
+    # -- GPUs ----------------------------------------------------------------------------------------
+
+    @property
+    def underway(self) -> bool:
+        """Whether it computes."""
+        return self.work.underway
+
+    def _release(self) -> None:
+        if self.partition is None or not self.domains:
+            return
+        self.leave()
+        partition = self.partition
+        partition.pool.release(self.number)
+        self.domains = []
+        self.gpus = 0
+        self.leaving = False
+        self.slow.clear()
+        self.recovery.stopped = False
+        self.world.released(self, partition)
+        self.partition = None

@@ -1,0 +1,258 @@
+"""The scale-up domains of one partition: who has which, what is broken, what is kept aside.
+
+Every installed domain is in exactly one place: free, spare, out of service, or owned. All counts are kept up to
+date at each change, so that nothing is ever recounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.cluster import Partition
+
+ABSENT, FREE, SPARE, OUT = -4, -1, -2, -3
+"""Owners of a domain that no job has; owners of the others are numbers from 0 up."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+class PartitionPool:
+    """Domains of one partition."""
+
+    def __init__(self, site: str, name: str, spec: Partition, group_domains: int) -> None:
+        self.site = site
+        self.name = name
+        self.spec = spec
+        self.domain_gpus = spec.gpu.scale_up_domain
+        self.node_gpus = min(spec.gpu.gpus_per_node, self.domain_gpus)
+        self.used_per_domain = spec.gpus_used_per_domain or self.domain_gpus
+        self.group_domains = max(1, group_domains)
+        most = max(step.gpus for step in spec.capacity) // self.domain_gpus
+        self.owner = np.full(most, ABSENT, dtype=np.int64)
+        self.broken: dict[int, int] = {}
+        """GPUs under repair of each domain that has any."""
+        self.installed_gpus = 0
+        self.installed_ids: IntArray = np.empty(0, dtype=np.int64)
+        self.counts = {FREE: 0, SPARE: 0, OUT: 0}
+        self.owned: dict[int, int] = {}
+        """Number of domains of each owner."""
+        self.broken_in_owned = 0
+        """GPUs under repair inside domains that are in use."""
+
+    # -- what there is -------------------------------------------------------------------------------
+
+    @property
+    def nodes_per_domain(self) -> int:
+        """Replaceable units of one domain."""
+        return self.domain_gpus // self.node_gpus
+
+    @property
+    def owned_domains(self) -> int:
+        """Domains in use."""
+        return sum(self.owned.values())
+
+    def domains_for(self, gpus: int) -> int:
+        """Return how many domains hold `gpus` ranks."""
+        return -(-gpus // self.used_per_domain)
+
+    def gpus_by_state(self) -> tuple[int, int, int, int]:
+        """Return installed GPUs that are (owned and usable, idle, spare, down); they add up to the installed ones.
+
+        GPUs of a partly filled last domain count as idle; hot spares inside a domain in use count as spare.
+        """
+        owned = self.owned_domains
+        used = owned * self.used_per_domain
+        inside = owned * self.domain_gpus - used
+        down = self.counts[OUT] * self.domain_gpus + self.broken_in_owned
+        spare = self.counts[SPARE] * self.domain_gpus + inside - self.broken_in_owned
+        return used, self.installed_gpus - used - spare - down, spare, down
+
+    def has_hot_spare(self, domain: int) -> bool:
+        """Whether a node of this domain could fail and leave enough GPUs for a job."""
+        return self.domain_gpus - self.broken.get(domain, 0) - self.node_gpus >= self.used_per_domain
+
+    def available(self) -> int:
+        """Domains that a job could get now."""
+        return self.counts[FREE]
+
+    # -- moves ---------------------------------------------------------------------------------------
+
+    def _move(self, domain: int, owner: int) -> None:
+        old = int(self.owner[domain])
+        if old == owner:
+            return
+        if old >= 0:
+            self.owned[old] -= 1
+            self.broken_in_owned -= self.broken.get(domain, 0)
+            if not self.owned[old]:
+                del self.owned[old]
+        elif old in self.counts:
+            self.counts[old] -= 1
+        if owner >= 0:
+            self.owned[owner] = self.owned.get(owner, 0) + 1
+            self.broken_in_owned += self.broken.get(domain, 0)
+        elif owner in self.counts:
+            self.counts[owner] += 1
+        self.owner[domain] = owner
+
+    def _home(self, domain: int) -> int:
+        """Where a domain goes that nobody uses: out of service, spare, or free."""
+        if self.domain_gpus - self.broken.get(domain, 0) < self.used_per_domain:
+            return OUT
+        return SPARE if self.counts[SPARE] < self.spec.spare_domains else FREE
+
+    def allocate(self, owner: int, count: int, policy: str, rng: np.random.Generator) -> list[int]:
+        """Give `count` free domains to `owner` and return them in rank order.
+
+        Raises
+        ------
+        ValueError
+            If there are not so many.
+        """
+        free = np.flatnonzero(self.owner == FREE)
+        if len(free) < count:
+            raise ValueError(f"{count} domains asked, {len(free)} free")
+        chosen = PLACERS[policy](free, count, self.group_domains, rng)
+        for domain in chosen:
+            self._move(domain, owner)
+        return chosen
+
+    def release(self, owner: int) -> None:
+        """Take all domains back from `owner`."""
+        for domain in np.flatnonzero(self.owner == owner).tolist():
+            self._move(domain, ABSENT)
+            self._move(domain, self._home(domain))
+
+    def replace(self, owner: int) -> int | None:
+        """Give `owner` one spare, or else free, domain; return it, or None if there is neither."""
+        for source in (SPARE, FREE):
+            if self.counts[source]:
+                domain = int(np.argmax(self.owner == source))
+                self._move(domain, owner)
+                return domain
+        return None
+
+    # -- failures and repairs ------------------------------------------------------------------------
+
+    def locate(self, fraction: float, per: str) -> tuple[int, int] | None:
+        """Return (domain, node) that a failure at this place (0 <= fraction < 1) of the partition hits.
+
+        None if nothing is installed there, or if the unit is under repair already.
+        """
+        total = len(self.installed_ids)
+        if not total:
+            return None
+        place = fraction * total
+        index = min(int(place), total - 1)
+        domain = int(self.installed_ids[index])
+        node = min(int((place - index) * self.nodes_per_domain), self.nodes_per_domain - 1)
+        if self.owner[domain] == OUT and per == "domain":
+            return None
+        alive = 1.0 - self.broken.get(domain, 0) / self.domain_gpus
+        offset = (place - index) * self.domain_gpus % 1.0
+        return None if offset >= alive else (domain, node)
+
+    def fail(self, domain: int, gpus: int) -> bool:
+        """Take `gpus` GPUs of a domain out for repair; return whether the domain had to leave its owner."""
+        gpus = min(gpus, self.domain_gpus - self.broken.get(domain, 0))
+        owner = int(self.owner[domain])
+        self._move(domain, ABSENT)
+        self.broken[domain] = self.broken.get(domain, 0) + gpus
+        home = self._home(domain)
+        if owner >= 0 and home != OUT:
+            self._move(domain, owner)
+            return False
+        self._move(domain, home)
+        return owner >= 0
+
+    def repair(self, domain: int, gpus: int) -> None:
+        """Bring repaired GPUs back (nothing happens if the domain has left meanwhile)."""
+        if domain not in self.broken:
+            return
+        owner = int(self.owner[domain])
+        self._move(domain, ABSENT)
+        left = self.broken[domain] - gpus
+        if left > 0:
+            self.broken[domain] = left
+        else:
+            del self.broken[domain]
+        self._move(domain, owner if owner >= 0 else self._home(domain))
+
+    # -- capacity ------------------------------------------------------------------------------------
+
+    def resize(self, gpus: int, victims: Sequence[int]) -> list[int]:
+        """Set the installed GPUs; return the domains in use that have to leave first.
+
+        Domains leave in this order: out of service, free, spare, then those of the owners in `victims`, first
+        owner first. If the result is not empty nothing has been changed: empty those domains, then call again.
+        """
+        wanted = gpus // self.domain_gpus
+        present = len(self.installed_ids)
+        if wanted < present:
+            leaving = self._leaving(present - wanted, victims)
+            in_use = [domain for domain in leaving if self.owner[domain] >= 0]
+            if in_use:
+                return in_use
+            for domain in leaving:
+                self._move(domain, ABSENT)
+                self.broken.pop(domain, None)
+        else:
+            for domain in np.flatnonzero(self.owner == ABSENT)[: wanted - present].tolist():
+                self._move(domain, self._home(domain))
+        self.installed_gpus = gpus
+        self.installed_ids = np.flatnonzero(self.owner != ABSENT)
+        return []
+
+    def _leaving(self, count: int, victims: Sequence[int]) -> list[int]:
+        chosen: list[int] = []
+        for owner in (OUT, FREE, SPARE, *victims):
+            if len(chosen) >= count:
+                break
+            chosen += np.flatnonzero(self.owner == owner)[::-1].tolist()
+        return chosen[:count]
+
+    def placement(self, domains: Sequence[int]) -> Placement:
+        """Return the placement of ranks on these domains, in this order."""
+        runs: list[tuple[int, int]] = []
+        for domain in domains:
+            if runs and runs[-1][0] + runs[-1][1] == domain:
+                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+            else:
+                runs.append((domain, 1))
+        return Placement(self.domain_gpus, self.used_per_domain, tuple(runs))
+
+
+def _packed(free: IntArray, count: int, group: int, rng: np.random.Generator) -> list[int]:
+    """The shortest run of neighbouring free domains that is long enough, or else the lowest ones."""
+    breaks = np.flatnonzero(np.diff(free) != 1) + 1
+    starts = np.concatenate(([0], breaks))
+    lengths = np.diff(np.concatenate((starts, [len(free)])))
+    enough = np.flatnonzero(lengths >= count)
+    if len(enough):
+        start = int(starts[enough[np.argmin(lengths[enough])]])
+        return [int(domain) for domain in free[start : start + count]]
+    return [int(domain) for domain in free[:count]]
+
+
+def _spread(free: IntArray, count: int, group: int, rng: np.random.Generator) -> list[int]:
+    """Evenly over the groups of the first scale-out level: one from each in turn."""
+    rank_in_group = np.zeros(len(free), dtype=np.int64)
+    groups = free // group
+    edges = np.flatnonzero(np.diff(groups)) + 1
+    for block in np.split(np.arange(len(free)), edges):
+        rank_in_group[block] = np.arange(len(block))
+    order = np.lexsort((groups, rank_in_group))
+    return sorted(int(domain) for domain in free[order[:count]])
+
+
+def _random(free: IntArray, count: int, group: int, rng: np.random.Generator) -> list[int]:
+    """Anywhere, in random order."""
+    return [int(domain) for domain in rng.permutation(free)[:count]]
+
+
+PLACERS = {"packed": _packed, "spread": _spread, "random": _random}
+"""Placement policies: (free domains in order, how many, domains per first-level group, stream) -> domains."""

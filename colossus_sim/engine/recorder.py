@@ -1,0 +1,186 @@
+"""Append-only memory of a run: what happened, what each job did, where each GPU-second went."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from colossus_sim.records import CAUSES, GPU_STATES, EventRow, GpuTimeRow, IntervalRow, LevelRow
+
+CAUSE = {name: index for index, name in enumerate(CAUSES)}
+GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
+
+_CAUSE_TO_GPU_STATE = {
+    "planned": "productive",
+    "slower_step": "productive",
+    "fewer_gpus": "productive",
+    "contention": "contention",
+    "degraded": "degraded",
+    "lost_work": "lost_work",
+    "checkpoint": "checkpoint",
+    "restart": "restart",
+    "repair_wait": "repair_wait",
+    "data_wait": "data_wait",
+    "gpu_wait": "data_wait",
+    "capacity_wait": "repair_wait",
+    "calendar_floor": "data_wait",
+}
+"""State of the GPUs that a job holds while it spends time on a cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitCost:
+    """Seconds of one unit of work, from what was planned to what it took.
+
+    Attributes
+    ----------
+    planned, reference, alone, shared, actual : float
+        At the planned MFU; as modelled on the wanted GPUs; on the GPUs at hand, alone; with links shared;
+        and with slow or throttled GPUs. [s]
+    """
+
+    planned: float
+    reference: float
+    alone: float
+    shared: float
+    actual: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One interval of one phase; `kept` may shrink later, when a failure rolls work back."""
+
+    job: str
+    phase: str
+    state: str
+    start: float
+    end: float
+    gpus: int
+    held: int
+    site: str = ""
+    partition: str = ""
+    begun: float = 0.0
+    done: float = 0.0
+    """Units at the start and at the end."""
+    kept: float = 0.0
+    """Units of these that were not rolled back."""
+    cost: UnitCost | None = None
+    stalled: float = 0.0
+    saves: float = 0.0
+    cause: str = ""
+    note: str = ""
+
+    def causes(self) -> tuple[float, ...]:
+        """Seconds per cause, in the order of CAUSES; adds up to the length."""
+        seconds = [0.0] * len(CAUSES)
+        length = self.end - self.start
+        if self.cost is None:
+            seconds[CAUSE[self.cause]] = length
+            return tuple(seconds)
+        cost, kept = self.cost, self.kept
+        seconds[CAUSE["checkpoint"]] = self.stalled
+        seconds[CAUSE["slower_step"]] = kept * (cost.reference - cost.planned)
+        seconds[CAUSE["fewer_gpus"]] = kept * (cost.alone - cost.reference)
+        seconds[CAUSE["contention"]] = kept * (cost.shared - cost.alone)
+        seconds[CAUSE["degraded"]] = kept * (cost.actual - cost.shared)
+        seconds[CAUSE["lost_work"]] = max(0.0, (self.done - self.begun - kept) * cost.actual)
+        others = math.fsum(seconds)
+        seconds[CAUSE["planned"]] = length - others
+        return tuple(seconds)
+
+
+@dataclass
+class Recorder:
+    """Rows of one run."""
+
+    entries: list[Entry] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    levels: list[LevelRow] = field(default_factory=list)
+    unheld: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    """GPU-seconds per state of GPUs that no job holds, by partition."""
+    _last_level: dict[tuple[str, str], LevelRow] = field(default_factory=dict)
+
+    def event(self, time: float, kind: str, **details: str | float) -> None:
+        """Note that something happened."""
+        row = EventRow(
+            time=time,
+            kind=kind,
+            site=str(details.get("site", "")),
+            partition=str(details.get("partition", "")),
+            job=str(details.get("job", "")),
+            phase=str(details.get("phase", "")),
+            subject=str(details.get("subject", "")),
+            value=float(details.get("value", 0.0)),
+            note=str(details.get("note", "")),
+        )
+        self.events.append(row)
+
+    def level(self, row: LevelRow) -> None:
+        """Note the state of a partition from now on; GPU-seconds of the state before are booked."""
+        key = (row.site, row.partition)
+        self.close_level(key, row.time)
+        last = self._last_level.get(key)
+        if last is not None and last.time == row.time and self.levels and self.levels[-1] is last:
+            self.levels.pop()
+        self._last_level[key] = row
+        self.levels.append(row)
+
+    def close_level(self, key: tuple[str, str], time: float) -> None:
+        """Book the GPU-seconds of the last state of a partition up to `time`."""
+        last = self._last_level.get(key)
+        if last is None:
+            return
+        booked = self.unheld.setdefault(key, [0.0] * len(GPU_STATES))
+        since = self._booked_until.get(key, last.time)
+        for state, gpus in (("idle", last.idle), ("spare", last.spare), ("down", last.down)):
+            booked[GPU_STATE[state]] += gpus * (time - since)
+        self._booked_until[key] = time
+
+    _booked_until: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def interval_rows(
+        self, tokens_per_unit: dict[str, float], flops_per_unit: dict[str, float]
+    ) -> list[IntervalRow]:
+        """Return the finished intervals; the mappings are keyed by ``job/phase``."""
+        rows = []
+        for entry in self.entries:
+            if entry.end <= entry.start:
+                continue
+            key = f"{entry.job}/{entry.phase}"
+            rows.append(
+                IntervalRow(
+                    job=entry.job,
+                    phase=entry.phase,
+                    state=entry.state,
+                    start=entry.start,
+                    end=entry.end,
+                    gpus=entry.gpus,
+                    units=entry.kept,
+                    tokens=entry.kept * tokens_per_unit.get(key, 0.0),
+                    model_flops=entry.kept * flops_per_unit.get(key, 0.0),
+                    causes=entry.causes(),
+                    saves=entry.saves,
+                    note=entry.note,
+                )
+            )
+        return rows
+
+    def gpu_time_rows(self, end: float) -> list[GpuTimeRow]:
+        """Return the GPU-seconds per state, by partition and job, over the whole run."""
+        held: dict[tuple[str, str, str], list[float]] = {}
+        for entry in self.entries:
+            if not entry.held or entry.end <= entry.start:
+                continue
+            seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * len(GPU_STATES))
+            seconds[GPU_STATE["stranded"]] += (entry.held - entry.gpus) * (entry.end - entry.start)
+            for cause, spent in zip(CAUSES, entry.causes(), strict=True):
+                seconds[GPU_STATE[_CAUSE_TO_GPU_STATE[cause]]] += spent * entry.gpus
+        rows = [
+            GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds))
+            for (site, partition, job), seconds in held.items()
+        ]
+        rows += [
+            GpuTimeRow(site, partition, "", 0.0, end, tuple(seconds))
+            for (site, partition), seconds in self.unheld.items()
+        ]
+        return sorted(rows)

@@ -1,0 +1,195 @@
+"""From a failure, or a controlled stop, back to work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from colossus_sim.engine.signals import Failure, Stop
+from colossus_sim.errors import SimulationError
+from colossus_sim.randomness import stream
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.phase import PhaseRun
+
+Steps = Generator[simpy.Event, Any, None]
+Failures = Generator[simpy.Event, Any, list[Failure]]
+
+_BASE_GPUS = 1024
+"""World size for which ``Restart.base`` is stated."""
+
+
+class Recovery:
+    """Detection, rollback, replacement, restart of one phase."""
+
+    def __init__(self, phase: PhaseRun) -> None:
+        self._phase = phase
+        self._rng = stream(phase.world.seed, "restart", phase.job_name, phase.name)
+        self._attempts = 0
+        self._safe = 0
+        self.stopped = False
+        """Whether the phase has been told to give its GPUs back."""
+
+    # -- controlled stops ----------------------------------------------------------------------------
+
+    def save(self) -> Failures:
+        """Save to the safest tier before a controlled stop; return failures that spoilt it."""
+        phase = self._phase
+        phase.leave()
+        end = phase.now + phase.work.final_save_time
+        while phase.now < end:
+            failures = yield from self._spend("running", "checkpoint", end)
+            if self.stopped:
+                break
+            if any(not failure.planned for failure in failures):
+                return failures
+        phase.work.save_all()
+        return []
+
+    def stop(self, signal: Stop) -> Steps:
+        """Save (unless that was done before), and note that the GPUs go back."""
+        phase = self._phase
+        phase.leave()
+        failures: list[Failure] = []
+        if not signal.at_once:
+            failures = yield from self.save()
+        if failures:
+            phase.work.roll_back(max(failure.rank for failure in failures), phase.now)
+        else:
+            phase.work.save_all()
+        self._note_stop(signal)
+
+    def _note_stop(self, signal: Stop) -> None:
+        phase = self._phase
+        self.stopped = True
+        phase.queue_cause = signal.cause
+        phase.interruptions += 1
+        phase.world.recorder.event(phase.now, "preempt", subject=signal.cause, **phase.where())
+
+    def grow(self) -> Steps:
+        """Save, take all the free domains that are of use, and start again."""
+        phase = self._phase
+        pool = phase.held_partition().pool
+        failures = yield from self.save()
+        if failures:
+            yield from self.recover(failures)
+            return
+        room = pool.domains_for(phase.most_gpus) - len(phase.domains)
+        more = min(room, pool.available())
+        if more > 0 and not self.stopped:
+            policy = phase.world.scenario.policies.placement
+            phase.domains = sorted(
+                phase.domains + pool.allocate(phase.number, more, policy, phase.world.placement_rng)
+            )
+            phase.resized()
+            phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
+        phase.leaving = False
+        yield from self.launch()
+
+    # -- failures ------------------------------------------------------------------------------------
+
+    def launch(self) -> Steps:
+        """Start (or start again) on the GPUs at hand, loading the newest copy if there is one."""
+        phase = self._phase
+        failures = yield from self._restart(0 if phase.work.units else None, replaced=False)
+        if failures:
+            yield from self.recover(failures)
+
+    def recover(self, failures: list[Failure]) -> Steps:
+        """Go from one or more failures to the moment when training goes on; more may come on the way."""
+        phase = self._phase
+        phase.leave()
+        rank = 0
+        first = True
+        while failures and not self.stopped:
+            phase.interruptions += 1
+            self._check_progress()
+            planned = all(failure.planned for failure in failures)
+            if planned and first:
+                spoilt = yield from self.save()
+                if spoilt:
+                    failures, first = spoilt, False
+                    continue
+            elif not planned:
+                rank = max(rank, *(failure.rank for failure in failures))
+                phase.work.roll_back(rank, phase.now)
+            first = False
+            wait = 0.0 if planned else max(failure.detection for failure in failures)
+            failures = yield from self._spend("detecting", "restart", phase.now + wait)
+            if failures or self.stopped:
+                continue
+            replaced = len(phase.domains) < phase.wanted_domains
+            failures = yield from self._refill()
+            if failures or self.stopped:
+                continue
+            failures = yield from self._restart(rank, replaced=replaced)
+
+    def _check_progress(self) -> None:
+        phase = self._phase
+        self._attempts = 0 if phase.work.safe_units > self._safe else self._attempts + 1
+        self._safe = max(self._safe, phase.work.safe_units)
+        most = phase.world.scenario.faults.max_restarts_without_progress
+        if self._attempts > most:
+            raise SimulationError(
+                f"{phase.job_name}/{phase.name}: no progress after {most} restarts in a row (day "
+                f"{phase.now / 86400:.1f}, {phase.work.units:.0f} of {phase.work.total} units): failures come "
+                "faster than work can be saved; check faults, checkpoint and restart times"
+            )
+
+    def _refill(self) -> Failures:
+        """Get replacements, shrink, or wait for them; return failures that came meanwhile."""
+        phase = self._phase
+        if phase.take_replacements():
+            return []
+        if phase.can_shrink and phase.now >= phase.site.outage_until:
+            phase.domains.sort()
+            phase.resized()
+            phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
+            return []
+        broken = phase.world.scheduler.broken
+        broken.append(phase)
+        failures: list[Failure] = []
+        while phase in broken and not failures and not self.stopped:
+            failures = yield from self._spend("repair_wait", "repair_wait", math.inf)
+            if phase in broken and phase.take_replacements():
+                break
+        if phase in broken:
+            broken.remove(phase)
+        return failures
+
+    def _restart(self, rank: int | None, *, replaced: bool) -> Failures:
+        """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
+        phase = self._phase
+        spec = phase.world.scenario.faults.restart
+        seconds = spec.base + spec.per_doubling * max(0.0, math.log2(phase.gpus / _BASE_GPUS))
+        if replaced:
+            seconds += spec.swap_time
+        by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
+        if by_hand < spec.manual_fraction:
+            seconds += spec.manual_time * exponential
+        phase.site.readers += 1
+        phase.refresh_tiers()
+        if rank is not None:
+            tier = phase.work.saved.restore_point(phase.work.tiers, rank, phase.now)[1]
+            seconds += tier.restore if tier is not None else 0.0
+        failures = yield from self._spend("restarting", "restart", phase.now + seconds)
+        phase.site.readers -= 1
+        return failures
+
+    def _spend(self, state: str, cause: str, until: float) -> Failures:
+        """Spend time in a state; return the failures that cut it short, and note a request to stop."""
+        phase = self._phase
+        while phase.now < until:
+            signals = yield from phase.spend(state, cause, until)
+            for signal in signals:
+                if isinstance(signal, Stop):
+                    self._note_stop(signal)
+            failures = [signal for signal in signals if isinstance(signal, Failure)]
+            if failures or self.stopped:
+                return failures
+            if cause == "repair_wait":
+                return []
+        return []

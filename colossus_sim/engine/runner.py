@@ -1,0 +1,260 @@
+"""Play a scenario from its start to its horizon, or until all jobs are done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import simpy
+
+from colossus_sim.engine.agenda import Order
+from colossus_sim.engine.phase import PhaseRun
+from colossus_sim.engine.pool import PartitionPool
+from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.world import World
+from colossus_sim.records import PhaseRow, RunResult
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.topology.builders import build_fabric
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.phases import PhaseModel, build_phase_model
+
+Progress = Callable[[float, str], None]
+
+_PROGRESS_STEPS = 100
+
+
+class ModelBuilder(Protocol):
+    """Builds the model of one phase at one partition (see ``training.phases.build_phase_model``)."""
+
+    def __call__(
+        self,
+        *,
+        scenario: Scenario,
+        job_name: str,
+        phase_name: str,
+        site: str,
+        partition_name: str,
+        fabric: Fabric,
+    ) -> PhaseModel:
+        """Return the model."""
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    progress: Progress | None = None,
+    build_model: ModelBuilder = build_phase_model,
+) -> RunResult:
+    """Run the discrete-event simulation of a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to play.
+    seed : int, optional
+        Root seed of all random streams; default: the scenario's.
+    progress : callable, optional
+        Called about a hundred times with (fraction of the horizon, text).
+    build_model : callable, optional
+        Where the times of steps come from; default: the analytic step model.
+
+    Returns
+    -------
+    RunResult
+        All rows that the run wrote.
+
+    Raises
+    ------
+    SimulationError
+        If a job restarts again and again without progress.
+    InfeasibleError
+        If a plan does not fit its GPUs.
+    """
+    world = World(scenario, scenario.seed if seed is None else seed)
+    _build_sites(world)
+    models = _build_phases(world, build_model)
+    world.faults.add_sources()
+    _plan_capacity(world)
+    _plan_submissions(world)
+    end = _play(world, progress)
+    return _result(world, models, end)
+
+
+def _build_sites(world: World) -> None:
+    policies = world.scenario.policies
+    for name, spec in world.scenario.cluster.sites.items():
+        partitions = {}
+        for key, part in spec.partitions.items():
+            most = max(step.gpus for step in part.capacity)
+            fabric = build_fabric(spec.topology, part.gpu, most)
+            pool = PartitionPool(name, key, part, _group_domains(fabric))
+            partitions[key] = PartitionState(pool, fabric, policies.contention)
+        world.sites[name] = SiteState(name, spec, partitions)
+
+
+def _group_domains(fabric: Fabric) -> int:
+    """Scale-up domains below one group of the first scale-out level."""
+    if len(fabric.levels) < 2:
+        return 1
+    return fabric.levels[1].group_gpus // fabric.gpus_per_domain
+
+
+def _build_phases(world: World, build_model: ModelBuilder) -> dict[str, PhaseModel]:
+    """Create a player for every phase of every job; return the reference model of each."""
+    reference = {}
+    for job_name, job in world.scenario.jobs.items():
+        site = world.sites[job.site]
+        for phase_name in job.phases:
+            names = [job.partition] if job.partition is not None else list(site.partitions)
+            models = {
+                name: build_model(
+                    scenario=world.scenario,
+                    job_name=job_name,
+                    phase_name=phase_name,
+                    site=job.site,
+                    partition_name=name,
+                    fabric=site.partitions[name].fabric,
+                )
+                for name in names
+            }
+            phase = PhaseRun(world, len(world.phases), (job_name, phase_name), dict(models), site)
+            world.phases.append(phase)
+            reference[f"{job_name}/{phase_name}"] = models[names[0]]
+    world.unfinished = len(world.phases)
+    world.scheduler.elastic = any(
+        job.min_gpus is not None or job.max_gpus is not None for job in world.scenario.jobs.values()
+    )
+    return reference
+
+
+def _plan_capacity(world: World) -> None:
+    for site in world.sites.values():
+        for partition in site.partitions.values():
+            world.note_level(site, partition)
+            for step in partition.pool.spec.capacity:
+                change = partial(world.announce_capacity, site, partition, step.gpus, step.note)
+                world.agenda.at(max(0.0, world.clock(step.at)), Order.CAPACITY, change)
+
+
+def _plan_submissions(world: World) -> None:
+    """Start each phase when its predecessors allow it."""
+    for job_name in world.scenario.jobs:
+        phases = {phase.name: phase for phase in world.phases if phase.job_name == job_name}
+        before: str | None = None
+        for name, phase in phases.items():
+            after = phase.spec.after if phase.spec.after is not None else ((before,) if before else ())
+            before = name
+            if after:
+                _chain(world, phase, [phases[other] for other in after])
+            else:
+                start = max(0.0, world.clock(phase.job.submit))
+                world.agenda.at(start, Order.CAPACITY, partial(_begin, world, phase, ""))
+
+
+def _begin(world: World, phase: PhaseRun, trigger: str) -> None:
+    phase.trigger = trigger
+    world.agenda.env.process(phase.life())
+
+
+def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
+    waiting = {other.name for other in predecessors}
+
+    def done(name: str) -> None:
+        waiting.discard(name)
+        if not waiting and math.isnan(phase.ready):
+            _begin(world, phase, name)
+
+    for other in predecessors:
+        action = partial(done, other.name)
+        if phase.spec.overlap > 0 and other.work.total > 0:
+            other.milestones.append((other.work.total * (1.0 - phase.spec.overlap), action))
+        else:
+            other.at_end.append(action)
+
+
+def _play(world: World, progress: Progress | None) -> float:
+    """Run the events; return when the simulation stopped. [s]"""
+    horizon = world.scenario.horizon
+    stop = simpy.Event(world.agenda.env)
+
+    def halt() -> None:
+        if not stop.triggered:
+            stop.succeed()
+
+    world.on_all_done = halt
+    world.agenda.at(horizon, Order.SCHEDULING, halt)
+    if progress is not None:
+        for index in range(1, _PROGRESS_STEPS):
+            time = horizon * index / _PROGRESS_STEPS
+            report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
+            world.agenda.at(time, Order.SCHEDULING, report)
+    world.agenda.env.run(until=stop)
+    end = world.agenda.now
+    for phase in world.phases:
+        phase.close_interval()
+    for site in world.sites.values():
+        for partition in site.partitions.values():
+            world.recorder.close_level((site.name, partition.pool.name), end)
+    return end
+
+
+def _result(world: World, models: dict[str, PhaseModel], end: float) -> RunResult:
+    recorder = world.recorder
+    tokens = {key: model.tokens_per_unit for key, model in models.items()}
+    flops = {key: model.model_flops_per_unit for key, model in models.items()}
+    source = world.scenario.loaded
+    return RunResult(
+        scenario=world.scenario,
+        seed=world.seed,
+        case=source.case if source is not None else "central",
+        end_time=end,
+        events_processed=world.agenda.processed,
+        intervals=tuple(recorder.interval_rows(tokens, flops)),
+        gpu_time=tuple(recorder.gpu_time_rows(end)),
+        levels=tuple(recorder.levels),
+        events=tuple(recorder.events),
+        phases=tuple(_phase_row(phase, models[f"{phase.job_name}/{phase.name}"]) for phase in world.phases),
+        estimates={key: model.reference for key, model in models.items()},
+        warnings=tuple(_warnings(world)),
+    )
+
+
+def _phase_row(phase: PhaseRun, model: PhaseModel) -> PhaseRow:
+    kept = phase.work.units
+    reference = model.reference
+    return PhaseRow(
+        job=phase.job_name,
+        phase=phase.name,
+        kind=phase.spec.kind,
+        ready=phase.ready,
+        start=phase.started,
+        end=phase.ended,
+        trigger=phase.trigger,
+        gpus_wanted=model.gpus_wanted,
+        units=float(model.units),
+        units_done=kept,
+        unit_time=model.reference_time,
+        planned_unit_time=model.planned_unit_time,
+        tokens=model.units * model.tokens_per_unit,
+        tokens_done=kept * model.tokens_per_unit,
+        peak=model.peak,
+        precision=model.precision,
+        mfu=reference.mfu if reference is not None else 0.0,
+        interruptions=phase.interruptions,
+    )
+
+
+def _warnings(world: World) -> list[str]:
+    """Say which phases are not done, and what they were waiting for."""
+    found = []
+    for phase in world.phases:
+        if not math.isnan(phase.ended):
+            continue
+        share = phase.work.units / phase.work.total if phase.work.total else 1.0
+        found.append(
+            f"{phase.job_name}/{phase.name} is not done at the end of the simulated time ({share:.1%} of its work)"
+        )
+    return found

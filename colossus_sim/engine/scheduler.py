@@ -1,0 +1,120 @@
+"""Who gets GPUs: queues, priorities, backfill, preemption, replacements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from colossus_sim.engine.signals import Granted, Grow, Stop
+from colossus_sim.engine.site import PartitionState
+from colossus_sim.specs.policies import Policies
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.phase import PhaseRun
+
+
+def queue_order(policies: Policies, phase: PhaseRun) -> tuple[float, float, int]:
+    """Return the sort key of a queued phase: smaller goes first."""
+    if policies.scheduler == "fifo":
+        return (0.0, phase.queued_since, phase.number)
+    return (-float(phase.job.priority), phase.queued_since, phase.number)
+
+
+class Scheduler:
+    """Gang allocation of whole scale-up domains."""
+
+    def __init__(self, policies: Policies, rng: np.random.Generator) -> None:
+        self._policies = policies
+        self._rng = rng
+        self.queue: list[PhaseRun] = []
+        self.broken: list[PhaseRun] = []
+        """Phases that hold some of their GPUs and wait for replacements."""
+        self.holders: dict[int, PhaseRun] = {}
+        self.elastic = False
+        """Whether any job may grow or shrink."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether somebody waits, or might take more."""
+        return bool(self.queue or self.broken or self.elastic)
+
+    def run(self) -> None:
+        """Serve everybody who can be served now."""
+        self._replace()
+        blocked: set[str] = set()
+        for phase in sorted(self.queue, key=lambda waiting: queue_order(self._policies, waiting)):
+            if phase.site.name in blocked:
+                continue
+            if self._start(phase):
+                self.queue.remove(phase)
+                continue
+            if self._policies.preemption == "priority":
+                self._preempt_for(phase)
+            if self._policies.scheduler != "priority_backfill":
+                blocked.add(phase.site.name)
+        self._grow()
+
+    def _replace(self) -> None:
+        for phase in sorted(self.broken, key=lambda waiting: queue_order(self._policies, waiting)):
+            if phase.partition is not None and phase.take_replacements():
+                self.broken.remove(phase)
+                phase.notify(Granted())
+
+    def _start(self, phase: PhaseRun) -> bool:
+        for partition in phase.candidates:
+            domains = phase.domains_to_start(partition)
+            if domains:
+                chosen = partition.pool.allocate(phase.number, domains, self._policies.placement, self._rng)
+                phase.grant(partition, chosen)
+                self.holders[phase.number] = phase
+                phase.notify(Granted())
+                return True
+        return False
+
+    def _preempt_for(self, phase: PhaseRun) -> None:
+        """Ask phases of lower priority to save and leave, lowest first, if that makes enough room."""
+        for partition in phase.candidates:
+            need = phase.least_domains(partition) - partition.pool.available()
+            need -= sum(self._domains(victim) for victim in self._leaving(partition))
+            victims = []
+            for victim in sorted(
+                self.holders.values(), key=lambda holder: (holder.job.priority, -holder.number)
+            ):
+                if need <= 0:
+                    break
+                if (
+                    victim.partition is partition
+                    and victim.job.priority < phase.job.priority
+                    and not victim.leaving
+                ):
+                    victims.append(victim)
+                    need -= self._domains(victim)
+            if need <= 0:
+                for victim in victims:
+                    victim.leaving = True
+                    victim.notify(Stop("gpu_wait"))
+                return
+
+    def _leaving(self, partition: PartitionState) -> list[PhaseRun]:
+        return [
+            holder for holder in self.holders.values() if holder.leaving and holder.partition is partition
+        ]
+
+    @staticmethod
+    def _domains(phase: PhaseRun) -> int:
+        return len(phase.domains)
+
+    def _grow(self) -> None:
+        """Give idle GPUs to elastic jobs, if nobody waits and the gain is worth the stop."""
+        if not self.elastic or self.queue or self.broken:
+            return
+        for phase in sorted(self.holders.values(), key=lambda holder: queue_order(self._policies, holder)):
+            if phase.partition is None or phase.leaving or not phase.underway:
+                continue
+            free = phase.partition.pool.available()
+            more = phase.usable(min(phase.most_gpus, (len(phase.domains) + free) * phase.ranks_per_domain))
+            if more >= phase.gpus * (1.0 + self._policies.resize_gain):
+                phase.leaving = True
+                phase.notify(Grow())
+                return

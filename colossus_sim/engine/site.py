@@ -1,0 +1,135 @@
+"""One site during a run: its pools, its links and storage as the phases share them, its power."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from colossus_sim.engine.checkpointing import storage_share
+from colossus_sim.engine.pool import PartitionPool
+from colossus_sim.engine.signals import Rerate
+from colossus_sim.network.sharing import shared_bandwidths
+from colossus_sim.records import LevelRow
+from colossus_sim.specs.cluster import Site
+from colossus_sim.topology.fabric import Fabric
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.phase import PhaseRun
+
+
+class PartitionState:
+    """One partition: its domains, and the phases that compute on it."""
+
+    def __init__(self, pool: PartitionPool, fabric: Fabric, contention: str) -> None:
+        self.pool = pool
+        self.fabric = fabric
+        self.computing: dict[int, PhaseRun] = {}
+        self.computing_gpus = 0
+        self.bandwidths: dict[int, tuple[float, ...]] = {}
+        self._contention = contention
+        self._alone: dict[tuple[int, int], tuple[float, ...]] = {}
+        self._known: dict[tuple[tuple[int, int], ...], dict[int, tuple[float, ...]]] = {}
+
+    def enter(self, phase: PhaseRun) -> None:
+        """A phase begins to compute."""
+        self.computing[phase.number] = phase
+        self.computing_gpus += phase.gpus
+
+    def leave(self, phase: PhaseRun) -> None:
+        """A phase stops computing, before its GPUs change."""
+        del self.computing[phase.number]
+        self.computing_gpus -= phase.gpus
+
+    def alone(self, phase: PhaseRun) -> tuple[float, ...]:
+        """Return the per-GPU bandwidth of each level if no other job were there. [B/s]"""
+        key = (phase.number, phase.layout)
+        if key not in self._alone:
+            shared = shared_bandwidths(fabric=self.fabric, demands=[phase.demand()], mode="none")
+            self._alone[key] = shared[str(phase.number)]
+        return self._alone[key]
+
+    def share_links(self) -> None:
+        """Work out anew what each phase gets of the links, and tell those for which it changed."""
+        key = tuple(sorted((number, phase.layout) for number, phase in self.computing.items()))
+        if key not in self._known:
+            demands = [self.computing[number].demand() for number, _ in key]
+            shared = shared_bandwidths(fabric=self.fabric, demands=demands, mode=self._contention)
+            self._known[key] = {number: shared[str(number)] for number, _ in key}
+        old, self.bandwidths = self.bandwidths, self._known[key]
+        for number, mine in self.bandwidths.items():
+            if number in old and old[number] != mine:
+                self.computing[number].notify(Rerate())
+
+
+class SiteState:
+    """A site: partitions, storage users, power."""
+
+    def __init__(self, name: str, spec: Site, partitions: dict[str, PartitionState]) -> None:
+        self.name = name
+        self.spec = spec
+        self.partitions = partitions
+        self.savers: dict[int, tuple[float, float]] = {}
+        """Phases that hold GPUs here: (most they can write, mean demand), both in B/s."""
+        self.readers = 0
+        self.outage_until = 0.0
+        self.speed = 1.0
+        """Clock factor that keeps the site below its power limit."""
+
+    # -- storage -------------------------------------------------------------------------------------
+
+    def storage_share(self, number: int) -> float:
+        """Return the share of the storage's write bandwidth that this phase gets."""
+        total = self.spec.storage.write_bandwidth
+        others = sum(mean for key, (_, mean) in self.savers.items() if key != number)
+        most = self.savers[number][0] if number in self.savers else total
+        return storage_share(most, others / total, len(self.savers.keys() | {number}))
+
+    # -- power ---------------------------------------------------------------------------------------
+
+    def it_power(self, partition: PartitionState, speed: float) -> float:
+        """Return the power of a partition without cooling. [W]"""
+        gpu = partition.pool.spec.gpu
+        installed = partition.pool.installed_gpus
+        busy = partition.computing_gpus
+        dynamic = (gpu.power_max - gpu.power_idle) * math.pow(speed, self.spec.power_exponent)
+        return installed * (gpu.host_power_per_gpu + gpu.power_idle) + busy * dynamic
+
+    def throttle(self) -> bool:
+        """Set the clock factor for the power limit; return whether it changed."""
+        if self.spec.power_limit is None:
+            return False
+        budget = self.spec.power_limit / self.spec.pue
+        full = sum(self.it_power(partition, 1.0) for partition in self.partitions.values())
+        floor = sum(self.it_power(partition, 0.0) for partition in self.partitions.values())
+        speed = 1.0
+        if full > budget:
+            room = max(budget - floor, 0.0) / (full - floor) if full > floor else 1.0
+            speed = max(math.pow(room, 1.0 / self.spec.power_exponent), _LEAST_SPEED)
+        changed = speed != self.speed
+        self.speed = speed
+        return changed
+
+    # -- record --------------------------------------------------------------------------------------
+
+    def level_row(self, time: float, partition: PartitionState, queued: int) -> LevelRow:
+        """Return the state of a partition, for the record."""
+        used, idle, spare, down = partition.pool.gpus_by_state()
+        if time < self.outage_until:
+            idle, spare, down = 0, 0, down + idle + spare
+        return LevelRow(
+            time=time,
+            site=self.name,
+            partition=partition.pool.name,
+            installed=partition.pool.installed_gpus,
+            allocated=used,
+            running=partition.computing_gpus,
+            idle=idle,
+            spare=spare,
+            down=down,
+            queued_jobs=queued,
+            power=self.it_power(partition, self.speed) * self.spec.pue,
+        )
+
+
+_LEAST_SPEED = 0.05
+"""Clocks never fall below this share, so that a limit below the idle power cannot stop time."""

@@ -1,0 +1,198 @@
+"""Named entries: GPUs, models, topologies, storage, stacks, calibrations, fault classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.loading.files import YAML_SUFFIXES, Files, data_folder, names_in, shipped_folder
+from colossus_sim.loading.hf_config import read_hf_config
+from colossus_sim.loading.nodes import Node, Origin, join, refuse
+from colossus_sim.loading.references import REFERENCES, Path, nested_references
+from colossus_sim.loading.suggest import nearest_hint
+from colossus_sim.loading.tree import merge
+
+MAX_CHAIN = 8
+"""Entries that may be built on one another with ``use``."""
+
+
+class Catalog:
+    """Finds entries by kind and name, and replaces references by their fields."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of all shipped entries of a kind."""
+        if kind in ("topologies", "scenarios"):
+            return names_in(shipped_folder(kind))
+        return sorted(self._entries(kind))
+
+    def entry(self, kind: str, name: str) -> Node | None:
+        """Return the fields of a shipped entry as they are written, or None."""
+        if kind in ("topologies", "scenarios"):
+            folder = shipped_folder(kind)
+            if folder is None or name not in names_in(folder):
+                return None
+            return self._files.read_yaml(folder / f"{name}.yaml")
+        return self._entries(kind).get(name)
+
+    def resolve(self, kind: str, node: Node, path: str) -> Node:
+        """Return the full fields of a reference: a name, a file, ``{use: ..., changes}``, or fields inline.
+
+        Raises
+        ------
+        ScenarioError
+            If there is no such entry or file, or entries are built on one another in a circle.
+        """
+        return self._resolve(kind, node, path, ())
+
+    def _resolve(self, kind: str, node: Node, path: str, chain: tuple[str, ...]) -> Node:
+        if len(chain) > MAX_CHAIN:
+            raise refuse(node.key or node.origin, f"'use' goes round or on too long: {' -> '.join(chain)}")
+        if node.text is not None:
+            return self._named(kind, node, path, chain)
+        entries = node.mapping
+        if entries is None:
+            return node
+        if "hf_config" in entries and kind == "models":
+            return self._from_hf(node, path)
+        if "use" not in entries:
+            return node
+        base = self._named(kind, entries["use"], join(path, "use"), chain)
+        changes = {name: child for name, child in entries.items() if name != "use"}
+        return merge(base, replace(node, value=changes))
+
+    def _named(self, kind: str, node: Node, path: str, chain: tuple[str, ...]) -> Node:
+        name = node.text
+        if name is None:
+            raise refuse(node.origin, "expected the name of a catalog entry", path=path)
+        if name.lower().endswith(YAML_SUFFIXES):
+            file = self._files.resolve(name, node.origin, path)
+            found: Node | None = self._files.read_yaml(file, asked_by=node.origin, field=path)
+            name = file.stem
+        else:
+            found = self.entry(kind, name)
+        if found is None:
+            noun = _NOUN[kind]
+            raise refuse(
+                node.origin,
+                f"there is no {noun} called {name!r}",
+                path=path,
+                hint=nearest_hint(name, self.names(kind)),
+            )
+        full = self._resolve(kind, found, path, (*chain, name))
+        return self._with_name(full, name, node)
+
+    def full_entry(self, kind: str, name: str) -> Node:
+        """Return a shipped entry with everything that it is built on and everything that it names.
+
+        Raises
+        ------
+        ScenarioError
+            If it, or something that it names, does not exist.
+        """
+        node = self.resolve(kind, Node(name, Origin(f"catalog {kind}")), name)
+        for pattern, inner in nested_references(kind):
+
+            def resolve(child: Node, path: str, inner: str = inner) -> Node:
+                return self.resolve(inner, child, path)
+
+            node = _replace_at(node, pattern, resolve, name)
+        return node
+
+    def _with_name(self, full: Node, name: str, reference: Node) -> Node:
+        entries = dict(full.mapping or {})
+        entries["name"] = Node(name, reference.origin, reference.key)
+        return Node(entries, full.origin, reference.key)
+
+    def _from_hf(self, node: Node, path: str) -> Node:
+        entries = node.mapping or {}
+        pointer = entries["hf_config"]
+        if pointer.text is None:
+            raise refuse(pointer.origin, "expected the path of a config.json", path=join(path, "hf_config"))
+        file = self._files.resolve(pointer.text, pointer.origin, join(path, "hf_config"))
+        data = self._files.read_bytes(
+            file, (".json",), asked_by=pointer.origin, field=join(path, "hf_config")
+        )
+        base = read_hf_config(data, pointer, str(file), join(path, "hf_config"))
+        changes = {name: child for name, child in entries.items() if name != "hf_config"}
+        return merge(base, replace(node, value=changes))
+
+    def _entries(self, kind: str) -> dict[str, Node]:
+        file = data_folder() / f"{kind}.yaml"
+        if not file.is_file():
+            return {}
+        return self._files.read_yaml(file).mapping or {}
+
+
+_NOUN = {
+    "gpus": "GPU",
+    "models": "model",
+    "topologies": "topology",
+    "collectives": "set of collective constants",
+    "storage": "storage system",
+    "stacks": "software stack",
+    "calibrations": "calibration",
+    "faults": "set of faults",
+}
+
+
+def expand(root: Node, catalog: Catalog) -> tuple[Node, list[Problem], list[str]]:
+    """Replace every reference by its fields, and lay phases' plans over their job's.
+
+    Returns
+    -------
+    (Node, list of Problem, list of str)
+        The tree, what could not be resolved, and the paths where that was.
+    """
+    problems: list[Problem] = []
+    failed: list[str] = []
+    for pattern, kind in REFERENCES:
+
+        def resolve(node: Node, path: str, kind: str = kind) -> Node:
+            try:
+                return catalog.resolve(kind, node, path)
+            except ScenarioError as error:
+                problems.extend(error.problems)
+                failed.append(path)
+                return node
+
+        root = _replace_at(root, pattern, resolve)
+    return _with_phase_plans(root), problems, failed
+
+
+def _replace_at(
+    node: Node, pattern: tuple[str, ...], change: Callable[[Node, str], Node], path: str = ""
+) -> Node:
+    if not pattern:
+        return change(node, path)
+    if node.mapping is None:
+        return node
+    entries = dict(node.mapping)
+    for name in list(entries) if pattern[0] == "*" else [pattern[0]]:
+        if name in entries:
+            entries[name] = _replace_at(entries[name], pattern[1:], change, join(path, name))
+    return replace(node, value=entries)
+
+
+def _with_phase_plans(root: Node) -> Node:
+    def job(node: Node, _: str) -> Node:
+        plan = node.child("parallel")
+        if plan is None or plan.mapping is None:
+            return node
+
+        def phase_plan(own: Node, _: str) -> Node:
+            return merge(plan, own) if own.mapping is not None else own
+
+        return _replace_at(node, ("phases", "*", "parallel"), phase_plan)
+
+    return _replace_at(root, ("jobs", "*"), job)
+
+
+def insert_default(root: Node, path: Path, value: str) -> Node:
+    """Return the tree with a top-level field set to a default if it is not there."""
+    entries = dict(root.mapping or {})
+    entries.setdefault(str(path[0]), Node(value, Origin("default"), None))
+    return replace(root, value=entries)

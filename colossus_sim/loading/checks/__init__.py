@@ -1,0 +1,63 @@
+"""Rules that tie several fields together: small named functions, each says what to change.
+
+A rule takes the scenario and yields problems without a place; loading adds file, line and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from colossus_sim.errors import Problem
+from colossus_sim.loading.checks import advice, faults, jobs, models, plans, sites
+from colossus_sim.specs.scenario import Scenario
+
+Rule = Callable[[Scenario], Iterator[Problem]]
+
+RULES: tuple[Rule, ...] = (
+    sites.positive_values,
+    sites.capacity_in_order,
+    sites.used_per_domain_fits,
+    sites.spares_below_capacity,
+    sites.topology_large_enough,
+    sites.nodes_fill_domains,
+    jobs.names_known,
+    jobs.dates_in_order,
+    jobs.one_kind_of_work,
+    jobs.phase_order,
+    jobs.gpus_given_once,
+    jobs.elastic_range,
+    jobs.data_releases,
+    jobs.fits_its_site,
+    models.consistent_shape,
+    models.declared_parameters,
+    plans.degrees_match_gpus,
+    plans.divisibility,
+    plans.schedule,
+    plans.batch,
+    plans.precision_known,
+    faults.repair_given,
+    faults.checkpoint_survives,
+    faults.intervals,
+)
+"""Violations stop the run."""
+
+ADVICE: tuple[Rule, ...] = (
+    advice.no_effect_plan,
+    advice.no_effect_phase,
+    advice.no_effect_faults,
+    advice.uneven_layers,
+    advice.uneven_batch,
+    advice.incomplete_domains,
+    advice.beyond_horizon,
+    advice.slow_restart,
+    advice.long_save,
+)
+"""Settings that have no effect or look like a mistake; reported as warnings."""
+
+
+def check_scenario(scenario: Scenario) -> tuple[list[Problem], list[Problem]]:
+    """Return all problems and all warnings of a scenario; warnings only where nothing is wrong."""
+    problems = [problem for rule in RULES for problem in rule(scenario)]
+    if problems:
+        return problems, []
+    return [], [problem for rule in ADVICE for problem in rule(scenario)]

@@ -1,0 +1,199 @@
+"""Settings that have no effect, or that look like a mistake. Warnings only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from colossus_sim.errors import Problem
+from colossus_sim.formulas.transformer import count_parameters
+from colossus_sim.loading.checks.faults import policies
+from colossus_sim.loading.checks.walk import job_partitions, partitions, phase_gpus, plan_uses, plans
+from colossus_sim.specs.checkpoint import CheckpointPolicy
+from colossus_sim.specs.cluster import Partition
+from colossus_sim.specs.faults import FaultClass
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.units import HOUR, format_duration, format_instant
+
+
+def no_effect_plan(scenario: Scenario) -> Iterator[Problem]:
+    """Degrees for parts that the model does not have."""
+    for use in plans(scenario):
+        plan = use.plan
+        if use.job.model.moe is None and plan.expert_parallel * plan.expert_tensor_parallel > 1:
+            yield Problem(
+                path=f"{use.path}.expert_parallel", message="has no effect: the model has no experts"
+            )
+        if plan.pipeline_parallel == 1 and plan.virtual_pipeline > 1:
+            yield Problem(
+                path=f"{use.path}.virtual_pipeline", message="has no effect: pipeline_parallel is 1"
+            )
+        if plan.data_parallel is not None:
+            for field in ("min_gpus", "max_gpus"):
+                if getattr(use.job, field) not in (None, use.job.gpus):
+                    yield Problem(
+                        path=f"jobs.{use.job_name}.{field}",
+                        message=f"has no effect: {use.path}.data_parallel fixes the number of GPUs",
+                        hint="leave data_parallel out",
+                    )
+
+
+def no_effect_phase(scenario: Scenario) -> Iterator[Problem]:
+    """Phase settings that nothing reads."""
+    for name, job in scenario.jobs.items():
+        first = True
+        gated = False
+        for phase_name, phase in job.phases.items():
+            path = f"jobs.{name}.phases.{phase_name}"
+            gated = gated or phase.data_gated
+            if phase.data_gated and not job.data.releases:
+                yield Problem(
+                    path=f"{path}.data_gated", message="has no effect: the job has no data releases"
+                )
+            if phase.overlap > 0 and (phase.after == () or (first and phase.after is None)):
+                yield Problem(
+                    path=f"{path}.overlap", message="has no effect: nothing comes before this phase"
+                )
+            if phase.kind != "rl" and "rollouts" in phase.model_fields_set:
+                yield Problem(
+                    path=f"{path}.rollouts", message=f"has no effect in a phase of kind {phase.kind}"
+                )
+            first = False
+        if job.data.releases and not gated:
+            yield Problem(
+                path=f"jobs.{name}.data.releases",
+                message="have no effect: no phase has data_gated: true",
+            )
+
+
+def no_effect_faults(scenario: Scenario) -> Iterator[Problem]:
+    """Fault settings that nothing reads."""
+    for name, fault in scenario.faults.classes.items():
+        path = f"faults.classes.{name}"
+        if fault.removes == "nothing" and fault.repair is not None and fault.interrupts:
+            yield Problem(path=f"{path}.repair", message="has no effect: the class removes nothing")
+        if fault.distribution == "exponential" and fault.shape != 1.0:
+            yield Problem(
+                path=f"{path}.shape",
+                message="has no effect: the distribution is exponential",
+                hint="use distribution: weibull",
+            )
+        if fault.interrupts and fault.slowdown > 1.0:
+            yield Problem(path=f"{path}.slowdown", message="has no effect: the class interrupts jobs")
+        if not fault.interrupts and fault.removes == "nothing" and fault.slowdown == 1.0:
+            yield Problem(
+                path=path, message="has no effect: it neither interrupts, slows nor removes anything"
+            )
+
+
+def uneven_layers(scenario: Scenario) -> Iterator[Problem]:
+    """Stages that differ by more than what the embedding layers fill up."""
+    for use in plans(scenario):
+        layers = use.job.model.num_hidden_layers
+        chunks = use.plan.pipeline_parallel * use.plan.virtual_pipeline
+        largest = math.ceil(layers / chunks)
+        if largest * chunks - layers > 2:
+            yield Problem(
+                path=f"{use.path}.pipeline_parallel",
+                message=f"{layers} layers over {chunks} chunks: the largest has {largest}, the mean is "
+                f"{layers / chunks:.2f}; the others wait for it",
+            )
+
+
+def uneven_batch(scenario: Scenario) -> Iterator[Problem]:
+    """Batches that do not divide by an explicit data-parallel degree."""
+    for use in plan_uses(scenario):
+        plan = use.plan
+        if plan.data_parallel is None:
+            continue
+        share = plan.data_parallel * plan.micro_batch_size
+        if plan.global_batch_size % share:
+            yield Problem(
+                path=f"{use.path}.global_batch_size",
+                message=f"{plan.global_batch_size} is not a multiple of dp x micro_batch_size = {share}; "
+                "some replicas wait for the others",
+            )
+
+
+def incomplete_domains(scenario: Scenario) -> Iterator[Problem]:
+    """GPUs in a domain that is not whole are never used."""
+    for path, _, _, partition in partitions(scenario):
+        domain = partition.gpu.scale_up_domain
+        for index, step in enumerate(partition.capacity):
+            if step.gpus % domain:
+                yield Problem(
+                    path=f"{path}.capacity[{index}].gpus",
+                    message=f"{step.gpus} is not a whole number of domains of {domain} GPUs; "
+                    f"{step.gpus % domain} are never used",
+                )
+
+
+def beyond_horizon(scenario: Scenario) -> Iterator[Problem]:
+    """Dates that the clock does not reach."""
+    end = scenario.start + scenario.horizon
+    for name, job in scenario.jobs.items():
+        if job.submit >= end:
+            yield Problem(
+                path=f"jobs.{name}.submit",
+                message=f"the job never starts: the horizon ends {format_instant(end)}",
+            )
+        for phase_name, phase in job.phases.items():
+            if phase.data_ready is not None and phase.data_ready >= end:
+                yield Problem(
+                    path=f"jobs.{name}.phases.{phase_name}.data_ready",
+                    message=f"the phase never starts: the horizon ends {format_instant(end)}",
+                )
+
+
+def slow_restart(scenario: Scenario) -> Iterator[Problem]:
+    """Jobs that are interrupted about as often as they can restart."""
+    if not scenario.faults.enabled:
+        return
+    restart = scenario.faults.restart
+    for name, job in scenario.jobs.items():
+        for partition in list(job_partitions(scenario, job).values())[:1]:
+            rate = sum(
+                fault.rate * _units(fault, job.gpus, partition)
+                for fault in scenario.faults.classes.values()
+                if fault.interrupts and not fault.planned
+            )
+            doublings = max(0.0, math.log2(max(1.0, job.gpus / 1024)))
+            again = restart.base + restart.per_doubling * doublings
+            if rate * again > 0.5:
+                yield Problem(
+                    path=f"jobs.{name}.gpus",
+                    message=f"an interruption every {format_duration(1.0 / rate)} against a restart of "
+                    f"{format_duration(again)}: most of the time goes into restarts",
+                    hint="check the failure rates",
+                )
+
+
+def _units(fault: FaultClass, gpus: int, partition: Partition) -> float:
+    sizes = {"gpu": 1, "node": partition.gpu.gpus_per_node, "domain": partition.gpu.scale_up_domain}
+    return gpus / sizes[fault.per] if fault.per in sizes else 1.0
+
+
+def long_save(scenario: Scenario) -> Iterator[Problem]:
+    """Saves that take longer than the time between them."""
+    shared = dict(policies(scenario))["checkpoint"]
+    for name, job in scenario.jobs.items():
+        path = f"jobs.{name}.checkpoint" if job.checkpoint is not None else "checkpoint"
+        site = scenario.cluster.sites[job.site]
+        state = count_parameters(job.model).total
+        policy: CheckpointPolicy = job.checkpoint or shared
+        gpus = max(phase_gpus(job, phase) for phase in job.phases.values())
+        for index, tier in enumerate(policy.tiers):
+            if isinstance(tier.interval, str):
+                continue
+            if tier.write_bandwidth is not None:
+                bandwidth = tier.write_bandwidth * gpus
+            else:
+                bandwidth = min(site.storage.write_bandwidth, site.storage.bandwidth_per_gpu * gpus)
+            took = state * policy.bytes_per_parameter / bandwidth
+            if took > tier.interval:
+                yield Problem(
+                    path=f"{path}.tiers[{index}].interval",
+                    message=f"a save of {name} takes {format_duration(took)}, longer than the "
+                    f"{tier.interval / HOUR:.3g} h between saves",
+                    hint="a longer interval or faster storage",
+                )

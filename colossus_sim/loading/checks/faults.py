@@ -1,0 +1,66 @@
+"""Rules about failures and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from colossus_sim.errors import Problem
+from colossus_sim.specs.checkpoint import CheckpointPolicy
+from colossus_sim.specs.scenario import Scenario
+
+_SCOPES = ("software", "node", "domain", "site")
+
+
+def repair_given(scenario: Scenario) -> Iterator[Problem]:
+    """What is removed also comes back."""
+    for name, fault in scenario.faults.classes.items():
+        if fault.removes != "nothing" and fault.repair is None:
+            yield Problem(
+                path=f"faults.classes.{name}.repair",
+                message=f"the class removes a {fault.removes}, so it needs 'repair'",
+                hint="e.g. repair: {manual_time: '24 h'}",
+            )
+
+
+def policies(scenario: Scenario) -> Iterator[tuple[str, CheckpointPolicy]]:
+    """Yield every checkpoint policy with its path."""
+    yield "checkpoint", scenario.checkpoint
+    for name, job in scenario.jobs.items():
+        if job.checkpoint is not None:
+            yield f"jobs.{name}.checkpoint", job.checkpoint
+
+
+def checkpoint_survives(scenario: Scenario) -> Iterator[Problem]:
+    """The last tier survives every failure that is switched on."""
+    if not scenario.faults.enabled:
+        return
+    for path, policy in policies(scenario):
+        last = policy.tiers[-1]
+        for name, fault in scenario.faults.classes.items():
+            needed = "software" if fault.removes == "nothing" else fault.removes
+            if fault.needs_storage_checkpoint:
+                needed = "site"
+            if _SCOPES.index(last.survives) < _SCOPES.index(needed):
+                yield Problem(
+                    path=f"{path}.tiers[{len(policy.tiers) - 1}].survives",
+                    message=f"the last tier {last.name!r} survives {last.survives!r} only, but fault class "
+                    f"{name!r} needs one that survives {needed!r}",
+                    hint="add a tier on shared storage that survives 'site'",
+                )
+                break
+
+
+def intervals(scenario: Scenario) -> Iterator[Problem]:
+    """Time passes between two saves, and tiers have different names."""
+    for path, policy in policies(scenario):
+        names: set[str] = set()
+        for index, tier in enumerate(policy.tiers):
+            if tier.interval == 0:
+                yield Problem(
+                    path=f"{path}.tiers[{index}].interval",
+                    message="must be more than zero",
+                    hint="e.g. '30 min' or optimal",
+                )
+            if tier.name in names:
+                yield Problem(path=f"{path}.tiers[{index}].name", message=f"{tier.name!r} is there twice")
+            names.add(tier.name)

@@ -1,0 +1,220 @@
+"""Rules about jobs, their phases, dates and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from colossus_sim.errors import Problem
+from colossus_sim.loading.checks.walk import job_partitions, largest_capacity, phase_gpus
+from colossus_sim.loading.suggest import nearest_hint
+from colossus_sim.specs.job import Job
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.units import format_instant
+
+_WORK = ("tokens", "gpu_time_share", "gpu_hours", "updates")
+_ALLOWED = {
+    "train": ("tokens", "gpu_time_share", "gpu_hours"),
+    "rl": ("updates", "gpu_time_share", "gpu_hours"),
+    "compute": ("gpu_time_share", "gpu_hours"),
+}
+
+
+def names_known(scenario: Scenario) -> Iterator[Problem]:
+    """Sites, partitions and phases that are named exist."""
+    sites = scenario.cluster.sites
+    for name, job in scenario.jobs.items():
+        path = f"jobs.{name}"
+        if job.site not in sites:
+            yield _unknown(f"{path}.site", "site", job.site, sites)
+        elif job.partition is not None and job.partition not in sites[job.site].partitions:
+            noun = f"partition of site {job.site!r}"
+            yield _unknown(f"{path}.partition", noun, job.partition, sites[job.site].partitions)
+        if job.target is not None and job.target.phase and job.target.phase not in job.phases:
+            yield _unknown(f"{path}.target.phase", "phase of this job", job.target.phase, job.phases)
+        for index, seen in enumerate(job.observed):
+            if seen.phase and seen.phase not in job.phases:
+                yield _unknown(f"{path}.observed[{index}].phase", "phase of this job", seen.phase, job.phases)
+        for phase_name, phase in job.phases.items():
+            for index, before in enumerate(phase.after or ()):
+                if before not in job.phases:
+                    here = f"{path}.phases.{phase_name}.after[{index}]"
+                    yield _unknown(here, "phase of this job", before, job.phases)
+
+
+def _unknown(path: str, noun: str, name: str, known: Iterable[str]) -> Problem:
+    return Problem(path=path, message=f"there is no {noun} called {name!r}", hint=nearest_hint(name, known))
+
+
+def dates_in_order(scenario: Scenario) -> Iterator[Problem]:
+    """Nothing is due before it can begin."""
+    for name, job in scenario.jobs.items():
+        path = f"jobs.{name}"
+        if job.submit < scenario.start:
+            yield Problem(
+                path=f"{path}.submit",
+                message=f"{format_instant(job.submit)} is before the scenario's start "
+                f"({format_instant(scenario.start)})",
+                hint="move start back, or submit the job at the start",
+            )
+        if job.target is not None and job.target.date < job.submit:
+            yield Problem(
+                path=f"{path}.target.date",
+                message=f"the target {format_instant(job.target.date)} is before the job is submitted "
+                f"({format_instant(job.submit)})",
+            )
+        for index, seen in enumerate(job.observed):
+            if seen.latest < seen.earliest:
+                yield Problem(
+                    path=f"{path}.observed[{index}].latest",
+                    message=f"{format_instant(seen.latest)} is before earliest "
+                    f"({format_instant(seen.earliest)})",
+                )
+
+
+def one_kind_of_work(scenario: Scenario) -> Iterator[Problem]:
+    """Each phase says in exactly one way how much work it is, in a way that its kind has."""
+    for name, job in scenario.jobs.items():
+        for phase_name, phase in job.phases.items():
+            path = f"jobs.{name}.phases.{phase_name}"
+            given = [field for field in _WORK if getattr(phase, field) is not None]
+            allowed = _ALLOWED[phase.kind]
+            if len(given) != 1:
+                said = f"{' and '.join(given)} are given" if given else "none is given"
+                yield Problem(
+                    path=path,
+                    message=f"the work of a phase is given by exactly one of {', '.join(allowed)}; {said}",
+                )
+            elif given[0] not in allowed:
+                yield Problem(
+                    path=f"{path}.{given[0]}",
+                    message=f"the work of a phase of kind {phase.kind} cannot be given by {given[0]}",
+                    hint=f"use one of {', '.join(allowed)}",
+                )
+        yield from _shares(f"jobs.{name}", job)
+
+
+def _shares(path: str, job: Job) -> Iterator[Problem]:
+    if any(phase.tokens is not None for phase in job.phases.values()):
+        return
+    for name, phase in job.phases.items():
+        if phase.gpu_time_share is not None:
+            yield Problem(
+                path=f"{path}.phases.{name}.gpu_time_share",
+                message="a share of the GPU-time of the phases with tokens, but this job has no such phase",
+                hint="give gpu_hours, or tokens to an earlier phase",
+            )
+
+
+def phase_order(scenario: Scenario) -> Iterator[Problem]:
+    """Phases do not wait for each other in a circle."""
+    for name, job in scenario.jobs.items():
+        before = _predecessors(job)
+        done: set[str] = set()
+        while True:
+            ready = [phase for phase in before if phase not in done and before[phase] <= done]
+            if not ready:
+                break
+            done.update(ready)
+        for phase in before:
+            if phase not in done:
+                yield Problem(
+                    path=f"jobs.{name}.phases.{phase}.after",
+                    message=f"phase {phase!r} waits, directly or not, for itself",
+                )
+
+
+def _predecessors(job: Job) -> dict[str, set[str]]:
+    before: dict[str, set[str]] = {}
+    last: str | None = None
+    for name, phase in job.phases.items():
+        if phase.after is not None:
+            before[name] = {other for other in phase.after if other in job.phases}
+        else:
+            before[name] = {last} if last is not None else set()
+        last = name
+    return before
+
+
+def gpus_given_once(scenario: Scenario) -> Iterator[Problem]:
+    """A phase has some GPUs, given in one way."""
+    for name, job in scenario.jobs.items():
+        for phase_name, phase in job.phases.items():
+            path = f"jobs.{name}.phases.{phase_name}"
+            if phase.gpus is not None and phase.gpu_share is not None:
+                yield Problem(path=f"{path}.gpu_share", message="gpus and gpu_share are both given; give one")
+            elif phase_gpus(job, phase) < 1:
+                field = "gpus" if phase.gpus is not None else "gpu_share"
+                yield Problem(path=f"{path}.{field}", message="a phase needs at least 1 GPU")
+
+
+def elastic_range(scenario: Scenario) -> Iterator[Problem]:
+    """min_gpus <= gpus <= max_gpus."""
+    for name, job in scenario.jobs.items():
+        if job.min_gpus is not None and job.min_gpus > job.gpus:
+            yield Problem(
+                path=f"jobs.{name}.min_gpus", message=f"{job.min_gpus} is more than gpus ({job.gpus})"
+            )
+        if job.max_gpus is not None and job.max_gpus < job.gpus:
+            yield Problem(
+                path=f"jobs.{name}.max_gpus", message=f"{job.max_gpus} is less than gpus ({job.gpus})"
+            )
+
+
+def data_releases(scenario: Scenario) -> Iterator[Problem]:
+    """Releases are cumulative, in order of date, and enough for the phases that they gate."""
+    for name, job in scenario.jobs.items():
+        releases = job.data.releases
+        path = f"jobs.{name}.data.releases"
+        for index, (before, after) in enumerate(pairwise(releases), start=1):
+            if after.ready <= before.ready:
+                yield Problem(
+                    path=f"{path}[{index}].ready",
+                    message=f"{format_instant(after.ready)} is not after the release before it "
+                    f"({format_instant(before.ready)})",
+                    hint="list the releases in order of date",
+                )
+            if after.tokens < before.tokens:
+                yield Problem(
+                    path=f"{path}[{index}].tokens",
+                    message=f"{after.tokens:g} is less than the release before it ({before.tokens:g})",
+                    hint="tokens are cumulative: all that are ready from then on",
+                )
+        wanted = sum(p.tokens or 0.0 for p in job.phases.values() if p.data_gated)
+        if releases and wanted > releases[-1].tokens * job.data.max_epochs * (1 + 1e-9):
+            yield Problem(
+                path=f"{path}[{len(releases) - 1}].tokens",
+                message=f"the gated phases need {wanted:g} tokens, but only {releases[-1].tokens:g} unique "
+                f"ones times {job.data.max_epochs:g} epochs ever come",
+                hint="release more, raise max_epochs, or train on fewer tokens",
+            )
+
+
+def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
+    """Some partition of its site can hold the job at some time before the end."""
+    end = scenario.start + scenario.horizon
+    for name, job in scenario.jobs.items():
+        choices = job_partitions(scenario, job)
+        if not choices:
+            continue
+        room = {part: largest_capacity(partition, end) for part, partition in choices.items()}
+        best = max(room, key=lambda part: room[part][0])
+        most, step = room[best]
+        for path, need in _needs(name, job):
+            if need > most:
+                yield Problem(
+                    path=path,
+                    message=f"wants {need} GPUs, but {job.site}/{best} never has more than {most} that jobs "
+                    f"can use (from {format_instant(step.at)} on): {need - most} too few",
+                    hint="ask for fewer, add capacity, or move the job to another site or partition",
+                )
+
+
+def _needs(name: str, job: Job) -> Iterator[tuple[str, int]]:
+    if job.min_gpus is not None:
+        yield f"jobs.{name}.min_gpus", job.min_gpus
+        return
+    yield f"jobs.{name}.gpus", job.gpus
+    for phase_name, phase in job.phases.items():
+        if phase.gpus is not None:
+            yield f"jobs.{name}.phases.{phase_name}.gpus", phase.gpus

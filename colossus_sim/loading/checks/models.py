@@ -1,0 +1,91 @@
+"""Rules about architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from colossus_sim.errors import Problem
+from colossus_sim.formulas.transformer import count_parameters
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.scenario import Scenario
+
+TOTAL_TOLERANCE = 0.03
+ACTIVE_TOLERANCE = 0.05
+
+
+def consistent_shape(scenario: Scenario) -> Iterator[Problem]:
+    """The sizes of an architecture fit together."""
+    for name, job in scenario.jobs.items():
+        path = f"jobs.{name}.model"
+        yield from _heads(path, job.model)
+        yield from _layers(path, job.model)
+        if job.model.kind == "diffusion_transformer" and job.model.video is None:
+            yield Problem(
+                path=path,
+                message="a diffusion transformer needs 'video'",
+                hint="video: {tokens_per_sample: ...}",
+            )
+        if job.model.sliding_window_fraction > 0 and job.model.sliding_window == 0:
+            yield Problem(
+                path=f"{path}.sliding_window_fraction",
+                message="some layers use a sliding window, but sliding_window is 0",
+            )
+
+
+def _heads(path: str, model: Architecture) -> Iterator[Problem]:
+    if model.mla is None and model.head_dim == 0 and model.hidden_size % model.num_attention_heads:
+        yield Problem(
+            path=f"{path}.num_attention_heads",
+            message=f"hidden_size {model.hidden_size} is not divisible by {model.num_attention_heads} heads",
+            hint="give head_dim",
+        )
+    if model.mla is None and model.num_attention_heads % model.kv_heads:
+        yield Problem(
+            path=f"{path}.num_key_value_heads",
+            message=f"{model.num_attention_heads} query heads cannot share {model.kv_heads} key/value heads",
+            hint="num_attention_heads must be a multiple of num_key_value_heads",
+        )
+
+
+def _layers(path: str, model: Architecture) -> Iterator[Problem]:
+    if model.moe is not None:
+        if model.moe.num_experts_per_tok > model.moe.num_experts:
+            yield Problem(
+                path=f"{path}.moe.num_experts_per_tok",
+                message=f"{model.moe.num_experts_per_tok} is more than the {model.moe.num_experts} experts",
+            )
+        if model.moe.first_k_dense >= model.num_hidden_layers:
+            yield Problem(
+                path=f"{path}.moe.first_k_dense",
+                message=f"leaves no layer of {model.num_hidden_layers} for the experts",
+            )
+            return
+    if model.intermediate_size == 0 and model.num_dense_layers > 0:
+        yield Problem(
+            path=f"{path}.intermediate_size",
+            message=f"needed by the {model.num_dense_layers} dense layers",
+            hint="the hidden width of the feed-forward block",
+        )
+
+
+def declared_parameters(scenario: Scenario) -> Iterator[Problem]:
+    """Counted parameters agree with the published number."""
+    for name, job in scenario.jobs.items():
+        model = job.model
+        if model.declared_params is None and model.declared_active_params is None:
+            continue
+        if any(True for _ in _heads("", model)) or any(True for _ in _layers("", model)):
+            continue
+        count = count_parameters(model)
+        for field, counted, tolerance in (
+            ("declared_params", count.total, TOTAL_TOLERANCE),
+            ("declared_active_params", count.active, ACTIVE_TOLERANCE),
+        ):
+            declared = getattr(model, field)
+            if declared and abs(counted / declared - 1.0) > tolerance:
+                yield Problem(
+                    path=f"jobs.{name}.model.{field}",
+                    message=f"{declared:.4g} is declared, but the fields give {counted:.4g} parameters "
+                    f"({counted / declared - 1.0:+.1%}, allowed is {tolerance:.0%})",
+                    hint="correct the sizes, or leave the declaration out",
+                )

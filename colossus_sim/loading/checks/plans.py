@@ -1,0 +1,231 @@
+"""Rules about parallel plans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from colossus_sim.errors import Problem
+from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit, plan_uses, plans
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.specs.scenario import Scenario
+
+_STAND_INS = {"bf16": ("fp16",), "fp16": ("bf16",), "fp8": ("mxfp8",), "mxfp8": ("fp8",), "tf32": ("fp32",)}
+"""Number formats that run on the same units, so that one peak serves for both."""
+MAX_IDLE_SHARE = 0.01
+"""Share of a job's GPUs that an automatic data-parallel degree may leave unused."""
+
+
+def degrees_match_gpus(scenario: Scenario) -> Iterator[Problem]:
+    """The product of the degrees is the number of GPUs (with automatic dp: up to 1 % less)."""
+    for use in plan_uses(scenario):
+        unit = plan_unit(use.plan, use.job.model.moe is not None)
+        if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
+            yield from _trainers(use, unit)
+        elif use.plan.data_parallel is None:
+            yield from _automatic(use, unit)
+        else:
+            yield from _explicit(use, use.plan.data_parallel)
+
+
+def _explicit(use: PlanUse, dp: int) -> Iterator[Problem]:
+    plan = use.plan
+    dense = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+    world = dense * dp
+    if world != use.gpus:
+        hint = "leave data_parallel out"
+        if use.gpus % dense == 0 and use.phase.parallel is None and use.gpus != use.job.gpus:
+            hint += f", or give the phase its own plan: parallel: {{data_parallel: {use.gpus // dense}}}"
+        elif use.gpus % dense == 0:
+            hint += f", or set it to {use.gpus // dense}"
+        yield Problem(
+            path=f"{use.path}.data_parallel",
+            message=f"{_product(plan, dp)} = {world}, but {use.gpus_path} is {use.gpus}",
+            hint=hint,
+        )
+    yield from _expert_mesh(use, world)
+
+
+def _expert_mesh(use: PlanUse, world: int) -> Iterator[Problem]:
+    plan = use.plan
+    experts = plan.expert_parallel * plan.expert_tensor_parallel
+    stage = world // plan.pipeline_parallel
+    if use.job.model.moe is not None and stage % experts:
+        yield Problem(
+            path=f"{use.path}.expert_parallel",
+            message=f"ep {plan.expert_parallel} x etp {plan.expert_tensor_parallel} = {experts} does not divide "
+            f"the {stage} GPUs of a pipeline stage (tp x cp x dp)",
+            hint=f"a divisor of {stage}",
+        )
+
+
+def _automatic(use: PlanUse, unit: int) -> Iterator[Problem]:
+    usable = use.gpus // unit * unit
+    idle = use.gpus - usable
+    if usable and idle <= MAX_IDLE_SHARE * use.gpus:
+        return
+    plan = use.plan
+    near = " or ".join(str(count) for count in (usable, usable + unit) if count)
+    yield Problem(
+        path=use.gpus_path,
+        message=f"{use.gpus} GPUs do not divide by the plan: {_product(plan, None)} = {unit} GPUs per replica"
+        f"{_experts(use)}, so {idle} of {use.gpus} would stay idle ({idle / use.gpus:.1%})",
+        hint=f"ask for {near} GPUs, or change the degrees in {use.path}",
+    )
+
+
+def _trainers(use: PlanUse, unit: int) -> Iterator[Problem]:
+    trainers = int(use.gpus * (1.0 - use.phase.rollouts.generation_share))
+    if trainers < unit:
+        yield Problem(
+            path=use.gpus_path,
+            message=f"{use.gpus} GPUs leave {trainers} to train beside generation, but one replica of "
+            f"the plan needs {unit}",
+            hint=f"ask for more GPUs, lower generation_share, or change the degrees in {use.path}",
+        )
+
+
+def _product(plan: ParallelPlan, dp: int | None) -> str:
+    terms = [
+        f"tp {plan.tensor_parallel}",
+        f"pp {plan.pipeline_parallel}",
+        f"cp {plan.context_parallel}",
+    ]
+    if dp is not None:
+        terms.append(f"dp {dp}")
+    return " x ".join(terms)
+
+
+def _experts(use: PlanUse) -> str:
+    plan = use.plan
+    inner = plan.tensor_parallel * plan.context_parallel
+    experts = plan.expert_parallel * plan.expert_tensor_parallel
+    if use.job.model.moe is None or math.lcm(inner, experts) == inner:
+        return ""
+    return f" with ep {plan.expert_parallel} x etp {plan.expert_tensor_parallel} inside a stage"
+
+
+def divisibility(scenario: Scenario) -> Iterator[Problem]:
+    """Heads, experts and widths can be shared by the degrees."""
+    for use in plans(scenario):
+        yield from _attention_shares(use)
+        yield from _expert_shares(use)
+        plan, model = use.plan, use.job.model
+        if model.intermediate_size % plan.tensor_parallel and model.num_dense_layers:
+            yield Problem(
+                path=f"{use.path}.tensor_parallel",
+                message=f"{plan.tensor_parallel} does not divide intermediate_size {model.intermediate_size}",
+            )
+        if plan.sequence_length % plan.context_parallel:
+            yield Problem(
+                path=f"{use.path}.context_parallel",
+                message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
+            )
+        chunks = plan.pipeline_parallel * plan.virtual_pipeline
+        if chunks > model.num_hidden_layers:
+            yield Problem(
+                path=f"{use.path}.pipeline_parallel",
+                message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
+                f"model has only {model.num_hidden_layers} layers",
+            )
+
+
+def _attention_shares(use: PlanUse) -> Iterator[Problem]:
+    tp, model = use.plan.tensor_parallel, use.job.model
+    heads, kv = model.num_attention_heads, model.kv_heads
+    if heads % tp:
+        yield Problem(
+            path=f"{use.path}.tensor_parallel",
+            message=f"{tp} does not divide the model's {heads} attention heads",
+            hint=f"use one of {', '.join(str(n) for n in _divisors(heads))}",
+        )
+    elif model.mla is None and kv % tp and tp % kv:
+        yield Problem(
+            path=f"{use.path}.tensor_parallel",
+            message=f"{tp} neither divides the model's {kv} key/value heads nor is a multiple of them",
+        )
+
+
+def _expert_shares(use: PlanUse) -> Iterator[Problem]:
+    plan, moe = use.plan, use.job.model.moe
+    if moe is None:
+        return
+    if moe.num_experts % plan.expert_parallel:
+        yield Problem(
+            path=f"{use.path}.expert_parallel",
+            message=f"{plan.expert_parallel} does not divide the model's {moe.num_experts} experts",
+            hint=f"use one of {', '.join(str(n) for n in _divisors(moe.num_experts))}",
+        )
+    if moe.moe_intermediate_size % plan.expert_tensor_parallel:
+        yield Problem(
+            path=f"{use.path}.expert_tensor_parallel",
+            message=f"{plan.expert_tensor_parallel} does not divide moe_intermediate_size "
+            f"{moe.moe_intermediate_size}",
+        )
+
+
+def _divisors(number: int) -> list[int]:
+    return [n for n in range(1, number + 1) if number % n == 0][:24]
+
+
+def schedule(scenario: Scenario) -> Iterator[Problem]:
+    """Schedule and virtual stages belong together."""
+    for use in plans(scenario):
+        plan = use.plan
+        if plan.schedule == "interleaved_1f1b" and plan.virtual_pipeline < 2:
+            yield Problem(
+                path=f"{use.path}.virtual_pipeline",
+                message="the interleaved schedule needs virtual_pipeline of at least 2",
+                hint="raise it, or use schedule 1f1b",
+            )
+        if plan.schedule in ("1f1b", "gpipe") and plan.virtual_pipeline > 1:
+            yield Problem(
+                path=f"{use.path}.virtual_pipeline",
+                message=f"schedule {plan.schedule} has no virtual stages, got {plan.virtual_pipeline}",
+                hint="use schedule interleaved_1f1b",
+            )
+
+
+def batch(scenario: Scenario) -> Iterator[Problem]:
+    """Every replica gets at least one micro-batch."""
+    for use in plan_uses(scenario):
+        plan = use.plan
+        replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+        unit = plan_unit(plan, use.job.model.moe is not None)
+        gpus = use.gpus
+        if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
+            gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
+        dp = plan.data_parallel or gpus // unit * unit // replica
+        if plan.global_batch_size < dp * plan.micro_batch_size:
+            yield Problem(
+                path=f"{use.path}.global_batch_size",
+                message=f"{plan.global_batch_size} sequences are too few for {dp} replicas with micro-batches "
+                f"of {plan.micro_batch_size}",
+                hint=f"at least {dp * plan.micro_batch_size}, or raise tp, pp or cp",
+            )
+
+
+def precision_known(scenario: Scenario) -> Iterator[Problem]:
+    """The GPUs can compute at the plan's precision, and the calibration says how fast."""
+    for use in plans(scenario):
+        choices = job_partitions(scenario, use.job)
+        wanted = use.plan.precision
+        near = (wanted, *_STAND_INS.get(wanted, ()))
+        able = {n: p.gpu for n, p in choices.items() if any(name in p.gpu.peak for name in near)}
+        if choices and not able:
+            gpu = next(iter(choices.values())).gpu
+            yield Problem(
+                path=f"{use.path}.precision",
+                message=f"{gpu.title} has no peak rate for {wanted}",
+                hint=f"it has {', '.join(gpu.peak)}",
+            )
+        for gpu in able.values():
+            if not any(
+                kernel.gpu in ("*", gpu.name) and kernel.precision in ("*", wanted)
+                for kernel in scenario.calibration.kernels
+            ):
+                yield Problem(
+                    path="calibration",
+                    message=f"has no entry for {gpu.name or gpu.title} at {wanted} (used by {use.path})",
+                    hint="add one, or an entry for gpu '*'",
+                )

@@ -1,0 +1,147 @@
+"""What the rules share: the plans of a scenario, and the capacity of its partitions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from colossus_sim.loading.nodes import join
+from colossus_sim.specs.cluster import CapacityStep, Partition
+from colossus_sim.specs.job import Job, Phase
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.specs.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanUse:
+    """A parallel plan, the phase that uses it, and the GPUs it is for.
+
+    Attributes
+    ----------
+    path : str
+        Dotted path of the plan.
+    gpus_path : str
+        Dotted path of the field that gives the GPUs.
+    """
+
+    path: str
+    gpus_path: str
+    job_name: str
+    job: Job
+    phase: Phase
+    plan: ParallelPlan
+    gpus: int
+
+
+def plan_uses(scenario: Scenario) -> Iterator[PlanUse]:
+    """Yield each different pair of plan and GPUs of each job once, for phases that train or roll out."""
+    for name, job in scenario.jobs.items():
+        seen: set[tuple[int, int, str]] = set()
+        for phase_name, phase in job.phases.items():
+            if phase.kind == "compute":
+                continue
+            own = f"jobs.{name}.phases.{phase_name}"
+            plan = phase.parallel or job.parallel
+            gpus = phase_gpus(job, phase)
+            key = (id(plan), gpus, phase.kind)
+            if key in seen or gpus < 1:
+                continue
+            seen.add(key)
+            yield PlanUse(
+                path=f"{own}.parallel" if phase.parallel else f"jobs.{name}.parallel",
+                gpus_path=_gpus_path(own, f"jobs.{name}", phase),
+                job_name=name,
+                job=job,
+                phase=phase,
+                plan=plan,
+                gpus=gpus,
+            )
+
+
+def plans(scenario: Scenario) -> Iterator[PlanUse]:
+    """Yield each different plan of each job once."""
+    seen: set[str] = set()
+    for use in plan_uses(scenario):
+        if use.path not in seen:
+            seen.add(use.path)
+            yield use
+
+
+def phase_gpus(job: Job, phase: Phase) -> int:
+    """Return the GPUs that a phase wants."""
+    if phase.gpus is not None:
+        return phase.gpus
+    if phase.gpu_share is not None:
+        return max(1, round(job.gpus * phase.gpu_share))
+    return job.gpus
+
+
+def _gpus_path(own: str, job: str, phase: Phase) -> str:
+    if phase.gpus is not None:
+        return f"{own}.gpus"
+    return f"{own}.gpu_share" if phase.gpu_share is not None else f"{job}.gpus"
+
+
+def plan_unit(plan: ParallelPlan, has_experts: bool) -> int:
+    """Return the smallest number of GPUs whose multiples the plan can use.
+
+    ``pp x lcm(tp x cp, ep x etp)`` with experts (each pipeline stage must hold whole groups of both meshes),
+    ``tp x cp x pp`` without.
+    """
+    inner = plan.tensor_parallel * plan.context_parallel
+    if has_experts:
+        inner = math.lcm(inner, plan.expert_parallel * plan.expert_tensor_parallel)
+    return inner * plan.pipeline_parallel
+
+
+def partitions(scenario: Scenario) -> Iterator[tuple[str, str, str, Partition]]:
+    """Yield (path, site name, partition name, partition)."""
+    for site_name, site in scenario.cluster.sites.items():
+        for name, partition in site.partitions.items():
+            yield f"cluster.sites.{site_name}.partitions.{name}", site_name, name, partition
+
+
+def installed_at(partition: Partition, moment: float) -> int:
+    """Return the GPUs of a partition that are installed at a moment."""
+    return next((step.gpus for step in reversed(partition.capacity) if step.at <= moment), 0)
+
+
+def usable_gpus(partition: Partition, step: CapacityStep) -> int:
+    """Return the GPUs that jobs can have at a capacity step: whole domains, less the spares."""
+    domain = max(1, partition.gpu.scale_up_domain)
+    used = domain if partition.gpus_used_per_domain is None else partition.gpus_used_per_domain
+    return max(0, step.gpus // domain - partition.spare_domains) * used
+
+
+def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacityStep]:
+    """Return the most GPUs that jobs can ever have before `end`, and the step at which that is so."""
+    steps = [step for step in partition.capacity if step.at < end] or [partition.capacity[0]]
+    best = max(steps, key=lambda step: usable_gpus(partition, step))
+    return usable_gpus(partition, best), best
+
+
+def job_partitions(scenario: Scenario, job: Job) -> dict[str, Partition]:
+    """Return the partitions that a job may run in; empty if its site or partition is unknown."""
+    site = scenario.cluster.sites.get(job.site)
+    if site is None:
+        return {}
+    if job.partition is None:
+        return dict(site.partitions)
+    return {job.partition: site.partitions[job.partition]} if job.partition in site.partitions else {}
+
+
+def records(value: object, path: str = "") -> Iterator[tuple[str, BaseModel]]:
+    """Yield every record below `value` with its dotted path, the record itself first."""
+    if isinstance(value, BaseModel):
+        yield path, value
+        for name in type(value).model_fields:
+            yield from records(getattr(value, name), join(path, name))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from records(item, join(path, str(name)))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from records(item, join(path, index))

@@ -1,0 +1,182 @@
+"""Which files may be read, where they are, and what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+from colossus_sim.loading.facts import FileFact
+from colossus_sim.loading.nodes import Node, Origin, refuse
+from colossus_sim.loading.suggest import nearest_hint
+from colossus_sim.loading.yaml_source import MAX_BYTES, parse_yaml
+
+YAML_SUFFIXES = (".yaml", ".yml")
+STDIN = "-"
+
+
+def package_folder() -> Path:
+    """Return the folder of the installed package."""
+    return Path(__file__).resolve().parent.parent
+
+
+def data_folder() -> Path:
+    """Return the folder of the catalogs."""
+    return package_folder() / "data"
+
+
+def shipped_folder(kind: str) -> Path | None:
+    """Return the folder of the shipped ``topologies`` or ``scenarios``: in the package, or in the checkout."""
+    package = package_folder()
+    for folder in (package / "shipped" / kind, package.parent / kind):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+class Files:
+    """Reads each file once and remembers what it read."""
+
+    def __init__(self) -> None:
+        self._trees: dict[Path, Node] = {}
+        self._facts: dict[Path, FileFact] = {}
+        self._folders: dict[str, Path] = {}
+
+    @property
+    def facts(self) -> tuple[FileFact, ...]:
+        """Every file read so far, in order of path."""
+        return tuple(sorted(self._facts.values(), key=lambda fact: fact.path))
+
+    def folder_of(self, origin: Origin) -> Path:
+        """Return the folder that paths written at `origin` are relative to."""
+        return self._folders.get(origin.source, Path())
+
+    def read_yaml(self, path: Path, *, asked_by: Origin | None = None, field: str = "") -> Node:
+        """Return the tree of a YAML file.
+
+        Raises
+        ------
+        ScenarioError
+            If the file is missing, is not YAML by its name, or is not strict YAML.
+        """
+        key = _real(path)
+        if key not in self._trees:
+            data = self.read_bytes(path, YAML_SUFFIXES, asked_by=asked_by, field=field)
+            shown = show(path)
+            self._folders[shown] = path.parent
+            self._trees[key] = parse_yaml(data, shown)
+        return self._trees[key]
+
+    def read_stdin(self) -> Node:
+        """Return the tree of the YAML document on standard input."""
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        self._facts[Path(STDIN)] = FileFact(path="<stdin>", sha256=hashlib.sha256(data).hexdigest())
+        return parse_yaml(data, "<stdin>")
+
+    def read_bytes(
+        self, path: Path, suffixes: tuple[str, ...], *, asked_by: Origin | None = None, field: str = ""
+    ) -> bytes:
+        """Return the bytes of a file whose name, and the name of what it links to, has one of `suffixes`.
+
+        Raises
+        ------
+        ScenarioError
+            If it is missing, a folder, unreadable, or of another kind (its content is never shown then).
+        """
+        shown = show(path)
+        real = _real(path)
+        if path.suffix.lower() not in suffixes or real.suffix.lower() not in suffixes:
+            raise refuse(asked_by, f"{shown} is not a file of type {' or '.join(suffixes)}", path=field)
+        if not path.exists():
+            raise refuse(asked_by, f"no such file: {shown}", path=field, hint=_neighbours(path))
+        if not path.is_file():
+            raise refuse(asked_by, f"{shown} is not an ordinary file", path=field)
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise refuse(asked_by, f"cannot read {shown}: {error.strerror}", path=field) from None
+        self._facts[real] = FileFact(path=shown, sha256=hashlib.sha256(data).hexdigest())
+        return data
+
+    def resolve(self, text: str, asked_by: Origin, field: str) -> Path:
+        """Return the path that a file names in `text`, relative to that file.
+
+        Raises
+        ------
+        ScenarioError
+            If the path is absolute.
+        """
+        if not is_safe_text(text):
+            raise refuse(asked_by, "the path contains control characters", path=field)
+        if Path(text).is_absolute() or text.startswith("~"):
+            raise refuse(
+                asked_by,
+                f"absolute paths are not allowed in a file: {text}",
+                path=field,
+                hint="write it relative to this file",
+            )
+        return self.folder_of(asked_by) / text
+
+
+def is_safe_text(text: str) -> bool:
+    """Say whether a name can be used as a path: printable and not too long."""
+    return text.isprintable() and 0 < len(text) < 1000
+
+
+def show(path: Path) -> str:
+    """Return how a file is called in messages: as given, shipped files without the way to them."""
+    package = package_folder()
+    for folder in (package, package.parent):
+        if path.is_absolute() and path.is_relative_to(folder):
+            return str(path.relative_to(package.parent))
+    return str(path)
+
+
+def find_scenario(path_or_name: str) -> Path:
+    """Return the file of a scenario given by path or by the name of a shipped one.
+
+    Raises
+    ------
+    ScenarioError
+        If there is none; with the nearest names.
+    """
+    if not is_safe_text(path_or_name):
+        raise refuse(None, "the name of the scenario file is empty, too long, or has control characters")
+    path = Path(path_or_name)
+    if path.suffix.lower() in YAML_SUFFIXES or len(path.parts) > 1 or path.exists():
+        return path
+    folder = shipped_folder("scenarios")
+    names = names_in(folder)
+    if folder is not None and path_or_name in names:
+        return folder / f"{path_or_name}.yaml"
+    raise refuse(
+        None,
+        f"no such scenario file, and no shipped scenario of that name: {path_or_name}",
+        hint=nearest_hint(path_or_name, names),
+    )
+
+
+def names_in(folder: Path | None) -> list[str]:
+    """Return the names (without suffix) of the YAML files in a folder."""
+    if folder is None:
+        return []
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path
+
+
+def _neighbours(path: Path) -> str:
+    folder = path.parent
+    try:
+        if not folder.is_dir():
+            return f"there is no folder {show(folder)}"
+        names = [item.name for item in folder.iterdir() if item.suffix == path.suffix]
+    except OSError:
+        return ""
+    return nearest_hint(path.name, names) if names else ""

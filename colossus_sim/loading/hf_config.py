@@ -1,0 +1,154 @@
+"""A Hugging Face ``config.json`` as an architecture; own reader, so that transformers is not needed.
+
+Spellings as published with the models: Llama, Mistral, Mixtral, Qwen, Gemma, DeepSeek, GLM, gpt-oss, GPT-2.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from colossus_sim.loading.nodes import Node, Origin, Scalar, refuse
+
+_PLAIN: dict[str, tuple[str, ...]] = {
+    "hidden_size": ("hidden_size", "n_embd", "d_model"),
+    "num_hidden_layers": ("num_hidden_layers", "n_layer", "num_layers"),
+    "num_attention_heads": ("num_attention_heads", "n_head"),
+    "num_key_value_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
+    "intermediate_size": ("intermediate_size", "n_inner", "ffn_hidden_size"),
+    "vocab_size": ("vocab_size",),
+    "tie_word_embeddings": ("tie_word_embeddings",),
+}
+_NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+_EXPERTS = ("num_local_experts", "n_routed_experts", "num_experts")
+_PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk")
+_MLA = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+_TIED_BY_DEFAULT = ("gpt2", "gemma", "gemma2", "gemma3", "gemma3_text")
+_PLAIN_MLP = ("gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "starcoder2", "phi")
+
+
+def read_hf_config(data: bytes, pointer: Node, shown: str, path: str) -> Node:
+    """Return the fields of an Architecture found in a ``config.json``.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+    pointer : Node
+        The reference to it, for messages and origins.
+    shown : str
+        The file's name in messages.
+    path : str
+        Dotted path of the reference.
+
+    Raises
+    ------
+    ScenarioError
+        If it is not JSON, or lacks what the counts need; all missing fields are listed.
+    """
+    config = _parsed(data, pointer, shown, path)
+    nested = config.get("text_config")
+    if isinstance(nested, dict):
+        config = {"model_type": config.get("model_type", ""), **nested}
+    fields = {name: _first(config, spellings) for name, spellings in _PLAIN.items()}
+    moe = _experts(config)
+    missing = [name for name in _NEEDED if fields[name] is None]
+    if moe is None and fields["intermediate_size"] is None:
+        if config.get("model_type") == "gpt2" and fields["hidden_size"] is not None:
+            fields["intermediate_size"] = 4 * int(fields["hidden_size"])
+        else:
+            missing.append("intermediate_size")
+    if moe is not None:
+        missing.extend(f"moe.{name}" for name, value in moe.items() if value is None)
+    if missing:
+        kind = config.get("model_type") or "unknown"
+        raise refuse(
+            pointer.origin,
+            f"{shown} (model_type {kind!r}) does not give {', '.join(missing)}",
+            path=path,
+            hint="write these fields beside hf_config, or give the architecture field by field",
+        )
+    return _node(_completed(fields, config, moe, shown), Origin(shown), pointer.key)
+
+
+def _parsed(data: bytes, pointer: Node, shown: str, path: str) -> dict[str, Any]:
+    try:
+        config = json.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise refuse(pointer.origin, f"{shown} is not a JSON file", path=path) from None
+    if not isinstance(config, dict):
+        raise refuse(pointer.origin, f"{shown} does not hold a JSON object", path=path)
+    return config
+
+
+def _first(config: dict[str, Any], spellings: tuple[str, ...]) -> Any:
+    for name in spellings:
+        value = config.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _experts(config: dict[str, Any]) -> dict[str, Any] | None:
+    count = _first(config, _EXPERTS)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 2:
+        return None
+    width = _first(config, ("moe_intermediate_size", "expert_ffn_hidden_size"))
+    if width is None:
+        width = config.get("intermediate_size")
+    moe: dict[str, Any] = {
+        "num_experts": count,
+        "num_experts_per_tok": _first(config, _PER_TOKEN),
+        "moe_intermediate_size": width,
+    }
+    shared = config.get("shared_expert_intermediate_size")
+    if shared is None and isinstance(config.get("n_shared_experts"), int) and isinstance(width, int):
+        shared = config["n_shared_experts"] * width
+    if config.get("model_type") in ("llama4", "llama4_text") and shared is None:
+        shared = config.get("intermediate_size")
+    if shared is not None:
+        moe["shared_expert_intermediate_size"] = shared
+    for ours, spellings in (
+        ("first_k_dense", ("first_k_dense_replace",)),
+        ("moe_layer_frequency", ("decoder_sparse_step", "moe_layer_freq", "interleave_moe_layer_step")),
+    ):
+        value = _first(config, spellings)
+        if isinstance(value, int):
+            moe[ours] = value
+    return moe
+
+
+def _completed(
+    fields: dict[str, Any], config: dict[str, Any], moe: dict[str, Any] | None, shown: str
+) -> dict[str, Any]:
+    kind = config.get("model_type", "")
+    result: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    result.setdefault("tie_word_embeddings", kind in _TIED_BY_DEFAULT)
+    if kind in _PLAIN_MLP:
+        result["mlp_gated"] = False
+    if kind in ("llama4", "llama4_text") and "intermediate_size_mlp" in config:
+        result["intermediate_size"] = config["intermediate_size_mlp"]
+    if moe is not None:
+        result["moe"] = moe
+    if all(isinstance(config.get(name), int) for name in _MLA):
+        result["mla"] = {"q_lora_rank": config.get("q_lora_rank") or 0, **{n: config[n] for n in _MLA}}
+        result.pop("head_dim", None)
+    name = config.get("_name_or_path") or kind or "model"
+    result["title"] = str(name)[:80]
+    result["provenance"] = {
+        "kind": "data sheet",
+        "reference": f"Hugging Face config.json: {shown}",
+        "checked": "0000-00",
+        "note": "read from the file as it is; nobody checked it",
+    }
+    return result
+
+
+def _node(value: Any, origin: Origin, key: Origin | None) -> Node:
+    if isinstance(value, dict):
+        return Node({str(k): _node(v, origin, origin) for k, v in value.items()}, origin, key)
+    if isinstance(value, list):
+        return Node(tuple(_node(v, origin, None) for v in value), origin, key)
+    leaf: Scalar = value
+    return Node(leaf, origin, key)

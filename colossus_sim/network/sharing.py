@@ -1,0 +1,198 @@
+"""Bandwidth that concurrent jobs leave each other on shared tiers.
+
+Seen per boundary: the uplinks out of each group of the level below (a leaf group, a pod) are one fat link
+(adaptive routing or packet spraying), and all GPUs of the group share it. Collectives run in lockstep, so a
+job's rate is that of its worst-placed group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from colossus_sim.topology.fabric import Fabric
+
+MODES = ("none", "average", "worst_case")
+
+_Array = npt.NDArray[np.float64]
+
+
+class DomainRuns(Protocol):
+    """What is needed of a placement (see parallelism.placement.Placement)."""
+
+    @property
+    def domain_gpus(self) -> int:
+        """GPUs of one scale-up domain."""
+
+    @property
+    def ranks_per_domain(self) -> int:
+        """Ranks that the job puts into one domain."""
+
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """Runs of neighbouring domains: (first, count)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDemand:
+    """What one job asks of the network.
+
+    Attributes
+    ----------
+    name : str
+        Job.
+    placement : DomainRuns
+        Its GPUs.
+    gpus : int
+        GPUs that communicate.
+    traffic : tuple of float
+        Bytes per GPU and step to peers at each fabric level (``StepEstimate.traffic``). [B]
+    step_time : float
+        Time of one step. [s]
+    """
+
+    name: str
+    placement: DomainRuns
+    gpus: int
+    traffic: tuple[float, ...]
+    step_time: float
+
+    def mean_rate(self, level: int) -> float:
+        """Return what one GPU (mean) sends across the boundary below `level`. [B/s]"""
+        return math.fsum(self.traffic[level:]) / self.step_time if self.step_time > 0 else 0.0
+
+
+def shared_bandwidths(
+    *, fabric: Fabric, demands: Sequence[JobDemand], mode: str
+) -> dict[str, tuple[float, ...]]:
+    """Return per job the per-GPU bandwidth of each level, as its worst-placed GPUs see it. [B/s]
+
+    Parameters
+    ----------
+    fabric : Fabric
+        The network of one partition.
+    demands : sequence of JobDemand
+        The jobs that run on it, on disjoint domains.
+    mode : str
+        none: links to itself (a job that fills only part of a group may use more than its share of the
+        uplinks, up to what its NICs carry); average: the others take their mean demand away, never more than
+        leaves the fair share; worst_case: all that use a level communicate at the same moment and share it by
+        max-min fairness.
+
+    Raises
+    ------
+    ValueError
+        If the mode is unknown, or two jobs have one name.
+    """
+    if mode not in MODES:
+        raise ValueError(f"unknown contention mode {mode!r}; one of {', '.join(MODES)}")
+    names = [demand.name for demand in demands]
+    if len(set(names)) != len(names):
+        raise ValueError("two jobs have the same name")
+    columns = [np.full(len(demands), fabric.levels[0].bandwidth)]
+    ceiling = np.full(len(demands), np.inf)
+    for level in range(1, len(fabric.levels)):
+        # A path to this level also crosses all boundaries below.
+        ceiling = np.minimum(ceiling, _boundary(fabric, demands, level, mode))
+        columns.append(ceiling)
+    table = np.column_stack(columns)
+    return {name: tuple(row.tolist()) for name, row in zip(names, table, strict=True)}
+
+
+def _boundary(fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: str) -> _Array:
+    """Return each job's per-GPU rate across the uplinks of the groups below `level`. [B/s]"""
+    below = fabric.levels[level - 1].group_gpus
+    bandwidth = fabric.levels[level].bandwidth
+    # Rates in shares of `bandwidth` and capacity in GPUs, so that a full group alone gets exactly 1.
+    limit = max(fabric.injection_bandwidth / bandwidth, 1.0)
+    if level == 1:
+        # Jobs do not share scale-up domains, so no one else is on these links.
+        ranks = np.array([demand.placement.ranks_per_domain for demand in demands], dtype=np.float64)
+        return bandwidth * np.minimum(limit, below / np.maximum(ranks, 1.0))
+    groups = -(-fabric.gpus // below)
+    usage = np.array([_occupancy(demand, below, groups) for demand in demands]).reshape(len(demands), groups)
+    means = np.array([demand.mean_rate(level) for demand in demands]) / bandwidth
+    return bandwidth * _shares(np.full(groups, float(below)), usage, means, limit, mode)
+
+
+def _shares(capacity: _Array, usage: _Array, means: _Array, limit: float, mode: str) -> _Array:
+    """Return each job's rate per GPU, given what it uses of each group and what it sends on average."""
+    if mode == "none" or len(usage) < 2:
+        return np.array([_worst_group(capacity, row, limit) for row in usage])
+    fair = _fair_rates(capacity, usage, means > 0, limit)
+    if mode == "worst_case":
+        return fair
+    load = means @ usage
+    free = [
+        _worst_group(capacity - (load - mean * row), row, limit)
+        for mean, row in zip(means, usage, strict=True)
+    ]
+    return np.maximum(free, fair)
+
+
+def _occupancy(demand: JobDemand, group_gpus: int, groups: int) -> _Array:
+    """Return how many of the job's ranks each group holds."""
+    placement = demand.placement
+    size = group_gpus / placement.domain_gpus
+    runs = np.array(sorted(placement.runs), dtype=np.float64)
+    starts, lengths = runs[:, 0], runs[:, 1]
+    ends = np.cumsum(lengths)
+    # Domains of the job before a boundary: piecewise linear, so interpolation is exact.
+    corners = np.column_stack((starts, starts + lengths)).reshape(-1)
+    before = np.column_stack((ends - lengths, ends)).reshape(-1)
+    counts = np.diff(np.interp(np.arange(groups + 1) * size, corners, before))
+    share = min(1.0, demand.gpus / (ends[-1] * placement.ranks_per_domain))
+    occupied: _Array = counts * (placement.ranks_per_domain * share)
+    return occupied
+
+
+def _worst_group(capacity: _Array, usage: _Array, limit: float) -> float:
+    """Return a job's rate in its worst group, with the capacity to itself."""
+    used = usage > 0
+    return min(limit, float((capacity[used] / usage[used]).min(initial=np.inf)))
+
+
+def _fair_rates(capacity: _Array, usage: _Array, demanding: npt.NDArray[np.bool_], limit: float) -> _Array:
+    """Return max-min fair rates of jobs that run in lockstep over all their groups.
+
+    A job without demand gets what it would get if it joined in.
+    """
+    result = np.empty(len(usage))
+    result[demanding] = lockstep_rates(capacity, usage[demanding], limit)
+    for index in np.flatnonzero(~demanding):
+        joined = np.vstack((usage[demanding], usage[index]))
+        result[index] = lockstep_rates(capacity, joined, limit)[-1]
+    return result
+
+
+def lockstep_rates(capacity: _Array, usage: _Array, limit: float) -> _Array:
+    """Return max-min fair rates x of jobs with ``x @ usage <= capacity`` and ``x <= limit``.
+
+    All rates rise together; a full link stops every job that uses it.
+
+    Parameters
+    ----------
+    capacity : array of float
+        Capacity of each link.
+    usage : array of float, jobs x links
+        GPUs of the job that use each link, all at the job's one rate.
+    limit : float
+        Most that any GPU can send.
+    """
+    rates = np.zeros(len(usage))
+    rising = np.ones(len(usage), dtype=np.bool_)
+    while rising.any():
+        weight = usage[rising].sum(axis=0)
+        left = capacity - rates[~rising] @ usage[~rising]
+        level = np.divide(left, weight, out=np.full(len(capacity), np.inf), where=weight > 0)
+        lowest = min(limit, float(level.min(initial=np.inf)))
+        full = level <= lowest * (1 + 1e-12)
+        stopped = rising & (usage[:, full] > 0).any(axis=1) if lowest < limit else rising.copy()
+        rates[stopped] = lowest
+        rising &= ~stopped
+    return rates

@@ -1,0 +1,181 @@
+"""Where the groups of an axis lie on the fabric, from the rank -> GPU map (never from group sizes).
+
+Two published simulators price a data-parallel group on NVLink because its size is under 8; what counts is
+which GPUs its ranks sit on. Regular cases are solved by dividing strides; the rest with numpy on domains.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.topology.fabric import Fabric
+
+_Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSpan:
+    """The worst of all groups of one axis, level by level.
+
+    Attributes
+    ----------
+    size : int
+        Ranks of one group.
+    level : int
+        Highest fabric level that any of the groups crosses (0 = all stay in their scale-up domain).
+    groups : tuple of int
+        For each fabric level, most groups of that level that one communication group touches; 1 from
+        `level` on.
+    members : tuple of int
+        For each fabric level, fewest members that a communication group has in any group of that level it
+        touches; `size` from `level` on.
+    """
+
+    size: int
+    level: int
+    groups: tuple[int, ...]
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """An axis counted in larger units (domains, leaf groups) with so many of its ranks in each."""
+
+    axis: MeshAxis
+    weight: int
+
+    def coarser(self, factor: int) -> _Units | None:
+        """Return the same groups in units `factor` times larger, or None if they do not fit evenly."""
+        axis = self.axis
+        if axis.stride % factor == 0 and (axis.outer == 1 or axis.block % factor == 0):
+            inner = -(-axis.inner // factor)
+            coarse = replace(axis, stride=axis.stride // factor, inner=inner, block=axis.block // factor)
+            return _Units(coarse, self.weight)
+        extent = axis.stride * axis.size
+        if axis.block != extent or axis.inner != axis.stride:
+            return None
+        if factor % extent == 0:
+            outer = -(-axis.outer * extent // factor)
+            whole = replace(axis, size=1, stride=1, inner=1, outer=outer, block=1)
+            return _Units(whole, self.weight * axis.size)
+        if factor % axis.stride == 0 and extent % factor == 0:
+            size = extent // factor
+            coarse = replace(axis, size=size, stride=1, inner=1, block=size)
+            return _Units(coarse, self.weight * (factor // axis.stride))
+        return None
+
+
+def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpan:
+    """Return the worst span of an axis for a job placed on a fabric.
+
+    Raises
+    ------
+    ValueError
+        If the placement has no room for all ranks, or does not belong to this fabric.
+    """
+    _check(axis, placement, fabric)
+    groups: list[int] = []
+    members: list[int] = []
+    sizes = _level_domains(fabric)
+    units = _Units(axis, 1)
+    last = len(sizes) - 1
+    for index in range(last):
+        coarse = _next(units, placement, sizes, index)
+        if coarse is None:
+            rest = _by_numbers(units, placement, sizes, index)
+            groups.extend(count for count, _ in rest)
+            members.extend(fewest for _, fewest in rest)
+            break
+        units = coarse
+        groups.append(units.axis.size)
+        members.append(units.weight)
+    groups.append(1)
+    members.append(axis.size)
+    level = next(index for index, count in enumerate(groups) if count == 1)
+    return GroupSpan(size=axis.size, level=level, groups=tuple(groups), members=tuple(members))
+
+
+def _check(axis: MeshAxis, placement: Placement, fabric: Fabric) -> None:
+    if placement.domain_gpus != fabric.gpus_per_domain:
+        raise ValueError(
+            f"the placement has domains of {placement.domain_gpus} GPUs, "
+            f"fabric {fabric.name!r} has {fabric.gpus_per_domain}"
+        )
+    if axis.last_rank >= placement.capacity:
+        raise ValueError(
+            f"{axis.last_rank + 1} ranks do not fit into {placement.num_domains} domains of "
+            f"{placement.ranks_per_domain}"
+        )
+    last = max(start + count for start, count in placement.runs)
+    room = _level_domains(fabric)[-1]
+    if last > room:
+        raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
+
+
+def _level_domains(fabric: Fabric) -> tuple[int, ...]:
+    """Scale-up domains in one group of each level."""
+    return tuple(-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels)
+
+
+def _next(units: _Units, placement: Placement, sizes: tuple[int, ...], index: int) -> _Units | None:
+    """Go from level ``index - 1`` to `index` by arithmetic, if the job is one run that starts on a boundary."""
+    if index == 0:
+        return units.coarser(placement.ranks_per_domain)
+    if units.axis.size == 1:
+        return units
+    (first, _), size, below = placement.runs[0], sizes[index], sizes[index - 1]
+    if len(placement.runs) > 1 or first % size or size % below:
+        return None
+    return units.coarser(size // below)
+
+
+def _by_numbers(
+    units: _Units, placement: Placement, sizes: tuple[int, ...], index: int
+) -> list[tuple[int, int]]:
+    """Look at every group: most groups touched and fewest members, for each level from `index` to the last but one.
+
+    `units` are ranks if `index` is 0, else the groups of level ``index - 1``.
+    """
+    if index == 0:
+        # Neighbouring ranks that always share a domain behave alike: one stands for all of them.
+        chunk = math.gcd(units.axis.stride, placement.ranks_per_domain)
+        units = units.coarser(chunk) or units
+        ordinals = _unit_ids(units.axis) // (placement.ranks_per_domain // chunk)
+    else:
+        ordinals = _unit_ids(units.axis) * sizes[index - 1]
+    domains = _physical_domains(placement)[ordinals]
+    ordered = bool(np.all(np.diff(domains, axis=1) >= 0))
+    return [_count_runs(domains // size, units.weight, ordered) for size in sizes[index:-1]]
+
+
+def _unit_ids(axis: MeshAxis) -> _Ids:
+    """One row per group, one column per member."""
+    outer = np.arange(axis.outer, dtype=np.int64) * axis.block
+    first = (outer[:, None] + np.arange(axis.inner, dtype=np.int64)).reshape(-1)
+    return first[:, None] + np.arange(axis.size, dtype=np.int64) * axis.stride
+
+
+def _physical_domains(placement: Placement) -> _Ids:
+    """Domain index of each domain of the job, in rank order."""
+    return np.concatenate([np.arange(first, first + count) for first, count in placement.runs])
+
+
+def _count_runs(ids: _Ids, weight: int, ordered: bool) -> tuple[int, int]:
+    """Most distinct values in a row, and fewest repetitions of a value in a row times `weight`."""
+    if not ordered:
+        ids = np.sort(ids, axis=1)
+    starts = np.ones(ids.shape, dtype=np.bool_)
+    np.not_equal(ids[:, 1:], ids[:, :-1], out=starts[:, 1:])
+    bounds = np.append(np.flatnonzero(starts), ids.size)
+    return int(starts.sum(axis=1).max()), int(np.diff(bounds).min()) * weight
+
+
+def group_spans(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:
+    """Return the spans of all axes (tp, cp, dp, pp, etp, ep, edp, dp_cp, embedding)."""
+    return {name: group_span(mesh.axis(name), placement, fabric) for name in AXES}

@@ -1,0 +1,221 @@
+"""How the ranks of a plan are numbered, and the communication groups that follow from it.
+
+Order, innermost first: tp, cp, dp, pp (Megatron-LM's default). Expert groups divide the same block of
+tp x cp x dp ranks another way: etp, ep, edp.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from colossus_sim.specs.parallel import ParallelPlan
+
+AXES = ("tp", "cp", "dp", "pp", "etp", "ep", "edp", "dp_cp", "embedding")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshAxis:
+    """All groups of one axis: ranks ``outer * block + inner + i * stride`` for i in 0 .. size - 1.
+
+    Attributes
+    ----------
+    name : str
+        tp, cp, dp, pp, etp, ep, edp, dp_cp (gradients: dp x cp), embedding (first and last stage).
+    size : int
+        Ranks of one group.
+    stride : int
+        Distance between neighbouring ranks of a group.
+    inner, outer : int
+        There are ``inner * outer`` groups: `inner` with neighbouring first ranks, `outer` blocks of them.
+    block : int
+        Distance between the blocks.
+    """
+
+    name: str
+    size: int
+    stride: int
+    inner: int
+    outer: int
+    block: int
+
+    @property
+    def num_groups(self) -> int:
+        """Groups of this axis in the job."""
+        return self.inner * self.outer
+
+    @property
+    def last_rank(self) -> int:
+        """Highest rank of any group."""
+        return (self.outer - 1) * self.block + self.inner - 1 + (self.size - 1) * self.stride
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """Degrees of a plan with every default resolved."""
+
+    tp: int
+    cp: int
+    dp: int
+    pp: int
+    ep: int = 1
+    etp: int = 1
+
+    @property
+    def world_size(self) -> int:
+        """Ranks of the job."""
+        return self.tp * self.cp * self.dp * self.pp
+
+    @property
+    def stage_ranks(self) -> int:
+        """Ranks of one pipeline stage."""
+        return self.tp * self.cp * self.dp
+
+    @property
+    def edp(self) -> int:
+        """Replicas of each expert."""
+        return self.stage_ranks // (self.ep * self.etp)
+
+    def axis(self, name: str) -> MeshAxis:
+        """Return the groups of one axis.
+
+        Raises
+        ------
+        KeyError
+            If there is no such axis.
+        """
+        if name == "embedding":
+            return self._embedding()
+        size, stride = {
+            "tp": (self.tp, 1),
+            "cp": (self.cp, self.tp),
+            "dp": (self.dp, self.tp * self.cp),
+            "pp": (self.pp, self.stage_ranks),
+            "etp": (self.etp, 1),
+            "ep": (self.ep, self.etp),
+            "edp": (self.edp, self.etp * self.ep),
+            "dp_cp": (self.dp * self.cp, self.tp),
+        }[name]
+        block = size * stride
+        return MeshAxis(
+            name=name, size=size, stride=stride, inner=stride, outer=self.world_size // block, block=block
+        )
+
+    def _embedding(self) -> MeshAxis:
+        """First and last stage share the embedding when its weights are tied."""
+        return MeshAxis(
+            name="embedding",
+            size=min(self.pp, 2),
+            stride=max(self.pp - 1, 1) * self.stage_ranks,
+            inner=self.stage_ranks,
+            outer=1,
+            block=self.world_size,
+        )
+
+    def coordinates(self, rank: int) -> dict[str, int]:
+        """Return the coordinates of a rank on tp, cp, dp, pp."""
+        found = {}
+        for name, degree in (("tp", self.tp), ("cp", self.cp), ("dp", self.dp), ("pp", self.pp)):
+            rank, found[name] = divmod(rank, degree)
+        return found
+
+    def rank(self, *, tp: int = 0, cp: int = 0, dp: int = 0, pp: int = 0) -> int:
+        """Return the rank at these coordinates."""
+        return tp + self.tp * (cp + self.cp * (dp + self.dp * pp))
+
+
+def usable_gpus(plan: ParallelPlan, gpus: int) -> int:
+    """Return how many of `gpus` GPUs the plan can use; 0 if none.
+
+    A plan that fixes its replicas uses exactly what its degrees say. Otherwise it takes as many replicas
+    (tp x cp x pp) as fit and as its expert groups divide.
+    """
+    replica = _replica(plan)
+    replicas = gpus // replica
+    if plan.data_parallel is not None:
+        return plan.data_parallel * replica if replicas >= plan.data_parallel else 0
+    expert = plan.expert_parallel * plan.expert_tensor_parallel
+    multiple = expert // math.gcd(expert, plan.tensor_parallel * plan.context_parallel)
+    return replicas // multiple * multiple * replica
+
+
+def _replica(plan: ParallelPlan) -> int:
+    return plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+
+
+def mesh_problems(plan: ParallelPlan, gpus: int) -> list[str]:
+    """Return in words what does not divide or fit, with the numbers and the nearest values that would."""
+    usable = usable_gpus(plan, gpus)
+    if usable == 0:
+        return [_too_few(plan, gpus)]
+    replica = _replica(plan)
+    replicas = usable // replica
+    problems = []
+    stage = usable // plan.pipeline_parallel
+    expert = plan.expert_parallel * plan.expert_tensor_parallel
+    if stage % expert:
+        problems.append(
+            f"expert_parallel x expert_tensor_parallel = {plan.expert_parallel} x "
+            f"{plan.expert_tensor_parallel} = {expert} does not divide the {stage} GPUs of a pipeline stage "
+            f"(tp x cp x dp = {plan.tensor_parallel} x {plan.context_parallel} x {replicas}); "
+            f"nearest that do: {_nearest_divisors(stage, expert)}"
+        )
+    batch = replicas * plan.micro_batch_size
+    if plan.global_batch_size % batch:
+        below = plan.global_batch_size // batch * batch
+        nearest = f"{below} or {below + batch}" if below else f"{batch}"
+        problems.append(
+            f"global_batch_size {plan.global_batch_size} is no multiple of data_parallel x micro_batch_size = "
+            f"{replicas} x {plan.micro_batch_size} = {batch}; nearest that are: {nearest}"
+        )
+    return problems
+
+
+def _too_few(plan: ParallelPlan, gpus: int) -> str:
+    product = f"{plan.tensor_parallel} x {plan.context_parallel} x {plan.pipeline_parallel}"
+    if plan.data_parallel is None:
+        expert = plan.expert_parallel * plan.expert_tensor_parallel
+        stage = plan.tensor_parallel * plan.context_parallel
+        need = math.lcm(expert, stage) * plan.pipeline_parallel
+        experts = f", and {need} for its {expert}-GPU expert groups" if need > _replica(plan) else ""
+        return (
+            f"tp x cp x pp = {product} = {_replica(plan)} GPUs for one replica{experts}, "
+            f"but the job has {gpus}"
+        )
+    need = _replica(plan) * plan.data_parallel
+    return (
+        f"tp x cp x pp x dp = {product} x {plan.data_parallel} = {need} GPUs, but the job has {gpus}; "
+        f"data_parallel {gpus // _replica(plan)} would fit"
+    )
+
+
+def _nearest_divisors(number: int, wanted: int) -> str:
+    below = next(d for d in range(min(wanted, number), 0, -1) if number % d == 0)
+    above = next((d for d in range(wanted + 1, min(number, 64 * wanted) + 1) if number % d == 0), None)
+    return f"{below}" if above is None else f"{below} or {above}"
+
+
+def mesh_of(plan: ParallelPlan, gpus: int) -> Mesh:
+    """Return the mesh of a plan on `gpus` GPUs; dp is the largest that fits where the plan leaves it out.
+
+    The global batch is not checked here: `mesh_problems` does, before a run.
+
+    Raises
+    ------
+    ValueError
+        If not even one replica fits, or the expert groups do not divide a stage.
+    """
+    usable = usable_gpus(plan, gpus)
+    if usable == 0:
+        raise ValueError(_too_few(plan, gpus))
+    mesh = Mesh(
+        tp=plan.tensor_parallel,
+        cp=plan.context_parallel,
+        dp=usable // _replica(plan),
+        pp=plan.pipeline_parallel,
+        ep=plan.expert_parallel,
+        etp=plan.expert_tensor_parallel,
+    )
+    if mesh.stage_ranks % (mesh.ep * mesh.etp):
+        raise ValueError(mesh_problems(plan, gpus)[0])
+    return mesh

@@ -1,0 +1,66 @@
+"""The title lines of a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from colossus_sim.plots.roadmap import JobRow
+from colossus_sim.plots.series import end_of, start_of
+from colossus_sim.plots.style import shorten, theme
+from colossus_sim.units import DAY, format_instant
+
+
+def run_title(result: Any) -> str:
+    """Return the scenario's title, or its name where only the tables are known."""
+    scenario = getattr(result, "scenario", None)
+    if scenario is not None and scenario.title not in ("", "untitled"):
+        return str(scenario.title)
+    for frame in result.tables.values():
+        if frame.attrs.get("scenario"):
+            return str(frame.attrs["scenario"])
+    return "Simulated run"
+
+
+def run_span(result: Any) -> str:
+    """Return first and last simulated day, in words."""
+    first, last = start_of(result.tables), end_of(result) * DAY
+    return f"simulated {format_instant(first)} to {format_instant(last)} (UTC)"
+
+
+def write_header(figure: Figure, head: str, note: str, *, dark: bool, left: float = 0.16) -> None:
+    """Write a title and a line under it at the top left."""
+    width, height = (float(size) for size in figure.get_size_inches())
+    room = width - left - 0.2
+    figure.text(left / width, 1.0 - 0.33 / height, shorten(figure, head, 15.0, room, bold=True), size=15.0,
+                weight="bold", va="baseline")  # fmt: skip
+    figure.text(left / width, 1.0 - 0.6 / height, shorten(figure, note, 9.5, room), size=9.5,
+                color=theme(dark).muted, va="baseline")  # fmt: skip
+
+
+def draw_header(
+    figure: Figure, result: Any, jobs: Sequence[JobRow], *, title: str | None, dark: bool
+) -> None:
+    """Write the title of the Gantt chart and what it comes to: jobs done, late, median slip, failures."""
+    write_header(figure, run_title(result) if title is None else title, headline(result, jobs), dark=dark)
+
+
+def headline(result: Any, jobs: Sequence[JobRow]) -> str:
+    """Return one line on the outcome."""
+    if not jobs:
+        return f"no jobs; {run_span(result)}"
+    done = sum(not math.isnan(job.finish) for job in jobs)
+    parts = [f"{done} of {len(jobs)} jobs finished"]
+    slips = [job.slip_days for job in jobs if not math.isnan(job.slip_days)]
+    if slips:
+        late = sum(slip >= 0.5 for slip in slips)
+        median = f"{float(np.median(slips)):+.0f} d".replace("-", "\u2212")
+        parts.append(f"{late} of {len(slips)} targets missed, median slip {median}")
+    failures = sum(len(job.failures) for job in jobs)
+    parts.append(f"{failures:,} failures hit jobs" if failures != 1 else "1 failure hit a job")
+    parts.append(run_span(result))
+    return "  \u00b7  ".join(parts)

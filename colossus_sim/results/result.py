@@ -1,0 +1,166 @@
+"""The result of a simulation, as users of the Python API see it."""
+
+from __future__ import annotations
+
+import copy
+import html
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from colossus_sim.records import RunResult
+from colossus_sim.results.assumptions import facts_of
+from colossus_sim.results.files import output_errors
+from colossus_sim.results.ledger import build_ledger
+from colossus_sim.results.report import command_line, markdown_report, short_report, text_report
+from colossus_sim.results.summary import build_summary
+from colossus_sim.results.tables import build_tables
+from colossus_sim.version import MODEL_VERSION, __version__
+
+
+class Result:
+    """Summary, tables, report and plots of one run.
+
+    Attributes
+    ----------
+    scenario : Any
+        The scenario that was run; None if it could not be read back from a run folder.
+    manifest : mapping
+        How the run came about: version, command, source, overrides, files read.
+    estimates : mapping of str to Any
+        Step estimate of each ``job/phase``; after reading a run folder only step time and parts.
+    """
+
+    def __init__(
+        self,
+        summary: Mapping[str, Any],
+        tables: Mapping[str, pd.DataFrame],
+        manifest: Mapping[str, Any],
+        *,
+        scenario: Any = None,
+        estimates: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._summary = dict(summary)
+        self._tables = dict(tables)
+        self.manifest = dict(manifest)
+        self.scenario = scenario
+        self.estimates = dict(estimates or {})
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `summary.json` holds."""
+        return copy.deepcopy(self._summary)
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Tables by name (see `results.columns.COLUMNS`), units in ``.attrs``."""
+        return self._tables
+
+    def report(self) -> str:
+        """Return the report as Markdown."""
+        return markdown_report(self._summary, self._tables, self.manifest)
+
+    def text(self, *, short: bool = False) -> str:
+        """Return the report (or only jobs, slip and cluster) as plain text."""
+        if short:
+            return short_report(self._summary)
+        return text_report(self._summary, self._tables, self.manifest)
+
+    def plot_gantt(self, path: str | Path, *, dark: bool = False) -> Path:
+        """Draw the Gantt chart to `path` (.png, .svg or .pdf) and return the path.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        # Pictures stand above results; they are looked up by name, so that results do not depend on them.
+        figure = importlib.import_module("colossus_sim.plots.gantt").draw_gantt(self, dark=dark)
+        target = Path(path)
+        with output_errors(str(target)):
+            figure.savefig(target)
+        return target
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the run folder (without pictures) and return its path.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, or something else lies there.
+        """
+        from colossus_sim.results.store import write_run
+
+        return write_run(self, Path(folder), overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text(short=True))}</pre>"
+
+
+def result_of(run: RunResult) -> Result:
+    """Return the result made from the rows of a run.
+
+    Raises
+    ------
+    SimulationError
+        If GPU time or slip does not add up.
+    """
+    ledger = build_ledger(run)
+    tables = build_tables(run, ledger)
+    return Result(
+        build_summary(ledger, tables),
+        tables,
+        manifest_of(run),
+        scenario=run.scenario,
+        estimates=run.estimates,
+    )
+
+
+def manifest_of(run: RunResult) -> dict[str, Any]:
+    """Return how the run came about, without times or anything of the host."""
+    facts = facts_of(run.scenario)
+    source = run.scenario.name if facts is None else facts.source
+    overrides = () if facts is None else facts.overrides
+    return {
+        "program": "colossus_sim",
+        "version": __version__,
+        "model_version": MODEL_VERSION,
+        "scenario": run.scenario.name,
+        "scenario_start": run.scenario.start,
+        "seed": run.seed,
+        "case": run.case,
+        "source": source,
+        "overrides": list(overrides),
+        "command": command_line(source, overrides, seed=run.seed, case=run.case),
+        "inputs": [] if facts is None else [{"path": f.path, "sha256": f.sha256} for f in facts.files],
+        "end_time_s": run.end_time,
+        "events_processed": run.events_processed,
+    }
+
+
+def simulate(
+    scenario: Any, *, seed: int | None = None, progress: Callable[[float, str], None] | None = None
+) -> Result:
+    """Run a scenario and return its result.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What `load_scenario` returned.
+    seed : int, optional
+        Replaces the scenario's seed.
+    progress : callable, optional
+        Called with the fraction done and a line of text.
+
+    Raises
+    ------
+    SimulationError
+        If the run cannot make progress, or its books do not balance.
+    InfeasibleError
+        If a plan does not fit.
+    """
+    from colossus_sim.engine.runner import simulate as run_engine
+
+    return result_of(run_engine(scenario, seed=seed, progress=progress))

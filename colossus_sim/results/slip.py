@@ -1,0 +1,297 @@
+"""Schedule slip of each job, split into causes that add up to it exactly.
+
+The critical path is found by walking back from the end through the predecessor that came last. At every
+instant between submission and end, one phase is critical; that instant is attributed to what the phase
+spent it on. Planned seconds on the path are compared with the time the target left: the difference is the
+cause ``plan``. So the causes add up to end - target by construction, and this is checked to 1e-6 s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from colossus_sim.errors import SimulationError
+from colossus_sim.records import CAUSES, IntervalRow, PhaseRow, RunResult
+from colossus_sim.specs.job import Job, Phase
+
+SLIP_CAUSES = (*CAUSES[1:], "plan")
+"""Causes of slip: every cause but ``planned``, and ``plan``."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "waiting for data": ("data_wait",),
+    "waiting for GPUs": ("gpu_wait",),
+    "slower step than planned": ("slower_step",),
+    "network contention": ("contention",),
+    "failures": ("lost_work", "restart", "repair_wait", "degraded"),
+    "checkpoint stalls": ("checkpoint",),
+    "calendar floors": ("calendar_floor",),
+    "capacity changes": ("capacity_wait",),
+    "fewer GPUs than wanted": ("fewer_gpus",),
+    "plan against target": ("plan",),
+}
+"""The causes in the words of the report."""
+
+TOLERANCE = 1e-6
+"""Largest error of the attribution. [s]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSegment:
+    """A stretch of time in which one phase is critical. Times in seconds since the scenario's start."""
+
+    phase: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSlip:
+    """Slip of one job and where it comes from. All times in seconds since the scenario's start.
+
+    Attributes
+    ----------
+    submit, target : float
+        When the job enters the queue; the date to compare with (NaN if there is none). [s]
+    end : float
+        End of what the target means, or of the simulation if it did not end. [s]
+    finished : bool
+        Whether what the target means ended; if not, `slip` is a lower bound.
+    path : tuple of PathSegment
+        Critical path from submission to `end`.
+    spent : mapping of str to float
+        Seconds of the path per cause, ``planned`` included; adds up to end - submit. [s]
+    causes : mapping of str to float
+        Seconds of slip per cause of `SLIP_CAUSES`; adds up to `slip`; empty without a target. [s]
+    projected_end : float
+        Projection, not simulated: remaining units times their healthy unit time; NaN where unknown. [s]
+    """
+
+    job: str
+    submit: float
+    target: float
+    end: float
+    finished: bool
+    path: tuple[PathSegment, ...]
+    spent: Mapping[str, float]
+    causes: Mapping[str, float]
+    projected_end: float
+
+    @property
+    def slip(self) -> float:
+        """End minus target; a lower bound if not `finished`; NaN without a target. [s]"""
+        return self.end - self.target
+
+    @property
+    def projected_slip(self) -> float:
+        """Projected end minus target. [s]"""
+        return self.projected_end - self.target
+
+    @property
+    def groups(self) -> dict[str, float]:
+        """Seconds of slip per group of causes. [s]"""
+        if not self.causes:
+            return {}
+        return {name: math.fsum(self.causes[cause] for cause in members) for name, members in GROUPS.items()}
+
+
+def job_slips(run: RunResult) -> dict[str, JobSlip]:
+    """Return the slip of every job, by name.
+
+    Raises
+    ------
+    SimulationError
+        If some instant of a critical path is covered by no interval, or the causes do not add up.
+    """
+    phases: dict[str, dict[str, PhaseRow]] = {name: {} for name in run.scenario.jobs}
+    for row in run.phases:
+        phases[row.job][row.phase] = row
+    intervals: dict[tuple[str, str], list[IntervalRow]] = {}
+    for interval in run.intervals:
+        intervals.setdefault((interval.job, interval.phase), []).append(interval)
+    return {name: _job_slip(run, name, phases[name], intervals) for name in run.scenario.jobs}
+
+
+def _job_slip(
+    run: RunResult,
+    name: str,
+    rows: Mapping[str, PhaseRow],
+    intervals: Mapping[tuple[str, str], Sequence[IntervalRow]],
+) -> JobSlip:
+    job: Job = run.scenario.jobs[name]
+    submit = max(0.0, job.submit - run.scenario.start)
+    target = math.nan if job.target is None else job.target.date - run.scenario.start
+    wanted = job.target.phase if job.target is not None else ""
+    last, end, finished = _end_of_path(job, rows, wanted, max(run.end_time, submit))
+    path = critical_path(rows, last, submit=submit, end=end)
+    spent = _spent(name, path, intervals)
+    _check_total(name, spent, end - submit)
+    causes: dict[str, float] = {}
+    if not math.isnan(target):
+        causes = {cause: spent[cause] for cause in CAUSES[1:]}
+        causes["plan"] = spent["planned"] - (target - submit)
+    return JobSlip(
+        job=name,
+        submit=submit,
+        target=target,
+        end=end,
+        finished=finished,
+        path=path,
+        spent=spent,
+        causes=causes,
+        projected_end=end if finished else projected_end(run, name, rows, wanted),
+    )
+
+
+def _end_of_path(
+    job: Job, rows: Mapping[str, PhaseRow], wanted: str, horizon: float
+) -> tuple[str, float, bool]:
+    """Return the phase where the path ends, when, and whether what is meant by the target ended."""
+    ended = [name for name in job.phases if name in rows and not math.isnan(rows[name].end)]
+    if wanted in ended:
+        return wanted, rows[wanted].end, True
+    latest = max(ended, key=lambda name: rows[name].end, default="")
+    if not wanted and len(ended) == len(job.phases):
+        return latest, rows[latest].end, True
+    open_phases = [name for name in job.phases if name in rows and _is_open(rows[name])]
+    last = open_phases[-1] if open_phases else ""
+    stuck = _stuck_phase(job, rows, wanted) if wanted else last
+    return stuck or last or latest, horizon, False
+
+
+def _is_open(row: PhaseRow) -> bool:
+    return math.isnan(row.end) and not math.isnan(row.ready)
+
+
+def _stuck_phase(job: Job, rows: Mapping[str, PhaseRow], wanted: str) -> str:
+    """Return the open phase that `wanted` waits for (or `wanted` itself); empty if nothing is open."""
+    if wanted in rows and _is_open(rows[wanted]):
+        return wanted
+    for name in reversed(predecessors(job, wanted)):
+        if name in rows and not math.isnan(rows[name].end):
+            continue
+        stuck = _stuck_phase(job, rows, name)
+        if stuck:
+            return stuck
+    return ""
+
+
+def predecessors(job: Job, phase: str) -> tuple[str, ...]:
+    """Return the phases that must be done before `phase` starts."""
+    after = job.phases[phase].after
+    if after is not None:
+        return after
+    names = list(job.phases)
+    index = names.index(phase)
+    return (names[index - 1],) if index else ()
+
+
+def critical_path(
+    rows: Mapping[str, PhaseRow], last: str, *, submit: float, end: float
+) -> tuple[PathSegment, ...]:
+    """Walk back from `last` through the predecessors that came last; the first segment starts at `submit`.
+
+    An overlapping phase takes over from its predecessor at the moment when it became ready.
+    """
+    segments: list[PathSegment] = []
+    name = last
+    while name and end > submit and len(segments) <= len(rows):
+        row = rows[name]
+        start = row.ready if row.trigger else submit
+        start = min(max(start, submit), end)
+        segments.append(PathSegment(phase=name, start=start, end=end))
+        name, end = row.trigger, start
+    return tuple(reversed(segments))
+
+
+def _spent(
+    job: str,
+    path: Sequence[PathSegment],
+    intervals: Mapping[tuple[str, str], Sequence[IntervalRow]],
+) -> dict[str, float]:
+    parts: list[list[float]] = [[] for _ in CAUSES]
+    for segment in path:
+        for row in intervals.get((job, segment.phase), ()):
+            overlap = min(row.end, segment.end) - max(row.start, segment.start)
+            if overlap <= 0.0:
+                continue
+            share = overlap / (row.end - row.start)
+            for index, seconds in enumerate(row.causes):
+                if seconds:
+                    parts[index].append(seconds * share)
+    return {cause: math.fsum(seconds) for cause, seconds in zip(CAUSES, parts, strict=True)}
+
+
+def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:
+    gap = length - math.fsum(spent.values())
+    if abs(gap) > TOLERANCE:
+        raise SimulationError(
+            f"job {job}: the causes on its critical path add up to {length - gap:.6f} s, but the path is "
+            f"{length:.6f} s long (gap {gap:.6f} s); this is a bug of the engine, please report it"
+        )
+
+
+def projected_end(run: RunResult, name: str, rows: Mapping[str, PhaseRow], wanted: str = "") -> float:
+    """Project when a job (or its phase `wanted`) ends if nothing goes wrong any more. [s]
+
+    Phases that run go on with their remaining units, the others follow their predecessors, each unit taking
+    its modelled time alone and healthy; calendar floors and data-ready dates are kept, data releases are
+    not. NaN if a phase has no row.
+    """
+    job: Job = run.scenario.jobs[name]
+    ends: dict[str, float] = {}
+    for phase in _in_order(job):
+        ends[phase] = _projected_phase(run, job, phase, rows, ends)
+    return (
+        ends[wanted] if wanted else max(ends.values(), key=lambda end: math.inf if math.isnan(end) else end)
+    )
+
+
+def _in_order(job: Job) -> list[str]:
+    """Return the phases so that predecessors come first; the file's order otherwise."""
+    done: list[str] = []
+
+    def visit(phase: str) -> None:
+        if phase not in done:
+            for name in predecessors(job, phase):
+                visit(name)
+            done.append(phase)
+
+    for phase in job.phases:
+        visit(phase)
+    return done
+
+
+def _projected_phase(
+    run: RunResult, job: Job, name: str, rows: Mapping[str, PhaseRow], ends: Mapping[str, float]
+) -> float:
+    if name not in rows:
+        return math.nan
+    row, spec = rows[name], job.phases[name]
+    if not math.isnan(row.end):
+        return row.end
+    start = _projected_start(run, job, name, rows, ends)
+    # What is left is done after the horizon by a phase that runs, and after its start by one that waits.
+    work = max(start, run.end_time) + (row.units - row.units_done) * row.unit_time
+    began = start if math.isnan(row.start) else row.start
+    return max(work, began + spec.min_duration)
+
+
+def _projected_start(
+    run: RunResult, job: Job, name: str, rows: Mapping[str, PhaseRow], ends: Mapping[str, float]
+) -> float:
+    row = rows[name]
+    if not math.isnan(row.start):
+        return row.start
+    spec: Phase = job.phases[name]
+    starts: list[float] = [run.end_time, job.submit - run.scenario.start]
+    if spec.data_ready is not None:
+        starts.append(spec.data_ready - run.scenario.start)
+    if math.isnan(row.ready):
+        for before in predecessors(job, name):
+            work = rows[before].units * rows[before].unit_time if before in rows else math.nan
+            starts.append(ends[before] - spec.overlap * work)
+    if any(math.isnan(start) for start in starts):
+        return math.nan
+    return max(starts)

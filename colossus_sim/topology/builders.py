@@ -1,0 +1,60 @@
+"""Fabrics from topology files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import Topology
+from colossus_sim.topology.clos import build_clos, clos_problems
+from colossus_sim.topology.dragonfly import build_dragonfly, dragonfly_problems
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.topology.torus import build_torus, torus_problems
+
+
+class Builder(NamedTuple):
+    """How one kind of network is checked and built, from its spec and its endpoints."""
+
+    problems: Callable[[Any, Endpoints], list[str]]
+    build: Callable[[Any, Endpoints], Fabric]
+
+
+BUILDERS: Mapping[str, Builder] = MappingProxyType(
+    {
+        "clos": Builder(clos_problems, build_clos),
+        "dragonfly": Builder(dragonfly_problems, build_dragonfly),
+        "torus": Builder(torus_problems, build_torus),
+    }
+)
+"""Kind of network -> its builder."""
+
+
+def build_fabric(topology: Topology, gpu: Gpu, gpus: int | None = None) -> Fabric:
+    """Return the fabric that joins `gpus` GPUs (default: ``topology.gpus``), each with `gpu`'s scale-up domain.
+
+    Raises
+    ------
+    ScenarioError
+        If the network cannot be built: radix, reach, rails.
+    """
+    problems = topology_problems(topology, gpu, gpus)
+    if problems:
+        name = topology.name or topology.title
+        raise ScenarioError([Problem(path="", message=f"topology {name!r}: {text}") for text in problems])
+    return BUILDERS[topology.fabric.kind].build(topology.fabric, Endpoints.of(topology, gpu, gpus))
+
+
+def topology_problems(topology: Topology, gpu: Gpu, gpus: int | None = None) -> list[str]:
+    """Return in words why the network cannot be built; empty if it can."""
+    ends = Endpoints.of(topology, gpu, gpus)
+    if ends.gpus < 1:
+        return [f"a network joins at least 1 GPU, got {ends.gpus}"]
+    if ends.domain < 1 or ends.nic <= 0 or ends.scale_up <= 0:
+        return [
+            "the GPU needs a scale-up domain of at least 1, a scale-up bandwidth and a NIC bandwidth above 0"
+        ]
+    return BUILDERS[topology.fabric.kind].problems(topology.fabric, ends)

@@ -1,0 +1,219 @@
+"""Clos networks: fat trees and leaf-spine, with rails, planes and any oversubscription."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+from colossus_sim.specs.topology import Clos, ClosTier
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.fabric import Fabric, Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosTierPlan:
+    """One tier of one network (one plane, or one rail of it where rails are never joined).
+
+    Attributes
+    ----------
+    name : str
+        leaf, spine, core.
+    group_gpus : int
+        GPUs below one group, whole domains.
+    groups : int
+        Groups of this tier.
+    lower : int
+        Units that every switch of this tier must have a port for: GPUs per rail (leaf), leaf switches of the
+        group (spine above leaf), groups of the tier below (higher up).
+    ports_down, ports_up : int
+        Ports of all switches of one group, per network.
+    switches : int
+        Switches of one group, per network.
+    radix : int
+        Ports of one switch.
+    """
+
+    name: str
+    group_gpus: int
+    groups: int
+    lower: int
+    ports_down: int
+    ports_up: int
+    switches: int
+    radix: int
+
+
+def networks(spec: Clos) -> int:
+    """Return how many networks there are that no switch joins."""
+    return spec.planes * spec.rails if spec.rail_only else spec.planes
+
+
+def tier_plans(spec: Clos, ends: Endpoints) -> tuple[ClosTierPlan, ...]:
+    """Lay out the tiers that are needed for so many GPUs, from the leaf upwards."""
+    plans: list[ClosTierPlan] = []
+    below = ends.domain
+    for index, tier in enumerate(spec.tiers):
+        group = ends.whole(tier.group_gpus, below) if tier.group_gpus else ends.everything(below)
+        last = index == len(spec.tiers) - 1 or group >= ends.gpus
+        if last:
+            group = ends.everything(below)
+        radix = tier.switch_radix or spec.switch_radix
+        up = 0.0 if last else 1.0 / tier.oversubscription
+        plans.append(
+            _leaf(spec, ends, tier, group, radix, up)
+            if index == 0
+            else _upper(plans[-1], ends, tier, group, radix, up, above_leaf=index == 1)
+        )
+        if last:
+            break
+        below = group
+    return tuple(plans)
+
+
+def _leaf(spec: Clos, ends: Endpoints, tier: ClosTier, group: int, radix: int, up: float) -> ClosTierPlan:
+    per_switch = -(-group // (spec.rails * spec.planes))
+    leaves = 1 if spec.rail_only else spec.rails
+    return ClosTierPlan(
+        name=tier.name,
+        group_gpus=group,
+        groups=-(-ends.gpus // group),
+        lower=per_switch,
+        ports_down=per_switch * leaves,
+        ports_up=_ports(per_switch * up) * leaves,
+        switches=leaves,
+        radix=radix,
+    )
+
+
+def _upper(
+    lower: ClosTierPlan,
+    ends: Endpoints,
+    tier: ClosTier,
+    group: int,
+    radix: int,
+    up: float,
+    *,
+    above_leaf: bool,
+) -> ClosTierPlan:
+    inside = min(group // lower.group_gpus, lower.groups)
+    down = inside * lower.ports_up
+    ports_up = _ports(down * up)
+    return ClosTierPlan(
+        name=tier.name,
+        group_gpus=group,
+        groups=-(-ends.gpus // group),
+        lower=inside * lower.switches if above_leaf else inside,
+        ports_down=down,
+        ports_up=ports_up,
+        switches=-(-(down + ports_up) // radix),
+        radix=radix,
+    )
+
+
+def _ports(number: float) -> int:
+    return math.ceil(number - 1e-9)
+
+
+def clos_problems(spec: Clos, ends: Endpoints) -> list[str]:
+    """Return in words what cannot be built."""
+    problems = []
+    if ends.domain % spec.rails:
+        problems.append(
+            f"rails: {spec.rails} rails do not divide the {ends.domain} GPUs of a scale-up domain; "
+            f"divisors are {_divisors(ends.domain)}"
+        )
+    for index, tier in enumerate(spec.tiers):
+        problems.extend(_tier_problems(spec, ends, index, tier))
+    if not problems:
+        for plan in tier_plans(spec, ends):
+            problems.extend(_radix_problems(plan, leaf=plan.name == spec.tiers[0].name))
+    return problems
+
+
+def _tier_problems(spec: Clos, ends: Endpoints, index: int, tier: ClosTier) -> list[str]:
+    """Sizes that contradict each other, whatever the switches."""
+    problems = []
+    last = index == len(spec.tiers) - 1
+    if last and 0 < tier.group_gpus < ends.gpus:
+        problems.append(
+            f"tiers: the last tier {tier.name!r} joins {tier.group_gpus} GPUs and cannot reach all {ends.gpus}; "
+            "write 0 for all, or add a tier"
+        )
+    if not last and not tier.group_gpus:
+        problems.append(
+            f"tiers: {tier.name!r} joins all GPUs (group_gpus 0), so there can be no tier above it"
+        )
+    if 0 < tier.group_gpus < ends.domain:
+        problems.append(
+            f"tiers: {tier.name!r} has groups of {tier.group_gpus} GPUs, "
+            f"smaller than a scale-up domain of {ends.domain}"
+        )
+    below = spec.tiers[index - 1].group_gpus if index else 0
+    if 0 < tier.group_gpus <= below:
+        problems.append(
+            f"tiers: groups of {tier.name!r} ({tier.group_gpus} GPUs) must be larger than those of "
+            f"{spec.tiers[index - 1].name!r} ({below})"
+        )
+    if last and tier.oversubscription != 1:
+        problems.append(f"tiers: {tier.name!r} is the last tier, nothing is above it to be oversubscribed")
+    return problems
+
+
+def _radix_problems(plan: ClosTierPlan, *, leaf: bool) -> list[str]:
+    """Switches with too few ports."""
+    share = plan.ports_up / plan.ports_down if plan.ports_down else 0.0
+    if leaf:
+        down, up = plan.lower, plan.ports_up // plan.switches
+        if down + up > plan.radix:
+            return [
+                f"switch_radix: a {plan.name} switch for {plan.group_gpus} GPUs needs {down} ports down and "
+                f"{up} up = {down + up}, but has {plan.radix}"
+            ]
+        return []
+    reach = plan.radix if share == 0 else math.floor(plan.radix / (1 + share) + 1e-9)
+    if plan.lower > reach:
+        return [
+            f"switch_radix: a {plan.name} switch of {plan.radix} ports can join {reach} units of the tier below "
+            f"(with {share:.3g} ports up per port down), but a group of {plan.group_gpus} GPUs has {plan.lower}"
+        ]
+    return []
+
+
+def _divisors(number: int) -> str:
+    return ", ".join(str(d) for d in range(1, number + 1) if number % d == 0)
+
+
+def build_clos(spec: Clos, ends: Endpoints) -> Fabric:
+    """Return the fabric; each tier's bandwidth is the NIC's over all oversubscription below it."""
+    plans = tier_plans(spec, ends)
+    count = networks(spec)
+    levels, share = [ends.domain_level()], 1.0
+    for index, plan in enumerate(plans):
+        if plan.group_gpus > levels[-1].group_gpus:
+            levels.append(
+                Level(
+                    name=plan.name,
+                    group_gpus=plan.group_gpus,
+                    bandwidth=ends.injection * min(1.0, share),
+                    latency=ends.latency(2 * index + 1),
+                )
+            )
+        top = min(1.0, share)
+        share /= spec.tiers[index].oversubscription
+    links = {"host": ends.gpus}
+    for lower, upper in itertools.pairwise(plans):
+        links[f"{lower.name}-{upper.name}"] = count * lower.groups * lower.ports_up
+    return Fabric(
+        name=ends.topology.name or ends.topology.title,
+        kind="clos",
+        levels=tuple(levels),
+        injection_bandwidth=ends.injection,
+        gpus=ends.gpus,
+        gpus_per_domain=ends.domain,
+        switches={plan.name: count * plan.groups * plan.switches for plan in plans},
+        links=links,
+        bisection_bandwidth=ends.gpus / 2 * ends.nic * top,
+        diameter=2 * len(plans) - 1,
+        collectives=ends.topology.collectives,
+    )

@@ -1,0 +1,89 @@
+"""Dragonfly networks: routers all-to-all inside a group, groups all-to-all."""
+
+from __future__ import annotations
+
+from colossus_sim.specs.topology import Dragonfly
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.fabric import Fabric, Level
+
+
+def dragonfly_sizes(spec: Dragonfly, ends: Endpoints) -> tuple[int, int, int]:
+    """Return GPUs per group, groups, and routers."""
+    per_group = spec.endpoints_per_router * spec.routers_per_group
+    groups = -(-ends.gpus // per_group)
+    routers = groups * spec.routers_per_group if groups > 1 else -(-ends.gpus // spec.endpoints_per_router)
+    return per_group, groups, routers
+
+
+def dragonfly_problems(spec: Dragonfly, ends: Endpoints) -> list[str]:
+    """Return in words what cannot be built."""
+    p, a, h = spec.endpoints_per_router, spec.routers_per_group, spec.global_links_per_router
+    if min(p, a, h) < 1:
+        return ["dragonfly: endpoints, routers and global links must be at least 1"]
+    problems = []
+    ports = p + a - 1 + h
+    if ports > spec.switch_radix:
+        problems.append(
+            f"switch_radix: a router needs {p} ports to GPUs + {a - 1} inside its group + {h} global = {ports}, "
+            f"but has {spec.switch_radix}"
+        )
+    per_group, groups, _ = dragonfly_sizes(spec, ends)
+    most = a * h + 1
+    if groups > most:
+        problems.append(
+            f"dragonfly: {groups} groups of {per_group} GPUs are needed to reach all {ends.gpus}, but {a} x {h} "
+            f"global links of a group reach {most - 1} others: at most {most * per_group} GPUs"
+        )
+    if per_group % ends.domain:
+        problems.append(
+            f"dragonfly: a group of {p} x {a} = {per_group} GPUs is no whole number of scale-up domains of "
+            f"{ends.domain}"
+        )
+    return problems
+
+
+def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
+    """Return the fabric, with the limits of minimal routing under uniform traffic.
+
+    Inside a group a router's p GPUs share its a - 1 local links. Between groups they share its h global
+    links, and each packet may also cross a local link at either end: 2 p / a per local link (Kim et al. 2008,
+    doi:10.1109/ISCA.2008.19, section 3: balanced for a = 2p = 2h). Traffic to one other group only, the worst
+    case, is not reached by uniform collectives and needs non-minimal routing.
+    """
+    p, a, h = spec.endpoints_per_router, spec.routers_per_group, spec.global_links_per_router
+    per_group, groups, routers = dragonfly_sizes(spec, ends)
+    efficiency = ends.topology.link_efficiency
+    local = min(ends.nic, (a - 1) * spec.local_link_bandwidth / p) if a > 1 else ends.nic
+    across = min(local, h * spec.global_link_bandwidth / p, a * spec.local_link_bandwidth / (2 * p))
+    sizes = [("router", p, ends.nic, 1), ("group", per_group, local, 2)]
+    if groups > 1:
+        sizes.append(("global", per_group * groups, across, 4))
+    levels = [ends.domain_level()]
+    for name, group, bandwidth, switches in sizes:
+        if group > levels[-1].group_gpus and group % levels[-1].group_gpus == 0:
+            levels.append(
+                Level(
+                    name=name,
+                    group_gpus=group,
+                    bandwidth=bandwidth * efficiency,
+                    latency=ends.latency(switches),
+                )
+            )
+    half = groups // 2
+    global_links = groups * a * h // 2 if groups > 1 else 0
+    # Links are spread evenly over pairs of groups, so the cut between halves has half * (groups - half) pairs.
+    pairs = groups * (groups - 1) / 2
+    cut = global_links * half * (groups - half) / pairs * spec.global_link_bandwidth if groups > 1 else 0.0
+    return Fabric(
+        name=ends.topology.name or ends.topology.title,
+        kind="dragonfly",
+        levels=tuple(levels),
+        injection_bandwidth=ends.injection,
+        gpus=ends.gpus,
+        gpus_per_domain=ends.domain,
+        switches={"router": routers},
+        links={"host": ends.gpus, "local": groups * a * (a - 1) // 2, "global": global_links},
+        bisection_bandwidth=cut or ends.gpus / 2 * local,
+        diameter=4 if groups > 1 else 2,
+        collectives=ends.topology.collectives,
+    )

@@ -1,0 +1,72 @@
+"""Networks as graphs of groups, for pictures, paths and cuts; never one node per GPU of a large cluster."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import networkx as nx
+
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import Clos, Dragonfly, Topology, Torus
+from colossus_sim.topology.clos import networks, tier_plans
+from colossus_sim.topology.dragonfly import dragonfly_sizes
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.torus import gpus_per_node
+
+
+def quotient_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Graph:
+    """Return the network with one node per group.
+
+    Clos: the switches of each leaf group, pod and core are one node each. Dragonfly: one node per group.
+    Torus: one node per torus node. Nodes carry `tier` and `gpus` (GPUs right below), edges `bandwidth`
+    (wire rate, one direction [B/s]) and `links` (cables).
+    """
+    ends = Endpoints.of(topology, gpu, gpus)
+    spec = topology.fabric
+    if isinstance(spec, Clos):
+        return _clos(spec, ends)
+    if isinstance(spec, Dragonfly):
+        return _dragonfly(spec, ends)
+    return _torus(spec, ends)
+
+
+def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
+    graph = nx.Graph()
+    plans, count = tier_plans(spec, ends), networks(spec)
+    for tier, plan in enumerate(plans):
+        for index in range(plan.groups):
+            below = min(plan.group_gpus, ends.gpus - index * plan.group_gpus) if tier == 0 else 0
+            graph.add_node((plan.name, index), tier=tier, gpus=below)
+            if tier + 1 < len(plans):
+                upper = plans[tier + 1]
+                links = count * plan.ports_up
+                graph.add_edge(
+                    (plan.name, index),
+                    (upper.name, index * plan.group_gpus // upper.group_gpus),
+                    links=links,
+                    bandwidth=links * ends.nic,
+                )
+    return graph
+
+
+def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
+    graph = nx.Graph()
+    per_group, groups, _ = dragonfly_sizes(spec, ends)
+    for index in range(groups):
+        graph.add_node(("group", index), tier=0, gpus=min(per_group, ends.gpus - index * per_group))
+    # Global links are spread evenly; a pair of groups may have a fraction of a link on average.
+    links = spec.routers_per_group * spec.global_links_per_router / max(groups - 1, 1)
+    for first, second in combinations(range(groups), 2):
+        bandwidth = links * spec.global_link_bandwidth
+        graph.add_edge(("group", first), ("group", second), links=links, bandwidth=bandwidth)
+    return graph
+
+
+def _torus(spec: Torus, ends: Endpoints) -> nx.Graph:
+    graph = nx.grid_graph(dim=list(reversed(spec.dims)), periodic=[size > 2 for size in reversed(spec.dims)])
+    per_node = gpus_per_node(spec, ends)
+    nx.set_node_attributes(graph, 0, "tier")
+    nx.set_node_attributes(graph, per_node, "gpus")
+    nx.set_edge_attributes(graph, 1, "links")
+    nx.set_edge_attributes(graph, spec.link_bandwidth, "bandwidth")
+    return graph

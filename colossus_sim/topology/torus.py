@@ -1,0 +1,78 @@
+"""Direct networks: k-ary n-cubes of GPUs (a TPU pod) or of scale-up domains."""
+
+from __future__ import annotations
+
+import math
+
+from colossus_sim.specs.topology import Torus
+from colossus_sim.topology.endpoints import PROPAGATION, Endpoints
+from colossus_sim.topology.fabric import Fabric, Level
+
+
+def gpus_per_node(spec: Torus, ends: Endpoints) -> int:
+    """Return the GPUs at one node of the torus: 1, or a whole scale-up domain where one does not reach."""
+    return 1 if ends.gpus <= math.prod(spec.dims) else ends.domain
+
+
+def torus_problems(spec: Torus, ends: Endpoints) -> list[str]:
+    """Return in words what cannot be built."""
+    nodes = math.prod(spec.dims)
+    shape = " x ".join(str(size) for size in spec.dims)
+    if min(spec.dims) < 1:
+        return [f"dims: every dimension has at least 1 node, got {shape}"]
+    if spec.link_bandwidth <= 0:
+        return ["link_bandwidth: must be above 0"]
+    if ends.gpus > nodes * ends.domain:
+        return [
+            f"dims: a torus of {shape} = {nodes} nodes holds {nodes} GPUs, or {nodes * ends.domain} with a "
+            f"scale-up domain of {ends.domain} at each node; it cannot reach all {ends.gpus}"
+        ]
+    return []
+
+
+def torus_links(dims: tuple[int, ...]) -> int:
+    """Return the cables: one ring per line of nodes; a ring of two is a single cable."""
+    nodes = math.prod(dims)
+    return sum(nodes if size > 2 else nodes // 2 if size == 2 else 0 for size in dims)
+
+
+def build_torus(spec: Torus, ends: Endpoints) -> Fabric:
+    """Return the fabric, with the bisection's limit for uniform traffic and the links' for rings.
+
+    A cut across the longest dimension k passes 2 N / k links of bandwidth b each way (wrapped), and half of
+    what N / 2 nodes send: x = 8 b / k per node (Dally and Towles 2004, Principles and Practices of
+    Interconnection Networks, section 5.2). Rings along the dimensions use all 2 n links of a node.
+    """
+    nodes, per_node = math.prod(spec.dims), gpus_per_node(spec, ends)
+    efficiency = ends.topology.link_efficiency
+    longest = max(spec.dims)
+    degree = sum(2 if size > 2 else 1 if size == 2 else 0 for size in spec.dims)
+    wires = degree * spec.link_bandwidth / per_node * efficiency
+    if per_node == 1 and ends.domain >= nodes:
+        wires = min(wires, ends.scale_up * efficiency)
+    wrap = 8 if longest > 2 else 4
+    uniform = (
+        min(wires, wrap * spec.link_bandwidth / longest / per_node * efficiency) if longest > 1 else wires
+    )
+    whole = nodes * per_node
+    torus = Level(
+        name="torus",
+        group_gpus=-(-whole // ends.domain) * ends.domain,
+        bandwidth=uniform,
+        latency=ends.topology.base_latency + ends.topology.cable_length * PROPAGATION,
+        ring_bandwidth=wires,
+    )
+    levels = (torus,) if ends.domain >= whole else (ends.domain_level(), torus)
+    return Fabric(
+        name=ends.topology.name or ends.topology.title,
+        kind="torus",
+        levels=levels,
+        injection_bandwidth=wires,
+        gpus=ends.gpus,
+        gpus_per_domain=ends.domain,
+        switches={},
+        links={"torus": torus_links(spec.dims)},
+        bisection_bandwidth=(2 if longest > 2 else 1) * nodes / longest * spec.link_bandwidth,
+        diameter=sum(size // 2 for size in spec.dims),
+        collectives=ends.topology.collectives,
+    )

@@ -1,0 +1,241 @@
+"""What each axis of a plan sends: which collectives, how large, how often, and how long they take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from colossus_sim.formulas import transformer
+from colossus_sim.parallelism.collective_time import CollectiveTime, group_collective_time
+from colossus_sim.parallelism.groups import GroupSpan, group_span
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.sizes import Sizes
+
+_ACTIVATION_BYTES = 2.0
+"""Activations and their gradients travel in 16 bits."""
+
+
+class Call(NamedTuple):
+    """One collective of one layer (or of the whole step).
+
+    `forward` and `backward` count the calls of one pass of one micro-batch; `beside` counts further backward
+    calls that always run beside the layer's own matrix products.
+    """
+
+    axis: str
+    group: str
+    operation: str
+    message: float
+    forward: float
+    backward: float
+    beside: float = 0.0
+
+
+class PricedCall(NamedTuple):
+    """A call and what one of it costs."""
+
+    call: Call
+    cost: CollectiveTime
+    span: GroupSpan
+
+
+class Network:
+    """Prices collectives of one job on one placement; equal calls are priced once."""
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        placement: Placement,
+        fabric: Fabric,
+        bandwidths: Sequence[float] | None,
+    ) -> None:
+        self.fabric = fabric
+        self._bandwidths = bandwidths
+        self._mesh, self._placement = sizes.mesh, placement
+        self._spans: dict[str, GroupSpan] = {}
+        self._known: dict[tuple[str, str, float], CollectiveTime] = {}
+
+    def span(self, group: str) -> GroupSpan:
+        """Return where the groups of an axis lie."""
+        if group not in self._spans:
+            self._spans[group] = group_span(self._mesh.axis(group), self._placement, self.fabric)
+        return self._spans[group]
+
+    def price(self, call: Call) -> PricedCall:
+        """Return the call with the time of its fastest algorithm on its worst group."""
+        span = self.span(call.group)
+        key = (call.group, call.operation, call.message)
+        cost = self._known.get(key)
+        if cost is None:
+            cost = group_collective_time(call.operation, call.message, span, self.fabric, self._bandwidths)
+            self._known[key] = cost
+        return PricedCall(call, cost, span)
+
+    def price_all(self, calls: Sequence[Call]) -> list[PricedCall]:
+        """Price several calls, leaving out those of groups of one."""
+        return [
+            self.price(call) for call in calls if call.message > 0.0 and self._mesh.axis(call.group).size > 1
+        ]
+
+
+class Traffic:
+    """The collectives of one job, by the place in the step where they are issued."""
+
+    def __init__(self, architecture: Architecture, plan: ParallelPlan, sizes: Sizes) -> None:
+        self._arch, self._plan, self._sizes = architecture, plan, sizes
+        self._full = plan.activation_recomputation == "full"
+        # In a pipeline ZeRO-2 keeps weights and gradients whole until the last micro-batch (Llama 3,
+        # arXiv:2407.21783, sec. 3.3.2: no resharding after forward).
+        self._per_microbatch = plan.zero_stage == 3 or (plan.zero_stage == 2 and sizes.mesh.pp == 1)
+        self._hidden_state = sizes.tokens * architecture.hidden_size * _ACTIVATION_BYTES
+
+    def dense_layer(self) -> list[Call]:
+        """Calls of one dense layer for one micro-batch."""
+        calls = [*self._tensor(2), *self._context()]
+        return self._repeated(calls) + self._sharded_weights(self._sizes.count.dense_layer, 0.0)
+
+    def moe_layer(self) -> list[Call]:
+        """Calls of one routed layer for one micro-batch."""
+        count = self._sizes.count
+        blocks = 2 if count.shared_expert else 1
+        calls = [*self._tensor(blocks), *self._context(), *self._experts()]
+        own = count.moe_layer - count.num_experts * count.expert
+        return self._repeated(calls) + self._sharded_weights(own, count.num_experts * count.expert)
+
+    def edges(self) -> tuple[list[Call], list[Call]]:
+        """Calls of the embedding (first stage) and of the logits (last stage) for one micro-batch."""
+        if not self._arch.vocab_size:
+            return [], []
+        state = self._hidden_state
+        # Vocabulary-parallel cross entropy reduces three fp32 numbers per token (maximum, target, sum).
+        loss = Call("tp", "tp", "all_reduce", 4.0 * self._sizes.tokens, 3, 0)
+        count = self._sizes.count
+        weights = count.output or count.embedding
+        edge = self._sharded_weights(count.embedding, 0.0), self._sharded_weights(weights, 0.0)
+        if self._plan.sequence_parallel:
+            return (
+                [Call("tp", "tp", "reduce_scatter", state, 1, 0), Call("tp", "tp", "all_gather", state, 0, 1)]
+                + edge[0],
+                [Call("tp", "tp", "all_gather", state, 1, 1), Call("tp", "tp", "reduce_scatter", state, 0, 1)]
+                + [loss]
+                + edge[1],
+            )
+        return (
+            [Call("tp", "tp", "all_reduce", state, 1, 0), *edge[0]],
+            [Call("tp", "tp", "all_reduce", state, 0, 1), loss, *edge[1]],
+        )
+
+    def boundary(self) -> Call:
+        """The activations that one stage sends to the next for one micro-batch, each rank its share."""
+        return Call("pp", "pp", "send_recv", self._hidden_state / self._sizes.mesh.tp, 1, 1)
+
+    def _repeated(self, calls: list[Call]) -> list[Call]:
+        """Full recomputation issues the forward calls once more during backward."""
+        if not self._full:
+            return calls
+        return [call._replace(backward=call.backward + call.forward) for call in calls]
+
+    def _tensor(self, blocks: int) -> list[Call]:
+        """Tensor parallelism: per block one pair forward and one backward.
+
+        Without sequence parallelism 4 all-reduces per layer and step (arXiv:1909.08053, sec. 3); with it each
+        becomes an all-gather and a reduce-scatter, and the input is gathered once more beside the backward
+        products (arXiv:2205.05198, sec. 4.2.2).
+        """
+        state = self._hidden_state
+        if not self._plan.sequence_parallel:
+            return [Call("tp", "tp", "all_reduce", state, blocks, blocks)]
+        return [
+            Call("tp", "tp", "all_gather", state, blocks, blocks, beside=blocks),
+            Call("tp", "tp", "reduce_scatter", state, blocks, blocks),
+        ]
+
+    def _context(self) -> list[Call]:
+        """Keys and values of the other context-parallel ranks; their gradients travel back as well.
+
+        Ring: ``cp - 1`` hops forward, twice as many bytes backward (arXiv:2310.01889, sec. 3). All-gather:
+        one all-gather forward, and one with a reduce-scatter backward (Llama 3, arXiv:2407.21783, sec. 3.3.2).
+        """
+        mesh, arch = self._sizes.mesh, self._arch
+        if mesh.cp == 1:
+            return []
+        score, value = transformer.head_widths(arch)
+        heads = arch.num_attention_heads if arch.mla is not None else max(arch.kv_heads, mesh.tp)
+        own = self._sizes.tokens * heads * (score + value) / mesh.tp * _ACTIVATION_BYTES
+        if self._plan.stack.context_exchange == "ring":
+            hops = mesh.cp - 1
+            return [Call("cp", "cp", "send_recv", own, hops, 2 * hops)]
+        return [
+            Call("cp", "cp", "all_gather", own * mesh.cp, 1, 1),
+            Call("cp", "cp", "reduce_scatter", own * mesh.cp, 0, 1),
+        ]
+
+    def _experts(self) -> list[Call]:
+        """Expert parallelism: dispatch and combine, forward and backward (GShard, arXiv:2006.16668, sec. 3.2)."""
+        moe, mesh, stack = self._arch.moe, self._sizes.mesh, self._plan.stack
+        if moe is None:
+            return []
+        tokens = self._sizes.tokens / mesh.tp
+        copies = float(moe.num_experts_per_tok)
+        if stack.expert_deduplication:
+            # Expected number of ranks that hold at least one of k experts drawn at random.
+            copies = mesh.ep * (1.0 - (1.0 - 1.0 / mesh.ep) ** moe.num_experts_per_tok)
+        message = tokens * copies * self._arch.hidden_size * stack.expert_dispatch_bytes * moe.imbalance
+        calls = [Call("ep", "ep", "all_to_all", message, 2, 2)]
+        if mesh.etp > 1:
+            gathered = message * mesh.etp
+            calls.append(Call("ep", "etp", "all_gather", gathered, 1, 1))
+            calls.append(Call("ep", "etp", "reduce_scatter", gathered, 1, 1))
+        return calls
+
+    def _sharded_weights(self, own: float, experts: float) -> list[Call]:
+        """ZeRO-2 and -3 per micro-batch: weights gathered, gradients reduced layer by layer.
+
+        ZeRO-3 gathers forward and backward (arXiv:1910.02054, sec. 7.2.2); ZeRO-2 as FSDP's SHARD_GRAD_OP
+        keeps them from forward to backward (arXiv:2304.11277, sec. 3.2).
+        """
+        plan, mesh = self._plan, self._sizes.mesh
+        if not self._per_microbatch:
+            return []
+        calls = []
+        again = 1 if plan.zero_stage == 3 else 0
+        for group, parameters in (
+            ("dp_cp", own / mesh.tp),
+            ("edp", experts / (mesh.ep * mesh.etp)),
+        ):
+            weights = parameters * plan.stack.gathered_parameter_bytes
+            gradients = parameters * plan.stack.gradient_bytes
+            calls.append(Call("dp", group, "all_gather", weights, 1, again))
+            calls.append(Call("dp", group, "reduce_scatter", gradients, 0, 1))
+        return calls
+
+    def gradients(self, own: float, experts: float) -> tuple[list[Call], list[Call]]:
+        """Calls of one step for `own` and expert parameters of a rank: behind backward, and before forward.
+
+        ZeRO-0 all-reduces, ZeRO-1 (and -2 in a pipeline) reduce-scatters and all-gathers; the others exchange
+        per micro-batch.
+        """
+        plan = self._plan
+        if self._per_microbatch:
+            return [], []
+        behind, before = [], []
+        for group, parameters in (("dp_cp", own), ("edp", experts)):
+            gradients = parameters * plan.stack.gradient_bytes
+            weights = parameters * plan.stack.gathered_parameter_bytes
+            if plan.zero_stage == 0:
+                behind.append(Call("dp", group, "all_reduce", gradients, 0, 1))
+            else:
+                behind.append(Call("dp", group, "reduce_scatter", gradients, 0, 1))
+                before.append(Call("dp", group, "all_gather", weights, 1, 0))
+        return behind, before
+
+    def tied_embedding(self) -> list[Call]:
+        """Sum of the gradients of a tied embedding held by the first and the last stage."""
+        count, mesh = self._sizes.count, self._sizes.mesh
+        if not self._arch.tie_word_embeddings or mesh.pp == 1:
+            return []
+        message = count.embedding / mesh.tp * self._plan.stack.gradient_bytes
+        return [Call("embedding", "embedding", "all_reduce", message, 0, 1)]

@@ -1,0 +1,160 @@
+"""Compute and communication of one layer put together: what is exposed, what hides, what hiding costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from colossus_sim.specs.hardware import Stack
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.training.communication import PricedCall
+from colossus_sim.training.compute import Block, Work
+
+PASS_PARTS = (
+    "gemm",
+    "attention",
+    "elementwise",
+    "recomputation",
+    "quantisation",
+    "launch",
+    "tensor_communication",
+    "context_communication",
+    "expert_communication",
+    "pipeline_communication",
+    "data_communication",
+    "overlap_slowdown",
+)
+"""Parts of one forward or backward pass, in the order of a `Cost`."""
+
+Cost = tuple[float, ...]
+"""Seconds per part, in the order of `PASS_PARTS`."""
+
+_AXES = ("tp", "cp", "ep", "dp")
+
+
+class LayerCost(NamedTuple):
+    """Forward and backward cost of a layer, and which share of each axis's communication is exposed."""
+
+    forward: Cost
+    backward: Cost
+    exposed_forward: dict[str, float]
+    exposed_backward: dict[str, float]
+
+
+def total(cost: Cost) -> float:
+    """Time of a pass. [s]"""
+    return math.fsum(cost)
+
+
+def weighted(terms: Sequence[tuple[float, Cost]]) -> Cost:
+    """Sum of costs with weights, part by part."""
+    if not terms:
+        return (0.0,) * len(PASS_PARTS)
+    return tuple(sum(weight * cost[i] for weight, cost in terms) for i in range(len(PASS_PARTS)))
+
+
+def slowdown_of(hidden: float, stack: Stack) -> float:
+    """Extra compute time that hidden communication causes. [s]"""
+    return hidden * stack.overlap_slowdown
+
+
+def layer_cost(
+    block: Block,
+    priced: Sequence[PricedCall],
+    plan: ParallelPlan,
+    *,
+    multiplier: float = 1.0,
+    edge: bool = False,
+) -> LayerCost:
+    """Return the cost of one layer for one micro-batch.
+
+    Parameters
+    ----------
+    block : Block
+        Its compute.
+    priced : sequence of PricedCall
+        Its collectives.
+    plan : ParallelPlan
+        Recomputation and stack.
+    multiplier : float
+        Multiplies all compute.
+    edge : bool
+        Embedding or logits: not recomputed, and few kernels.
+    """
+    repeated = 0.0
+    if not edge and plan.activation_recomputation == "full":
+        repeated = block.forward.time * multiplier
+    elif not edge and plan.activation_recomputation == "selective":
+        again = block.forward.elementwise
+        if plan.stack.selective_repeats == "attention":
+            again = block.repeated.time
+        repeated = again * multiplier
+    times = {axis: [0.0, 0.0, 0.0] for axis in _AXES}
+    for call, cost, _ in priced:
+        entry = times[call.axis]
+        entry[0] += call.forward * cost.time
+        entry[1] += call.backward * cost.time
+        entry[2] += call.beside * cost.time
+    launches = (
+        0.0 if edge or plan.stack.cuda_graphs else plan.stack.kernels_per_layer * plan.stack.host_launch
+    )
+    forward, exposed_forward = _pass_cost(
+        block.forward, multiplier, 0.0, {axis: (t[0], 0.0) for axis, t in times.items()}, plan.stack, launches
+    )
+    backward, exposed_backward = _pass_cost(
+        block.backward,
+        multiplier,
+        repeated,
+        {axis: (t[1], t[2]) for axis, t in times.items()},
+        plan.stack,
+        2.0 * launches if repeated and plan.activation_recomputation == "full" else launches,
+    )
+    return LayerCost(forward, backward, exposed_forward, exposed_backward)
+
+
+def _pass_cost(
+    work: Work,
+    multiplier: float,
+    repeated: float,
+    times: dict[str, tuple[float, float]],
+    stack: Stack,
+    launches: float,
+) -> tuple[Cost, dict[str, float]]:
+    gemm, attention, elementwise, quantisation = (multiplier * time for time in work)
+    compute = gemm + attention + elementwise + quantisation + repeated
+    shares = {
+        "tp": (stack.tensor_overlap, gemm),
+        "cp": (stack.context_overlap, attention),
+        "ep": (stack.expert_overlap, compute),
+        "dp": (stack.data_overlap, compute),
+    }
+    exposed: dict[str, float] = {}
+    ratios: dict[str, float] = {}
+    hidden_total, room = 0.0, compute
+    for axis in _AXES:
+        time, beside = times[axis]
+        share, window = shares[axis]
+        hidden = min(share * time + beside, window, room)
+        room -= hidden
+        hidden_total += hidden
+        exposed[axis] = time + beside - hidden
+        ratios[axis] = exposed[axis] / (time + beside) if time + beside > 0.0 else 0.0
+    slowdown = slowdown_of(hidden_total, stack)
+    device = compute + math.fsum(exposed.values()) + slowdown
+    launch = max(0.0, launches - device)
+    cost = (
+        gemm,
+        attention,
+        elementwise,
+        repeated,
+        quantisation,
+        launch,
+        exposed["tp"],
+        exposed["cp"],
+        exposed["ep"],
+        0.0,
+        exposed["dp"],
+        slowdown,
+    )
+    return cost, ratios

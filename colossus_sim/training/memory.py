@@ -1,0 +1,282 @@
+"""Memory of one GPU of each pipeline stage, and what would help where it does not suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from colossus_sim.errors import InfeasibleError, Problem
+from colossus_sim.formulas import memory, transformer
+from colossus_sim.formulas.pipeline import in_flight_microbatches
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.training.estimate import StageMemory, StepEstimate
+from colossus_sim.training.sizes import Sizes, resolve_sizes, virtual_chunks
+from colossus_sim.units import format_si
+
+_WEIGHT_BYTES = 2.0
+"""Working copy of a parameter in 16 bits."""
+_PREFETCHED_LAYERS = 2
+"""Layers whose gathered weights ZeRO-3 holds at once: the running one and the next (arXiv:2304.11277, sec. 3.3)."""
+
+
+class MemoryModel:
+    """Counts the tensors of one job."""
+
+    def __init__(self, architecture: Architecture, plan: ParallelPlan, sizes: Sizes) -> None:
+        self._arch, self._plan, self._sizes = architecture, plan, sizes
+        self._tp = sizes.mesh.tp
+        self._dense, self._routed = self._layer_activations()
+        self._fixed: dict[tuple[object, ...], tuple[float, float, float, float]] = {}
+
+    def stages(self) -> tuple[StageMemory, ...]:
+        """Return the need of every stage."""
+        return tuple(self._stage(stage) for stage in range(self._sizes.stages))
+
+    def parameters(self, stage: int) -> tuple[float, float]:
+        """Parameters that one rank of a stage holds before data-parallel sharding: common, and experts'."""
+        own, experts = self._own_parameters(stage)
+        if self._plan.schedule == "dualpipe":
+            # Both directions of the pipeline live on every device (arXiv:2412.19437, table 2).
+            mirrored = self._own_parameters(self._sizes.stages - 1 - stage)
+            own, experts = own + mirrored[0], experts + mirrored[1]
+        return own, experts
+
+    def _own_parameters(self, stage: int) -> tuple[float, float]:
+        count, mesh, last = self._sizes.count, self._sizes.mesh, self._sizes.stages - 1
+        dense, routed = self._sizes.stage_layers[stage]
+        own = dense * count.dense_layer + routed * (count.moe_layer - count.num_experts * count.expert)
+        if stage == 0:
+            own += count.embedding
+        if stage == last:
+            own += count.output + count.final_norm
+            # A tied embedding is needed on both ends.
+            own += count.embedding if count.output == 0 and last > 0 else 0
+        experts = routed * count.num_experts * count.expert / (mesh.ep * mesh.etp)
+        return own / mesh.tp, experts
+
+    def _in_flight(self, stage: int) -> float:
+        return in_flight_microbatches(
+            self._plan.schedule,
+            stages=self._sizes.stages,
+            stage=stage,
+            microbatches=self._sizes.microbatches,
+            chunks=virtual_chunks(self._plan),
+        )
+
+    def _stage(self, stage: int) -> StageMemory:
+        stack = self._plan.stack
+        last = self._sizes.stages - 1
+        # Stages with equal contents differ only in what they have in flight.
+        mirror = self._sizes.stage_layers[last - stage] if self._plan.schedule == "dualpipe" else None
+        key = (self._sizes.stage_layers[stage], mirror, stage == 0, stage == last)
+        if key not in self._fixed:
+            self._fixed[key] = (*self._states(stage), self._buffers(stage))
+        weights, gradients, optimizer, buffers = self._fixed[key]
+        dense, routed = self._sizes.stage_layers[stage]
+        activations = self._in_flight(stage) * (dense * self._dense + routed * self._routed)
+        held = weights + gradients + optimizer + activations + buffers
+        return StageMemory(
+            stage=stage,
+            weights=weights,
+            gradients=gradients,
+            optimizer=optimizer,
+            activations=activations,
+            buffers=buffers,
+            overhead=stack.memory_overhead + stack.memory_fragmentation * held,
+        )
+
+    def _states(self, stage: int) -> tuple[float, float, float]:
+        stack, mesh = self._plan.stack, self._sizes.mesh
+        total = [0.0, 0.0, 0.0]
+        shards = (mesh.dp * mesh.cp, mesh.edp)
+        for parameters, ranks in zip(self.parameters(stage), shards, strict=True):
+            parts = memory.model_state_bytes(
+                weight_bytes=_WEIGHT_BYTES + self._cast_bytes(),
+                gradient_bytes=float(stack.gradient_bytes + stack.extra_gradient_bytes),
+                optimizer_bytes=float(stack.master_bytes + stack.moment_bytes),
+                zero_stage=self._plan.zero_stage,
+                shards=ranks,
+            )
+            total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
+        return total[0], total[1], total[2]
+
+    def _cast_bytes(self) -> float:
+        """Row- and column-wise copies in 8 or 4 bits, unless they replace the 16-bit weight."""
+        size = self._sizes.element_bytes
+        if size >= 2.0 or self._plan.stack.gathered_parameter_bytes < 2.0:
+            return 0.0
+        return 2.0 * size
+
+    def _layer_activations(self) -> tuple[float, float]:
+        """Bytes that a dense and a routed layer keep for one micro-batch on one rank."""
+        tokens, count = self._sizes.tokens, self._sizes.count
+        if self._plan.activation_recomputation == "full":
+            kept = tokens * memory.full_recomputation_bytes(
+                hidden=self._arch.hidden_size,
+                tensor_parallel=self._tp,
+                sequence_parallel=self._plan.sequence_parallel,
+            )
+            return kept, kept
+        attention = self._attention_bytes()
+        dense = attention + self._mlp_bytes(self._arch.intermediate_size) if count.dense_layers else 0.0
+        routed = attention + self._expert_bytes() if count.moe_layers else 0.0
+        if self._plan.activation_recomputation == "selective":
+            tokens *= self._plan.stack.selective_kept
+        return tokens * dense, tokens * routed
+
+    def _attention_bytes(self) -> float:
+        """Bytes per token of the attention blocks of one layer."""
+        arch, plan = self._arch, self._plan
+        score, value = transformer.head_widths(arch)
+        heads = arch.num_attention_heads
+        kv_heads = heads if arch.mla is not None else max(arch.kv_heads, self._tp)
+        keep = not plan.stack.fused_attention and plan.activation_recomputation == "none"
+        kept = memory.attention_activation_bytes(
+            hidden=arch.hidden_size,
+            query_width=heads * score,
+            key_value_width=kv_heads * (score + value),
+            value_width=heads * value,
+            # Recomputed unfused attention keeps nothing per head.
+            heads=heads if keep or plan.stack.fused_attention else 0,
+            keys=self._sizes.sequence,
+            tensor_parallel=self._tp,
+            sequence_parallel=plan.sequence_parallel,
+            keep_scores=keep,
+            dropout=plan.stack.dropout,
+            input_bytes=min(2.0, self._sizes.element_bytes),
+        )
+        # Cross-attention keeps as much again; its keys and values are few.
+        return 2.0 * kept if self._sizes.count.cross_attention else kept
+
+    def _mlp_bytes(self, intermediate: float) -> float:
+        return memory.mlp_activation_bytes(
+            hidden=self._arch.hidden_size,
+            intermediate=intermediate,
+            gated=self._arch.mlp_gated,
+            tensor_parallel=self._tp,
+            sequence_parallel=self._plan.sequence_parallel,
+            dropout=self._plan.stack.dropout,
+            input_bytes=min(2.0, self._sizes.element_bytes),
+        )
+
+    def _expert_bytes(self) -> float:
+        moe, mesh = self._arch.moe, self._sizes.mesh
+        if moe is None:
+            return 0.0
+        per_copy = memory.expert_activation_bytes(
+            hidden=self._arch.hidden_size,
+            intermediate=moe.moe_intermediate_size / mesh.etp,
+            gated=self._arch.mlp_gated,
+            input_bytes=min(2.0, self._sizes.element_bytes),
+        )
+        copies = moe.num_experts_per_tok * moe.imbalance * mesh.etp / self._tp
+        # The norm before the experts and the shared expert, whose width may be zero.
+        return per_copy * copies + self._mlp_bytes(moe.shared_expert_intermediate_size)
+
+    def _buffers(self, stage: int) -> float:
+        """Gathered tensors, logits, the layer being recomputed, and ZeRO-3's gathered weights."""
+        arch, plan, sizes = self._arch, self._plan, self._sizes
+        state = sizes.tokens * arch.hidden_size * 2.0
+        total = 2.0 * state
+        if stage == sizes.stages - 1 and arch.vocab_size:
+            # Logits in fp32 and their gradient in 16 bits.
+            width = memory.logits_bytes(vocab=arch.vocab_size, tensor_parallel=self._tp)
+            total += sizes.tokens * 1.5 * width
+        if plan.activation_recomputation == "full":
+            full = plan.model_copy(update={"activation_recomputation": "none"})
+            total += max(MemoryModel(arch, full, sizes)._layer_activations())
+        if plan.zero_stage >= 2:
+            own, experts = self.parameters(stage)
+            layers = max(1, sum(sizes.stage_layers[stage]))
+            gathered = _PREFETCHED_LAYERS if plan.zero_stage == 3 else 0
+            total += (own + experts) / layers * (gathered * _WEIGHT_BYTES + plan.stack.gradient_bytes)
+        return total
+
+
+def check_memory(
+    estimate: StepEstimate,
+    *,
+    architecture: Architecture,
+    plan: ParallelPlan,
+    gpu: Gpu,
+    gpus: int,
+    path: str = "parallel",
+) -> None:
+    """Raise if any stage needs more than the device has.
+
+    Raises
+    ------
+    InfeasibleError
+        With the amount that is missing, its largest parts, and the changes that would make it fit.
+    """
+    problem = memory_problem(estimate, architecture=architecture, plan=plan, gpu=gpu, gpus=gpus, path=path)
+    if problem is not None:
+        raise InfeasibleError([problem])
+
+
+def memory_problem(
+    estimate: StepEstimate,
+    *,
+    architecture: Architecture,
+    plan: ParallelPlan,
+    gpu: Gpu,
+    gpus: int,
+    path: str = "parallel",
+) -> Problem | None:
+    """Return what is wrong in words, with the changes that would fit, or None if everything fits."""
+    if estimate.fits:
+        return None
+    worst = max(estimate.memory, key=lambda stage: stage.total)
+    parts = {
+        "weights": worst.weights,
+        "gradients": worst.gradients,
+        "optimizer": worst.optimizer,
+        "activations": worst.activations,
+        "buffers": worst.buffers,
+        "overhead": worst.overhead,
+    }
+    largest = sorted(parts, key=lambda name: -parts[name])[:3]
+    shown = ", ".join(f"{name} {format_si(parts[name], 'B')}" for name in largest)
+    missing = worst.total - estimate.memory_capacity
+    message = (
+        f"does not fit in memory: stage {worst.stage} needs {format_si(worst.total, 'B')} per GPU, "
+        f"{format_si(missing, 'B')} more than the {format_si(estimate.memory_capacity, 'B')} of {gpu.title} "
+        f"({shown})"
+    )
+    fitting = [name for name, change in _changes(plan) if _fits(architecture, change, gpu, gpus)]
+    if fitting:
+        hint = "any of these would fit: " + ", ".join(fitting[:5])
+    else:
+        hint = "no single change would fit; use more tensor and pipeline parallelism together"
+    return Problem(path=path, message=message, hint=hint)
+
+
+def _changes(plan: ParallelPlan) -> Iterator[tuple[str, ParallelPlan]]:
+    """Changes worth trying, mildest first."""
+    for value in ("selective", "full"):
+        if value != plan.activation_recomputation and plan.activation_recomputation != "full":
+            yield (
+                f"activation_recomputation: {value}",
+                plan.model_copy(update={"activation_recomputation": value}),
+            )
+    if plan.micro_batch_size > 1:
+        yield "micro_batch_size: 1", plan.model_copy(update={"micro_batch_size": 1})
+    for stage in range(plan.zero_stage + 1, 4):
+        yield f"zero_stage: {stage}", plan.model_copy(update={"zero_stage": stage})
+    for name in ("pipeline_parallel", "tensor_parallel", "context_parallel", "expert_parallel"):
+        degree = getattr(plan, name)
+        if name == "expert_parallel" and degree == 1:
+            continue
+        for factor in (2, 4):
+            update = {name: degree * factor, "data_parallel": None}
+            yield f"{name}: {degree * factor}", plan.model_copy(update=update)
+
+
+def _fits(architecture: Architecture, plan: ParallelPlan, gpu: Gpu, gpus: int) -> bool:
+    try:
+        sizes = resolve_sizes(architecture, plan, gpus)
+    except InfeasibleError:
+        return False
+    stages = MemoryModel(architecture, plan, sizes).stages()
+    return max(stage.total for stage in stages) <= gpu.hbm_capacity

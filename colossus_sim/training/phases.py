@@ -1,0 +1,260 @@
+"""Phases of a job as units of work: steps, RL updates or stretches of plain compute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from colossus_sim.errors import InfeasibleError, Problem
+from colossus_sim.formulas import transformer
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.cluster import Partition
+from colossus_sim.specs.job import Job, Phase
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.memory import check_memory
+from colossus_sim.training.sizes import peak_of
+from colossus_sim.training.work import (
+    WORK_UNIT,
+    ComputeWork,
+    RlWork,
+    Setting,
+    TrainWork,
+    UnitEstimate,
+    Work,
+)
+from colossus_sim.units import HOUR
+
+__all__ = ["PhaseModel", "UnitEstimate", "build_phase_model"]
+
+_MEMO_LIMIT = 20_000
+"""Remembered placements per phase; beyond it the oldest knowledge is dropped at once to bound memory."""
+
+
+class PhaseModel:
+    """What the engine asks about one phase.
+
+    Attributes
+    ----------
+    units : int
+        Steps, updates or work units of the phase.
+    tokens_per_unit, model_flops_per_unit : float
+        Training tokens and model FLOPs of one unit.
+    state_bytes : float
+        Size of one checkpoint. [B]
+    gpus_wanted : int
+        GPUs of the phase, rounded down to what the plan can use.
+    reference : StepEstimate or None
+        The training step on the wanted GPUs, packed, alone and healthy.
+    reference_time : float
+        Time of one unit there. [s]
+    planned_unit_time : float
+        Time of one unit that the plan counts on. [s]
+    peak : float
+        Dense peak of one GPU at `precision`. [FLOP/s]
+    precision : str
+        Number format of `peak`.
+    """
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        gpus_wanted: int,
+        placement: Placement,
+        state_bytes: float,
+        peak: float,
+        precision: str,
+    ) -> None:
+        self._work = work
+        self._memo: dict[tuple[int, Placement, tuple[float, ...] | None], UnitEstimate] = {}
+        self.tokens_per_unit = work.tokens_per_unit
+        self.model_flops_per_unit = work.model_flops_per_unit
+        self.state_bytes = state_bytes
+        self.gpus_wanted = gpus_wanted
+        self.peak, self.precision = peak, precision
+        self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
+        unit = work.unit_of(gpus_wanted, self.reference)
+        self._memo[gpus_wanted, placement, None] = unit
+        self.reference_time = unit.time
+        self.planned_unit_time = self.reference_time
+        self.units = 0
+
+    def unit(
+        self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None = None
+    ) -> UnitEstimate:
+        """Return time and traffic of one unit on these GPUs; memoised.
+
+        Parameters
+        ----------
+        gpus : int
+            GPUs that compute.
+        placement : Placement
+            Where they are.
+        bandwidths : sequence of float, optional
+            Per-GPU bandwidth of each fabric level; left out = the fabric's own. [B/s]
+        """
+        key = (gpus, placement, None if bandwidths is None else tuple(bandwidths))
+        found = self._memo.get(key)
+        if found is None:
+            if len(self._memo) >= _MEMO_LIMIT:
+                self._memo.clear()
+            step = self._work.step(gpus, placement, bandwidths)
+            found = self._memo[key] = self._work.unit_of(gpus, step)
+        return found
+
+    def usable_gpus(self, gpus: int) -> int:
+        """Return the largest count of at most `gpus` that the plan can use; 0 if none."""
+        return self._work.usable_gpus(gpus)
+
+
+def build_phase_model(
+    *, scenario: Scenario, job_name: str, phase_name: str, site: str, partition_name: str, fabric: Fabric
+) -> PhaseModel:
+    """Return the model of one phase at one site.
+
+    Raises
+    ------
+    InfeasibleError
+        If the plan does not fit: too few GPUs, layers that do not divide, memory.
+    """
+    job = scenario.jobs[job_name]
+    partition = scenario.cluster.sites[site].partitions[partition_name]
+    builder = _Builder(scenario, job_name, job, partition, fabric)
+    return builder.counted(phase_name)
+
+
+class _Builder:
+    """Builds the models of one job at one partition."""
+
+    def __init__(self, scenario: Scenario, name: str, job: Job, partition: Partition, fabric: Fabric) -> None:
+        self._scenario, self._name, self._job = scenario, name, job
+        self._partition, self._fabric = partition, fabric
+
+    def counted(self, phase_name: str) -> PhaseModel:
+        """Return the model of a phase with its number of units and its planned time."""
+        phase = self._job.phases[phase_name]
+        model = self._model(phase_name)
+        model.units = self._units(phase, model)
+        mfu = self._job.planned_mfu
+        if mfu is not None and phase.kind == "train":
+            model.planned_unit_time = model.model_flops_per_unit / (mfu * model.peak * model.gpus_wanted)
+        return model
+
+    def _model(self, phase_name: str) -> PhaseModel:
+        phase, job = self._job.phases[phase_name], self._job
+        plan = phase.parallel or job.parallel
+        work = self._work(phase)
+        wanted = self._wanted(phase, work)
+        checkpoint = job.checkpoint or self._scenario.checkpoint
+        parameters = transformer.count_parameters(job.model).total
+        try:
+            model = PhaseModel(
+                work=work,
+                gpus_wanted=wanted,
+                placement=self._packed(wanted),
+                state_bytes=parameters * checkpoint.bytes_per_parameter,
+                peak=peak_of(self._partition.gpu, plan.precision),
+                precision=plan.precision,
+            )
+            if model.reference is not None:
+                check_memory(
+                    model.reference,
+                    architecture=job.model,
+                    plan=plan,
+                    gpu=self._partition.gpu,
+                    gpus=model.reference.gpus,
+                )
+        except InfeasibleError as error:
+            raise InfeasibleError([self._placed(problem, phase_name) for problem in error.problems]) from None
+        return model
+
+    def _placed(self, problem: Problem, phase_name: str) -> Problem:
+        """Turn a path inside a plan into one of the scenario."""
+        own = self._job.phases[phase_name].parallel is not None or not problem.path.startswith("parallel")
+        prefix = f"jobs.{self._name}"
+        if own:
+            prefix += f".phases.{phase_name}"
+        return Problem(path=f"{prefix}.{problem.path}", message=problem.message, hint=problem.hint)
+
+    def _work(self, phase: Phase) -> Work:
+        job = self._job
+        if phase.kind == "compute":
+            return ComputeWork(self._asked(phase), len(self._fabric.levels))
+        setting = Setting(
+            architecture=job.model,
+            plan=phase.parallel or job.parallel,
+            gpu=self._partition.gpu,
+            fabric=self._fabric,
+            calibration=self._scenario.calibration,
+            step_time_factor=job.step_time_factor,
+            flop_multiplier=phase.flop_multiplier,
+        )
+        return RlWork(setting, phase.rollouts) if phase.kind == "rl" else TrainWork(setting)
+
+    def _asked(self, phase: Phase) -> int:
+        """GPUs that the scenario names for a phase."""
+        if phase.gpus is not None:
+            return phase.gpus
+        if phase.gpu_share is not None:
+            return max(1, round(phase.gpu_share * self._job.gpus))
+        return self._job.gpus
+
+    def _wanted(self, phase: Phase, work: Work) -> int:
+        asked = self._asked(phase)
+        usable = work.usable_gpus(asked)
+        if usable == 0:
+            plan = phase.parallel or self._job.parallel
+            replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+            raise InfeasibleError(
+                [
+                    Problem(
+                        path=f"jobs.{self._name}.gpus",
+                        message=f"{asked} GPUs are too few for the parallel plan",
+                        hint=f"one replica needs tp x cp x pp = {replica} GPUs, and expert groups and "
+                        "generation pools whole multiples",
+                    )
+                ]
+            )
+        return usable
+
+    def _packed(self, gpus: int) -> Placement:
+        """Neighbouring scale-up domains from the first one on."""
+        domain = self._fabric.gpus_per_domain
+        used = self._partition.gpus_used_per_domain or domain
+        needed = -(-gpus // used)
+        if needed * domain > self._fabric.gpus:
+            raise InfeasibleError(
+                [
+                    Problem(
+                        path=f"jobs.{self._name}.gpus",
+                        message=f"{gpus} GPUs fill {needed} scale-up domains, the network joins "
+                        f"{self._fabric.gpus // domain}",
+                        hint="ask for fewer GPUs or name a larger topology",
+                    )
+                ]
+            )
+        return Placement(domain_gpus=domain, ranks_per_domain=used, runs=((0, needed),))
+
+    def _units(self, phase: Phase, model: PhaseModel) -> int:
+        """Units from whichever of updates, tokens, GPU-hours or GPU-time share the phase gives."""
+        if phase.updates is not None:
+            return phase.updates
+        if phase.tokens is not None and model.tokens_per_unit > 0.0:
+            return math.ceil(phase.tokens / model.tokens_per_unit)
+        if phase.gpu_hours is not None:
+            seconds = phase.gpu_hours * HOUR
+        else:
+            seconds = (phase.gpu_time_share or 0.0) * self._token_gpu_time()
+        length = WORK_UNIT if phase.kind == "compute" else model.reference_time
+        return math.ceil(seconds / (length * model.gpus_wanted) - 1e-9)
+
+    def _token_gpu_time(self) -> float:
+        """Reference GPU-seconds of the phases whose work is given in tokens."""
+        spent = []
+        for name, phase in self._job.phases.items():
+            if phase.tokens is not None and phase.kind == "train":
+                model = self._model(name)
+                spent.append(self._units(phase, model) * model.reference_time * model.gpus_wanted)
+        return math.fsum(spent)

@@ -1,0 +1,247 @@
+"""A plan resolved against an architecture: every size that the step model multiplies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from colossus_sim.errors import InfeasibleError, Problem
+from colossus_sim.formulas import transformer
+from colossus_sim.formulas.transformer import ParameterCount
+from colossus_sim.parallelism.mesh import Mesh, mesh_of
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.hardware import Calibration, Gpu, KernelCalibration
+from colossus_sim.specs.parallel import ParallelPlan
+
+_SIXTEEN_BIT = ("bf16", "fp16")
+_STAND_INS = {
+    "bf16": ("fp16",),
+    "fp16": ("bf16",),
+    "fp8": ("mxfp8",),
+    "mxfp8": ("fp8",),
+    "tf32": ("fp32",),
+}
+_ELEMENT_BYTES = {
+    "fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "mxfp8": 1.03125, "nvfp4": 0.5625,
+}  # fmt: skip
+"""Bytes per element with scales: one 8-bit scale per 32 elements (mxfp8), per 16 (nvfp4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A run of layers on one stage."""
+
+    dense: int
+    moe: int
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Resolved sizes of one job.
+
+    Attributes
+    ----------
+    mesh : Mesh
+        Degrees with defaults resolved.
+    count : ParameterCount
+        Parameters by part.
+    chunks : tuple of tuple of Chunk
+        ``[virtual chunk][stage]``.
+    stage_layers : tuple of (int, int)
+        Dense and routed layers of each stage, all its chunks together.
+    microbatches : int
+        Micro-batches per replica and step.
+    tokens : float
+        Tokens of one micro-batch on one rank (after context parallelism).
+    sequence : int
+        Tokens of one sequence (or sample).
+    causal : bool
+        Whether attention is masked.
+    element_bytes : float
+        Bytes per element of GEMM inputs at the plan's precision.
+    """
+
+    mesh: Mesh
+    count: ParameterCount
+    chunks: tuple[tuple[Chunk, ...], ...]
+    stage_layers: tuple[tuple[int, int], ...]
+    microbatches: int
+    tokens: float
+    sequence: int
+    causal: bool
+    element_bytes: float
+
+    @property
+    def stages(self) -> int:
+        """Pipeline stages."""
+        return self.mesh.pp
+
+    def stage_classes(self) -> tuple[int, ...]:
+        """The first and the last stage, and one of each other composition."""
+        last = self.stages - 1
+        seen: dict[tuple[int, int], int] = {}
+        for stage in range(1, last):
+            seen.setdefault(self.stage_layers[stage], stage)
+        return tuple(dict.fromkeys((0, last, *seen.values())))
+
+
+def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> Sizes:
+    """Return the sizes of a plan on `gpus` GPUs.
+
+    Raises
+    ------
+    InfeasibleError
+        If the degrees do not divide or there are more pipeline chunks than layers.
+    """
+    try:
+        mesh = mesh_of(plan, gpus)
+    except ValueError as error:
+        raise InfeasibleError([Problem(path="parallel", message=str(error))]) from error
+    microbatches = math.ceil(plan.global_batch_size / (mesh.dp * plan.micro_batch_size))
+    chunks = split_layers(
+        architecture, mesh.pp, virtual_chunks(plan), by_cost=plan.stack.stage_balance == "cost"
+    )
+    return Sizes(
+        mesh=mesh,
+        count=transformer.count_parameters(architecture),
+        chunks=chunks,
+        stage_layers=tuple(
+            (sum(chunk.dense for chunk in column), sum(chunk.moe for chunk in column))
+            for column in zip(*chunks, strict=True)
+        ),
+        microbatches=microbatches,
+        tokens=plan.micro_batch_size * plan.sequence_length / mesh.cp,
+        sequence=plan.sequence_length,
+        causal=architecture.kind == "transformer",
+        element_bytes=_ELEMENT_BYTES[plan.precision],
+    )
+
+
+def virtual_chunks(plan: ParallelPlan) -> int:
+    """Model chunks per stage; one for every schedule that is not interleaved."""
+    return plan.virtual_pipeline if plan.schedule == "interleaved_1f1b" else 1
+
+
+def split_layers(
+    architecture: Architecture, stages: int, chunks: int, *, by_cost: bool = False
+) -> tuple[tuple[Chunk, ...], ...]:
+    """Deal the layers to chunks and stages, in model order.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What is dealt.
+    stages, chunks : int
+        Pipeline stages, and model chunks of each.
+    by_cost : bool
+        Equal work with the logits counted in (nanotron), not equal numbers of layers. Else, where the layers
+        do not divide, the last and the first part, which also hold logits and embedding, get one layer less
+        before others do (as Llama 3 did, arXiv:2407.21783, sec. 3.3.2); they may even hold none.
+
+    Raises
+    ------
+    InfeasibleError
+        If a part between them would have no layer.
+    """
+    layers, parts = architecture.num_hidden_layers, stages * chunks
+    if layers < max(1, parts - 2):
+        raise InfeasibleError(
+            [
+                Problem(
+                    path="parallel",
+                    message=f"{layers} layers cannot fill {stages} pipeline stages x {chunks} chunks",
+                    hint=f"pipeline_parallel x virtual_pipeline must be at most {layers + 2}",
+                )
+            ]
+        )
+    bounds = _bounds_by_cost(architecture, parts) if by_cost else _bounds_by_number(layers, parts)
+    moe = architecture.moe
+    table: list[list[Chunk]] = []
+    for part in range(parts):
+        start, end = bounds[part], bounds[part + 1]
+        routed = 0
+        if moe is not None:
+            routed = transformer.moe_layers_before(end, moe.first_k_dense, moe.moe_layer_frequency)
+            routed -= transformer.moe_layers_before(start, moe.first_k_dense, moe.moe_layer_frequency)
+        if part % stages == 0:
+            table.append([])
+        table[-1].append(
+            Chunk(dense=end - start - routed, moe=routed, first=part == 0, last=part == parts - 1)
+        )
+    return tuple(tuple(row) for row in table)
+
+
+def _bounds_by_number(layers: int, parts: int) -> list[int]:
+    few, extra = divmod(layers, parts)
+    short = _short_parts(parts, parts - extra if extra else 0)
+    bounds = [0]
+    for part in range(parts):
+        bounds.append(bounds[-1] + few + (1 if extra and part not in short else 0))
+    return bounds
+
+
+def _bounds_by_cost(architecture: Architecture, parts: int) -> list[int]:
+    """Cut where the running cost of layers comes closest to equal shares; logits cost their parameters."""
+    count = transformer.count_parameters(architecture)
+    layers = architecture.num_hidden_layers
+    layer = (count.dense_layers * count.dense_layer + count.moe_layers * count.block) / layers
+    share = (layers * layer + (count.output or count.embedding)) / parts
+    cuts = [min(layers, max(part, round(part * share / layer))) for part in range(1, parts)]
+    return [0, *cuts, layers]
+
+
+def _short_parts(parts: int, number: int) -> frozenset[int]:
+    # Last part first, then the first, then inwards from the end.
+    order = [parts - 1, 0, *range(parts - 2, 0, -1)]
+    return frozenset(order[:number])
+
+
+def peak_of(gpu: Gpu, precision: str) -> float:
+    """Dense peak of a device at a number format, or at its closest relative. [FLOP/s]
+
+    Raises
+    ------
+    InfeasibleError
+        If the device has neither.
+    """
+    for name in (precision, *_STAND_INS.get(precision, ())):
+        for known, peak in gpu.peak.items():
+            if known == name:
+                return peak
+    raise InfeasibleError(
+        [
+            Problem(
+                path="parallel.precision",
+                message=f"{gpu.title} has no {precision} units",
+                hint=f"it has {', '.join(gpu.peak)}",
+            )
+        ]
+    )
+
+
+def sixteen_bit(gpu: Gpu) -> str:
+    """The 16-bit format of a device, which attention and logits use."""
+    return next((name for name in _SIXTEEN_BIT if name in gpu.peak), next(iter(gpu.peak)))
+
+
+def kernels_of(calibration: Calibration, gpu: Gpu, precision: str) -> KernelCalibration:
+    """Return the most specific entry: device and precision, device, precision, anything.
+
+    Raises
+    ------
+    InfeasibleError
+        If nothing matches, not even ``*``.
+    """
+    best, rank = None, -1
+    for entry in calibration.kernels:
+        device = 2 if entry.gpu == gpu.name else 0 if entry.gpu == "*" else -9
+        form = 1 if entry.precision == precision else 0 if entry.precision == "*" else -9
+        if device + form > rank:
+            best, rank = entry, device + form
+    if best is None:
+        raise InfeasibleError(
+            [Problem(path="calibration", message=f"no entry for {gpu.name} at {precision}, nor for '*'")]
+        )
+    return best

@@ -1,0 +1,274 @@
+"""The analytic training step: architecture, plan, placement and network share in, one exact breakdown out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from colossus_sim.formulas import kernels, transformer
+from colossus_sim.formulas.pipeline import pipeline_times
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.hardware import Calibration, Gpu
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.communication import Network, Traffic
+from colossus_sim.training.compute import LayerModel, Machine, machine_of
+from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.layer_cost import (
+    PASS_PARTS,
+    Cost,
+    LayerCost,
+    layer_cost,
+    slowdown_of,
+    total,
+    weighted,
+)
+from colossus_sim.training.ledger import Ledger
+from colossus_sim.training.memory import MemoryModel
+from colossus_sim.training.sizes import Chunk, Sizes, peak_of, resolve_sizes
+
+PARTS = (*PASS_PARTS, "bubble", "imbalance", "optimizer", "straggler", "overhead", "other")
+"""Keys of `StepEstimate.parts`, in order."""
+
+_WEIGHT_BYTES = 2.0
+
+
+class _DataParallel(NamedTuple):
+    exposed: float
+    slowdown: float
+
+
+def estimate_step(
+    *,
+    architecture: Architecture,
+    plan: ParallelPlan,
+    gpu: Gpu,
+    fabric: Fabric,
+    placement: Placement,
+    gpus: int,
+    calibration: Calibration,
+    bandwidths: Sequence[float] | None = None,
+    step_time_factor: float = 1.0,
+    flop_multiplier: float = 1.0,
+) -> StepEstimate:
+    """Return time, breakdown, memory and traffic of one optimizer step.
+
+    Parameters
+    ----------
+    architecture, plan, gpu, fabric, calibration
+        What is trained, how, on what.
+    placement : Placement
+        Where the ranks sit.
+    gpus : int
+        GPUs of the job; the plan's degrees decide how many of them compute.
+    bandwidths : sequence of float, optional
+        Per-GPU bandwidth of each fabric level while other jobs share it; default the fabric's own. [B/s]
+    step_time_factor : float
+        Real over modelled step time, shown as the part ``other``.
+    flop_multiplier : float
+        Multiplies all compute of forward and backward, e.g. for longer clips.
+
+    Raises
+    ------
+    InfeasibleError
+        If the plan does not divide, or the device lacks the precision. Memory is reported, not enforced:
+        see `colossus_sim.training.memory.check_memory`.
+    """
+    sizes = resolve_sizes(architecture, plan, gpus)
+    machine = machine_of(gpu, calibration, plan.precision)
+    step = _Step(architecture, plan, sizes, machine, flop_multiplier)
+    network = Network(sizes, placement, fabric, bandwidths)
+    parts = step.parts(network)
+    subtotal = math.fsum(parts.values())
+    parts["other"] += (step_time_factor - 1.0) * subtotal
+    tokens = float(plan.global_batch_size * plan.sequence_length)
+    flops = transformer.token_flops(architecture, plan.sequence_length).training * flop_multiplier
+    return StepEstimate(
+        step_time=math.fsum(parts.values()),
+        parts=parts,
+        tokens_per_step=tokens,
+        model_flops=tokens * flops,
+        hardware_flops=tokens * (flops + _repeated_flops(architecture, plan) * flop_multiplier),
+        gpus=sizes.mesh.world_size,
+        peak=peak_of(gpu, plan.precision),
+        precision=plan.precision,
+        memory=step.memory.stages(),
+        memory_capacity=gpu.hbm_capacity,
+        communication=step.ledger.rows(),
+        traffic=step.ledger.traffic(),
+    )
+
+
+def _repeated_flops(architecture: Architecture, plan: ParallelPlan) -> float:
+    """Forward FLOPs per token that recomputation runs again."""
+    flops = transformer.token_flops(architecture, plan.sequence_length)
+    if plan.activation_recomputation == "full":
+        return flops.forward - flops.logits
+    return flops.attention_core if plan.activation_recomputation == "selective" else 0.0
+
+
+class _Step:
+    """One estimate in the making."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        plan: ParallelPlan,
+        sizes: Sizes,
+        machine: Machine,
+        flop_multiplier: float,
+    ) -> None:
+        self._arch, self._plan, self._sizes, self._machine = architecture, plan, sizes, machine
+        self._multiplier = flop_multiplier
+        self.memory = MemoryModel(architecture, plan, sizes)
+        self.ledger = Ledger()
+
+    def parts(self, network: Network) -> dict[str, float]:
+        """Return the exact breakdown of the step."""
+        sizes, stack = self._sizes, self._plan.stack
+        self.ledger.network = network
+        costs = self._chunk_costs(network)
+        m, stages = sizes.microbatches, sizes.stages
+        table = [[costs[chunk] for chunk in row] for row in sizes.chunks]
+        stage_times = [
+            math.fsum(total(row[s].forward) + total(row[s].backward) for row in table) for s in range(stages)
+        ]
+        counts: dict[Chunk, int] = {}
+        for row in sizes.chunks:
+            for chunk in row:
+                counts[chunk] = counts.get(chunk, 0) + 1
+        mean = weighted(
+            [(n * m / stages, costs[chunk].forward) for chunk, n in counts.items()]
+            + [(n * m / stages, costs[chunk].backward) for chunk, n in counts.items()]
+        )
+        transfer = self._transfer(network)
+        alone, joined = pipeline_times(
+            self._plan.schedule,
+            [[total(cost.forward) for cost in row] for row in table],
+            [[total(cost.backward) for cost in row] for row in table],
+            microbatches=m,
+            transfers=(0.0, transfer),
+        )
+        parts = dict(zip(PASS_PARTS, mean, strict=True))
+        busiest = min(m * max(stage_times), alone)
+        parts["bubble"] = alone - busiest
+        parts["imbalance"] = busiest - math.fsum(mean)
+        parts["pipeline_communication"] = joined - alone
+        data = self._data_parallel(network, table)
+        parts["data_communication"] += data.exposed
+        parts["overlap_slowdown"] += data.slowdown
+        parts["optimizer"] = self._optimizer()
+        compute = math.fsum(parts[name] for name in PASS_PARTS[:6])
+        parts["straggler"] = kernels.straggler_time(compute, stack.compute_jitter, sizes.mesh.world_size)
+        parts["overhead"] = stack.step_overhead
+        share = self._arch.video.encoder_share if self._arch.video is not None else 0.0
+        parts["other"] = share * compute
+        return {name: parts[name] for name in PARTS}
+
+    def _chunk_costs(self, network: Network) -> dict[Chunk, LayerCost]:
+        """Cost of each distinct chunk for one micro-batch; its collectives go to the ledger."""
+        sizes = self._sizes
+        layers = LayerModel(self._arch, self._plan, sizes, self._machine).stage_work()
+        traffic = Traffic(self._arch, self._plan, sizes)
+        first_calls, last_calls = traffic.edges()
+        m, stages = sizes.microbatches, sizes.stages
+        made: dict[str, LayerCost] = {}
+        for name, block, calls, number in (
+            ("dense", layers.dense, traffic.dense_layer() if sizes.count.dense_layers else [], 0.0),
+            ("moe", layers.moe, traffic.moe_layer() if sizes.count.moe_layers else [], 0.0),
+            ("first", layers.embedding, first_calls, 1.0),
+            ("last", layers.head, last_calls, 1.0),
+        ):
+            priced = network.price_all(calls)
+            edge = number > 0.0
+            made[name] = layer_cost(block, priced, self._plan, multiplier=self._multiplier, edge=edge)
+            held = {"dense": sizes.count.dense_layers, "moe": sizes.count.moe_layers}.get(name, 1)
+            on_busiest = {"dense": self._busiest(0), "moe": self._busiest(1)}.get(name, 1)
+            self.ledger.add_layers(priced, made[name], m * on_busiest, m * held / stages)
+        overhead = self._plan.stack.microbatch_overhead / len(sizes.chunks)
+        return {
+            chunk: _chunk_cost(chunk, made, overhead)
+            for chunk in dict.fromkeys(chunk for row in sizes.chunks for chunk in row)
+        }
+
+    def _busiest(self, kind: int) -> int:
+        """Most layers of a kind on any stage."""
+        return max(layers[kind] for layers in self._sizes.stage_layers)
+
+    def _transfer(self, network: Network) -> float:
+        """Exposed time of one activation transfer between stages. [s]"""
+        sizes = self._sizes
+        if sizes.stages == 1:
+            return 0.0
+        boundary = network.price(Traffic(self._arch, self._plan, sizes).boundary())
+        exposed = boundary.cost.time * (1.0 - self._plan.stack.pipeline_overlap)
+        chunks = len(sizes.chunks)
+        crossings = 2.0 * sizes.microbatches * chunks
+        mean = 2.0 * sizes.microbatches * (chunks * sizes.stages - 1) / sizes.stages
+        self.ledger.add(boundary, crossings, mean, exposed * crossings)
+        return exposed
+
+    def _data_parallel(self, network: Network, table: list[list[LayerCost]]) -> _DataParallel:
+        """Gradient and weight exchange of the step, against the compute it may hide under."""
+        sizes, stack = self._sizes, self._plan.stack
+        parameters = [self.memory.parameters(stage) for stage in self._sizes.stage_classes()]
+        traffic = Traffic(self._arch, self._plan, sizes)
+        own = max(held[0] for held in parameters)
+        experts = max(held[1] for held in parameters)
+        behind, before = traffic.gradients(own, experts)
+        chunks = len(table)
+        # Interleaving leaves the other chunks' work to hide under, for a whole round of stages.
+        stretch = 1.0 + (min(sizes.microbatches, sizes.stages) - 1.0) * (chunks - 1.0) / chunks
+        exposed = slowdown = 0.0
+        for calls, cost in ((behind, "backward"), (before, "forward")):
+            priced = network.price_all(calls)
+            window = stretch * sum(total(getattr(row[0], cost)) for row in table)
+            time = sum(item.cost.time for item in priced)
+            hidden = min(stack.data_overlap * time, window)
+            for item in priced:
+                share = 1.0 - hidden / time
+                self.ledger.add(item, 1.0, 1.0, item.cost.time * share)
+            exposed += time - hidden
+            slowdown += slowdown_of(hidden, stack)
+        for item in network.price_all(traffic.tied_embedding()):
+            self.ledger.add(item, 1.0, 2.0 / sizes.stages, item.cost.time)
+            exposed += item.cost.time
+        return _DataParallel(exposed, slowdown)
+
+    def _optimizer(self) -> float:
+        """Time of the optimizer step on the rank with most parameters. [s]"""
+        stack, mesh = self._plan.stack, self._sizes.mesh
+        sharded = self._plan.zero_stage >= 1
+        worst = 0.0
+        for stage in self._sizes.stage_classes():
+            own, experts = self.memory.parameters(stage)
+            if sharded:
+                own, experts = own / (mesh.dp * mesh.cp), experts / mesh.edp
+            worst = max(worst, own + experts)
+        traffic = kernels.optimizer_step_bytes(
+            weight_bytes=_WEIGHT_BYTES,
+            gradient_bytes=stack.gradient_bytes,
+            master_bytes=stack.master_bytes,
+            moment_bytes=stack.moment_bytes,
+        )
+        return worst * traffic / self._machine.linear.bandwidth
+
+
+def _chunk_cost(chunk: Chunk, made: dict[str, LayerCost], overhead: float) -> LayerCost:
+    counts = {
+        "dense": chunk.dense,
+        "moe": chunk.moe,
+        "first": int(chunk.first),
+        "last": int(chunk.last),
+    }
+    used = [(float(number), made[name]) for name, number in counts.items() if number]
+    forward = weighted([(n, cost.forward) for n, cost in used])
+    backward = weighted([(n, cost.backward) for n, cost in used])
+    return LayerCost(_with_overhead(forward, overhead), backward, {}, {})
+
+
+def _with_overhead(cost: Cost, overhead: float) -> Cost:
+    index = PASS_PARTS.index("launch")
+    return (*cost[:index], cost[index] + overhead, *cost[index + 1 :])

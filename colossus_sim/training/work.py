@@ -1,0 +1,275 @@
+"""The kinds of work a phase can be: optimizer steps, RL updates, plain compute; each timed per unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from colossus_sim.errors import InfeasibleError, Problem
+from colossus_sim.formulas import rollout, transformer
+from colossus_sim.parallelism.mesh import usable_gpus
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.hardware import Calibration, Gpu
+from colossus_sim.specs.job import Rollouts
+from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.sizes import kernels_of, peak_of
+from colossus_sim.training.step import estimate_step
+from colossus_sim.units import format_si
+
+WORK_UNIT = 60.0
+"""Length of one unit of plain compute on the wanted GPUs. [s]"""
+
+_CACHE_BYTES = 2.0
+"""Bytes per element of the key-value cache while generating."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitEstimate:
+    """Time of one unit of work, and what it sends.
+
+    Attributes
+    ----------
+    time : float
+        Wall time of one unit. [s]
+    traffic : tuple of float
+        Bytes that one GPU (mean) sends per unit at each fabric level. [B]
+    """
+
+    time: float
+    traffic: tuple[float, ...]
+
+
+class Work(Protocol):
+    """What one unit of a phase takes."""
+
+    tokens_per_unit: float
+    model_flops_per_unit: float
+
+    def usable_gpus(self, gpus: int) -> int:
+        """Return the largest count of at most `gpus` that can be used; 0 if none."""
+
+    def step(
+        self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None
+    ) -> StepEstimate | None:
+        """Return the training step inside a unit, if there is one."""
+
+    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+        """Return time and traffic of one unit that contains this training step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all kinds of work share: the model, its plan, and the machine."""
+
+    architecture: Architecture
+    plan: ParallelPlan
+    gpu: Gpu
+    fabric: Fabric
+    calibration: Calibration
+    step_time_factor: float
+    flop_multiplier: float
+
+    def estimate(
+        self,
+        gpus: int,
+        placement: Placement,
+        bandwidths: Sequence[float] | None,
+        plan: ParallelPlan | None = None,
+    ) -> StepEstimate:
+        """Return the step of the plan (or of another one) on these GPUs."""
+        return estimate_step(
+            architecture=self.architecture,
+            plan=self.plan if plan is None else plan,
+            gpu=self.gpu,
+            fabric=self.fabric,
+            placement=placement,
+            gpus=gpus,
+            calibration=self.calibration,
+            bandwidths=bandwidths,
+            step_time_factor=self.step_time_factor,
+            flop_multiplier=self.flop_multiplier,
+        )
+
+
+class TrainWork:
+    """Optimizer steps."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        plan = setting.plan
+        self.tokens_per_unit = float(plan.global_batch_size * plan.sequence_length)
+        flops = transformer.token_flops(setting.architecture, plan.sequence_length).training
+        self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
+
+    def usable_gpus(self, gpus: int) -> int:
+        """Return the largest count of at most `gpus` that the plan can use."""
+        return usable_gpus(self._setting.plan, gpus)
+
+    def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
+        """Return the training step."""
+        return self._setting.estimate(gpus, placement, bandwidths)
+
+    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+        """Return time and traffic of one step."""
+        return UnitEstimate(0.0, ()) if step is None else UnitEstimate(step.step_time, step.traffic)
+
+
+class ComputeWork:
+    """GPU work that is neither training nor generation; takes inversely as long on more GPUs."""
+
+    def __init__(self, gpus_wanted: int, levels: int) -> None:
+        self._wanted, self._levels = gpus_wanted, levels
+        self.tokens_per_unit = 0.0
+        self.model_flops_per_unit = 0.0
+
+    def usable_gpus(self, gpus: int) -> int:
+        """Every count can be used."""
+        return gpus
+
+    def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
+        """There is no training step."""
+        return
+
+    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+        """Return the time of one unit; it sends nothing worth counting."""
+        return UnitEstimate(WORK_UNIT * self._wanted / gpus, (0.0,) * self._levels)
+
+
+class RlWork:
+    """Reinforcement learning: responses are generated, scored, and trained on."""
+
+    def __init__(self, setting: Setting, rollouts: Rollouts) -> None:
+        self._setting, self._rollouts = setting, rollouts
+        responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
+        self._mean_response = rollout.mean_response_tokens(
+            mean_tokens=rollouts.response_tokens,
+            sigma=rollouts.response_sigma,
+            maximum=rollouts.max_response_tokens,
+        )
+        plan = setting.plan
+        self.tokens_per_unit = responses * (rollouts.prompt_tokens + self._mean_response)
+        # Responses are packed into full sequences for the update.
+        sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
+        self._plan = plan.model_copy(update={"global_batch_size": sequences})
+        flops = transformer.token_flops(setting.architecture, plan.sequence_length).training
+        self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
+        self._count = transformer.count_parameters(setting.architecture)
+
+    def usable_gpus(self, gpus: int) -> int:
+        """Return `gpus` if both pools get what they need, else 0."""
+        train, generate = self._pools(gpus)
+        return gpus if train > 0 and generate >= self._rollouts.gpus_per_replica else 0
+
+    def _pools(self, gpus: int) -> tuple[int, int]:
+        """GPUs that train and GPUs that generate; a synchronous run uses all for both in turn."""
+        if self._rollouts.mode == "synchronous":
+            return usable_gpus(self._plan, gpus), gpus
+        generate = round(self._rollouts.generation_share * gpus)
+        return usable_gpus(self._plan, gpus - generate), generate
+
+    def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
+        """Return the training step of one update."""
+        return self._setting.estimate(self._pools(gpus)[0], placement, bandwidths, self._plan)
+
+    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+        """Return time and traffic of one update."""
+        train_gpus, generate_gpus = self._pools(gpus)
+        training, sent = (0.0, ()) if step is None else (step.step_time, step.traffic)
+        generation = self._generation_time(generate_gpus)
+        parts = {
+            "generation": generation,
+            "reward": self._rollouts.reward_time,
+            "training": training,
+            "weight_sync": self._weight_sync_time(),
+        }
+        if self._rollouts.mode == "synchronous":
+            time = rollout.synchronous_update_time(**parts)
+        else:
+            time = rollout.asynchronous_update_time(**parts)
+        share = train_gpus / gpus
+        return UnitEstimate(time, tuple(share * level for level in sent))
+
+    def _weight_sync_time(self) -> float:
+        """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
+        size = self._count.total * self._rollouts.weight_bytes
+        return size / (self._rollouts.gpus_per_replica * self._setting.fabric.injection_bandwidth)
+
+    def _generation_time(self, gpus: int) -> float:
+        """Time until the responses of one update are there. [s]"""
+        rollouts, gpu = self._rollouts, self._setting.gpu
+        replicas = max(1, gpus // rollouts.gpus_per_replica)
+        responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
+        mine = responses / replicas
+        slots = min(float(rollouts.concurrency_per_replica), max(1.0, mine))
+        self._check_replica()
+        fraction = self._flops_fraction()
+        peak = peak_of(gpu, self._setting.plan.precision)
+        token_step = rollout.decode_step_time(
+            weight_bytes=self._count.total * rollouts.weight_bytes,
+            kv_bytes_per_sequence=self._cache_bytes() * (rollouts.prompt_tokens + 0.5 * self._mean_response),
+            sequences=slots,
+            active_params=float(self._count.active),
+            gpus=rollouts.gpus_per_replica,
+            memory_bandwidth=gpu.hbm_bandwidth,
+            bandwidth_fraction=rollouts.bandwidth_fraction,
+            peak_flops=peak,
+            flops_fraction=fraction,
+        )
+        prefill = rollout.prefill_time(
+            active_params=float(self._count.active),
+            tokens=mine * rollouts.prompt_tokens,
+            gpus=rollouts.gpus_per_replica,
+            peak_flops=peak,
+            flops_fraction=fraction,
+        )
+        return prefill + token_step * self._token_steps(mine, slots, responses)
+
+    def _token_steps(self, mine: float, slots: float, responses: float) -> float:
+        """Token steps of one replica for its responses."""
+        rollouts = self._rollouts
+        if rollouts.mode == "asynchronous":
+            return mine / slots * self._mean_response
+        longest = rollout.longest_response_tokens(
+            mean_tokens=rollouts.response_tokens,
+            sigma=rollouts.response_sigma,
+            maximum=rollouts.max_response_tokens,
+            responses=responses,
+        )
+        return rollout.generation_steps(
+            mean_response=self._mean_response, longest_response=longest, responses=mine, slots=slots
+        )
+
+    def _flops_fraction(self) -> float:
+        setting = self._setting
+        return kernels_of(setting.calibration, setting.gpu, setting.plan.precision).gemm_peak_fraction
+
+    def _cache_bytes(self) -> float:
+        """Key-value cache of one token. [B]"""
+        arch = self._setting.architecture
+        if arch.mla is not None:
+            width = arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim
+        else:
+            width = 2 * arch.kv_heads * arch.head_size
+        return arch.num_hidden_layers * width * _CACHE_BYTES
+
+    def _check_replica(self) -> None:
+        rollouts, gpu = self._rollouts, self._setting.gpu
+        need = self._count.total * rollouts.weight_bytes
+        room = rollouts.gpus_per_replica * gpu.hbm_capacity
+        if need > room:
+            fewest = math.ceil(need / gpu.hbm_capacity)
+            raise InfeasibleError(
+                [
+                    Problem(
+                        path="rollouts.gpus_per_replica",
+                        message=f"the weights need {format_si(need, 'B')}, "
+                        f"{rollouts.gpus_per_replica} GPUs have {format_si(room, 'B')}",
+                        hint=f"at least {fewest} GPUs per replica, or fewer weight_bytes",
+                    )
+                ]
+            )

@@ -1,0 +1,1 @@
+"""The model against published measurements: rows, their mapping to inputs, error metrics (below cli)."""

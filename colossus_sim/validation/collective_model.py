@@ -1,0 +1,110 @@
+"""Predicted times of the measured collectives, with the model's constants per generation only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from colossus_sim.parallelism.collective_time import group_collective_time
+from colossus_sim.parallelism.groups import GroupSpan, group_span
+from colossus_sim.parallelism.mesh import Mesh
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import CollectiveConstants
+from colossus_sim.topology.builders import build_fabric
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.validation.collectives import CollectivePrediction, CollectiveRow
+from colossus_sim.validation.predict import topology_of
+from colossus_sim.validation.tables import Network, Tables, collectives_name
+
+DEEPEP_TOP_K = 8
+"""Experts per token of the DeepEP measurements (7168 wide, top-8 of 256)."""
+_BIT = 0.125
+
+
+class CollectivePredictor:
+    """Predicts collective rows; keeps the systems that it built."""
+
+    def __init__(self, gpus: Mapping[str, Gpu], constants: Mapping[str, CollectiveConstants]) -> None:
+        self._gpus, self._constants = gpus, constants
+        self._tables = Tables()
+        self._built: dict[tuple[str, int, int, float | None, str], tuple[Fabric, int]] = {}
+
+    def predict(
+        self, rows: Sequence[CollectiveRow]
+    ) -> tuple[tuple[CollectivePrediction, ...], tuple[tuple[CollectiveRow, str], ...]]:
+        """Return a prediction for every row that the model knows, and the reason for every other."""
+        predictions = []
+        left_out = []
+        for row in rows:
+            if row.grade == "C":
+                left_out.append((row, "grade C: misconfigured or degraded, never scored"))
+                continue
+            device = self._tables.device(row.gpu)
+            if device is None or device.catalog not in self._gpus:
+                left_out.append((row, f"GPU {row.gpu!r} is not in the catalog"))
+                continue
+            try:
+                constants = collectives_name(device, row.fabric, self._constants)
+                time = self._time(row, self._gpus[device.catalog], constants)
+            except ValueError as error:
+                left_out.append((row, f"the model refuses it: {error}"))
+                continue
+            predictions.append(CollectivePrediction(row=row, predicted=time))
+        return tuple(predictions), tuple(left_out)
+
+    def _time(self, row: CollectiveRow, gpu: Gpu, constants: str) -> float:
+        fabric, per_domain = self._system(row, gpu, constants)
+        if row.collective in ("ep_dispatch", "ep_combine"):
+            return _expert_exchange_time(row, fabric, per_domain)
+        span = _span(row.n_gpus, per_domain, fabric)
+        return group_collective_time(row.collective, row.message_bytes, span, fabric).time
+
+    def _system(self, row: CollectiveRow, gpu: Gpu, constants: str) -> tuple[Fabric, int]:
+        domain = gpu.scale_up_domain if gpu.scale_up_domain > 16 else row.gpus_per_node
+        key = (gpu.name, domain, row.n_gpus, row.nic_gbps, constants)
+        if key not in self._built:
+            changes: dict[str, object] = {"scale_up_domain": domain}
+            if domain <= 16:
+                changes["gpus_per_node"] = domain
+            if row.nic_gbps is not None:
+                changes["nic_bandwidth"] = row.nic_gbps * 1e9 * _BIT
+            device = gpu.model_copy(update=changes)
+            endpoints = -(-row.n_gpus // domain) * domain
+            network = Network(nic_gbps=row.nic_gbps, reference=row.source)
+            topology = topology_of(device, network, endpoints, self._constants.get(constants))
+            fabric = build_fabric(topology, device, endpoints)
+            self._built[key] = (fabric, min(domain, row.n_gpus))
+        return self._built[key]
+
+
+def _span(ranks: int, per_domain: int, fabric: Fabric) -> GroupSpan:
+    placement = Placement(
+        domain_gpus=fabric.gpus_per_domain,
+        ranks_per_domain=per_domain,
+        runs=((0, -(-ranks // per_domain)),),
+    )
+    return group_span(Mesh(tp=1, cp=1, dp=ranks, pp=1).axis("dp"), placement, fabric)
+
+
+def distinct_targets(targets: int, choices: int) -> float:
+    """Return the expected number of different targets that `choices` independent uniform choices hit."""
+    return targets * (1.0 - (1.0 - 1.0 / targets) ** choices)
+
+
+def _expert_exchange_time(row: CollectiveRow, fabric: Fabric, per_domain: int) -> float:
+    """Return the time of a token exchange that sends each token once to a node and once to a rank.
+
+    Tokens cross the scale-out network once per target node (between GPUs of equal rank in their nodes) and
+    are handed on inside the node at the same time; the slower of both sets the pace.
+    """
+    nodes = max(row.n_gpus // per_domain, 1)
+    inner_bytes = row.message_bytes * distinct_targets(row.n_gpus, DEEPEP_TOP_K)
+    inner = group_collective_time(
+        "all_to_all", inner_bytes, _span(per_domain, per_domain, fabric), fabric
+    ).time
+    if nodes == 1:
+        return inner
+    placement = Placement(domain_gpus=fabric.gpus_per_domain, ranks_per_domain=1, runs=((0, nodes),))
+    rail = group_span(Mesh(tp=1, cp=1, dp=nodes, pp=1).axis("dp"), placement, fabric)
+    outer_bytes = row.message_bytes * distinct_targets(nodes, DEEPEP_TOP_K)
+    return max(inner, group_collective_time("all_to_all", outer_bytes, rail, fabric).time)

@@ -1,0 +1,215 @@
+"""Cases through the step model: one prediction per row."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from colossus_sim.errors import ColossusError
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.base import Provenance
+from colossus_sim.specs.hardware import Calibration, Gpu, Stack
+from colossus_sim.specs.topology import Clos, ClosTier, CollectiveConstants, Topology
+from colossus_sim.topology.builders import build_fabric
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.estimate import StageMemory, StepEstimate
+from colossus_sim.training.step import estimate_step
+from colossus_sim.validation.cases import Case, LeftOut, case_of
+from colossus_sim.validation.metrics import Prediction
+from colossus_sim.validation.rows import TrainingRow
+from colossus_sim.validation.tables import MemoryMeasure, Network, Tables, collectives_name
+
+_LEAF_GPUS = 512
+_RADIX = 64
+_BIT = 0.125
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What predictions need besides the rows, by catalog name: devices, stacks, constants of collectives and
+    the kernel efficiencies."""
+
+    gpus: Mapping[str, Gpu]
+    stacks: Mapping[str, Stack]
+    collectives: Mapping[str, CollectiveConstants]
+    calibration: Calibration
+
+
+class Predictor:
+    """Predicts rows; keeps the fabrics it built, since most rows share one."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._tables = Tables()
+        self._fabrics: dict[tuple[str, Network, int], Fabric] = {}
+
+    def predict(self, rows: Sequence[TrainingRow]) -> tuple[tuple[Prediction, ...], tuple[LeftOut, ...]]:
+        """Return a prediction for every row that can be expressed, and the reason for every other."""
+        predictions: list[Prediction] = []
+        left_out: list[LeftOut] = []
+        for row in rows:
+            outcome = self.predict_row(row)
+            if isinstance(outcome, LeftOut):
+                left_out.append(outcome)
+            else:
+                predictions.append(outcome)
+        return tuple(predictions), tuple(left_out)
+
+    def predict_row(self, row: TrainingRow) -> Prediction | LeftOut:
+        """Predict one row, or say why not."""
+        case = self.case(row)
+        if isinstance(case, LeftOut):
+            return case
+        if not row.is_oom and row.published_step is None:
+            return LeftOut(row=row, reason="only FLOP/s are published, not how they were counted")
+        if case.device.catalog not in self._inputs.gpus:
+            return LeftOut(row=row, reason=f"GPU {case.device.catalog!r} is not in the catalog")
+        try:
+            estimate = self.estimate(case)
+        except (ColossusError, ValueError) as error:
+            return LeftOut(row=row, reason=f"the model refuses the plan: {error}")
+        return _prediction(case, estimate, self._tables.memory(row))
+
+    def case(self, row: TrainingRow) -> Case | LeftOut:
+        """Return the inputs that a row stands for."""
+        return case_of(row, self._tables, self._inputs.stacks)
+
+    def estimate(self, case: Case) -> StepEstimate:
+        """Return the estimate of a case.
+
+        Raises
+        ------
+        ColossusError, ValueError
+            If the model or the fabric builder cannot express it.
+        """
+        gpu = self.gpu(case)
+        placement = placement_of(gpu, case.gpus)
+        return estimate_step(
+            architecture=case.architecture,
+            plan=case.plan,
+            gpu=gpu,
+            fabric=self._fabric(gpu, case, placement.num_domains * gpu.scale_up_domain),
+            placement=placement,
+            gpus=case.gpus,
+            calibration=self._inputs.calibration,
+        )
+
+    def gpu(self, case: Case) -> Gpu:
+        """Return the device of a case: the catalog's, with what the row says differs."""
+        device, row = case.device, case.row
+        gpu = self._inputs.gpus[device.catalog]
+        changes: dict[str, object] = {}
+        if device.variant:
+            changes["name"] = device.variant
+        for name in ("hbm_capacity", "hbm_bandwidth", "scale_up_bandwidth", "power_max"):
+            value = getattr(device, name)
+            if value is not None:
+                changes[name] = value
+        if case.network.nic_gbps is not None:
+            changes["nic_bandwidth"] = case.network.nic_gbps * 1e9 * _BIT
+        if row.gpus_per_node and gpu.scale_up_domain <= 16:
+            changes["scale_up_domain"] = row.gpus_per_node
+            changes["gpus_per_node"] = row.gpus_per_node
+        return gpu.model_copy(update=changes)
+
+    def _fabric(self, gpu: Gpu, case: Case, gpus: int) -> Fabric:
+        network, known = case.network, self._inputs.collectives
+        collectives = collectives_name(case.device, case.row.interconnect, known)
+        key = (f"{gpu.name}/{gpu.scale_up_domain}/{collectives}", network, gpus)
+        if key not in self._fabrics:
+            topology = topology_of(gpu, network, gpus, known.get(collectives))
+            self._fabrics[key] = build_fabric(topology, gpu, gpus)
+        return self._fabrics[key]
+
+
+def placement_of(gpu: Gpu, gpus: int) -> Placement:
+    """Return packed neighbouring domains; of an NVL72 rack 64 GPUs are used unless 72 divide the job.
+
+    Published GB200 runs of more than one rack have 64 x n GPUs (e.g. 2,496 = 39 x 64 and 2,560 = 40 x 64 in
+    MLPerf Training v5.0 and v5.1), so that racks hold whole power-of-two groups.
+    """
+    domain = gpu.scale_up_domain
+    used = domain
+    if domain > 64 and gpus > domain and gpus % domain:
+        used = 64
+    return Placement(domain_gpus=domain, ranks_per_domain=used, runs=((0, -(-gpus // used)),))
+
+
+def topology_of(
+    gpu: Gpu, network: Network, gpus: int, collectives: CollectiveConstants | None = None
+) -> Topology:
+    """Return a rail-optimised non-blocking fat tree (pods as the source says) for `gpus` GPUs.
+
+    No source prints its switches, so they have as many ports as it takes.
+    """
+    leaf = max(_LEAF_GPUS // gpu.scale_up_domain, 1) * gpu.scale_up_domain
+    tiers = []
+    if leaf < gpus:
+        tiers.append(ClosTier(name="leaf", group_gpus=leaf))
+    if network.pod_gpus and leaf < network.pod_gpus < gpus:
+        tiers.append(
+            ClosTier(name="pod", group_gpus=network.pod_gpus, oversubscription=network.pod_oversubscription)
+        )
+    tiers.append(ClosTier(name="spine" if tiers else "leaf", group_gpus=0))
+    return Topology(
+        title="network of a published measurement",
+        gpu=gpu.name,
+        gpus=gpus,
+        fabric=Clos(
+            kind="clos", tiers=tuple(tiers), switch_radix=max(_RADIX, 2 * gpus), rails=gpu.gpus_per_node
+        ),
+        collectives=collectives,
+        provenance=Provenance(
+            kind="assumption", reference=network.reference or "rail-optimised fat tree", checked="2026-11"
+        ),
+    )
+
+
+def _prediction(case: Case, estimate: StepEstimate, measure: MemoryMeasure) -> Prediction:
+    row = case.row
+    return Prediction(
+        id=row.id,
+        source=source_of(row.id),
+        gpu=row.gpu,
+        kind="moe" if case.architecture.moe else "dense",
+        precision=case.plan.precision,
+        n_gpus=case.gpus,
+        specified=row.fully_specified,
+        predicted_s=estimate.step_time,
+        published_s=None if row.is_oom else row.published_step,
+        ideal_s=estimate.model_flops / (estimate.gpus * estimate.peak),
+        predicted_mem=comparable_memory(estimate.memory, measure),
+        published_mem=row.peak_mem_gb,
+        mem_unit=measure.unit,
+        predicted_peak_mem=estimate.peak_memory / 1e9,
+        capacity_mem=estimate.memory_capacity / 1e9,
+        fits=estimate.fits,
+        oom=row.is_oom,
+        stack=case.stack_name,
+        family=row.family,
+        assumptions=case.assumptions,
+        parts=tuple(estimate.parts.items()),
+    )
+
+
+def source_of(row_id: str) -> str:
+    """Return the family of ids that a row belongs to, e.g. ``vtrain-multi`` of ``vtrain-multi-0003``."""
+    return re.sub(r"-[^-]*\d[^-]*$", "", row_id)
+
+
+def comparable_memory(stages: Sequence[StageMemory], measure: MemoryMeasure) -> float:
+    """Return the peak over stages of what the source measured, in its unit."""
+    if measure.scope == "states":
+        peak = max(stage.weights + stage.gradients + stage.optimizer for stage in stages)
+    elif measure.scope == "allocated":
+        peak = max(stage.total - stage.overhead for stage in stages)
+    else:
+        peak = max(stage.total for stage in stages)
+    return peak / measure.bytes_per_unit
+
+
+def with_constants(inputs: Inputs, *, calibration: Calibration) -> Inputs:
+    """Return the same inputs with other kernel efficiencies (for fits)."""
+    return dataclasses.replace(inputs, calibration=calibration)

@@ -1,0 +1,157 @@
+"""Sourced look-up tables: which network, device, model detail and software stack a row's words stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from colossus_sim.validation.rows import TrainingRow, csv_records, shipped
+
+_LINKS = re.compile(
+    r"(\d+)\s*x\s*(?:ConnectX-\d+\s*)?(?:CX-\d+\s*)?(?:[NHX]DR\s*)?(\d{2,4})\s*G?b?", re.IGNORECASE
+)
+_PER_GPU = re.compile(r"(\d{2,4})\s*Gb/s\b[^,;]*\bper GPU", re.IGNORECASE)
+_PER_NODE = re.compile(r"(\d{2,5})\s*Gb/s\s*per node", re.IGNORECASE)
+_TRAY = re.compile(r"per (\d+)-GPU tray")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The scale-out network of a row.
+
+    Attributes
+    ----------
+    nic_gbps : float or None
+        Per GPU and direction; None = what the device's catalog entry says. [Gbit/s]
+    pod_gpus, pod_oversubscription : int, float
+        GPUs of a pod (0 = no pods) and oversubscription between pods.
+    reference : str
+        Where the rate is from, or that it is assumed.
+    """
+
+    nic_gbps: float | None
+    pod_gpus: int = 0
+    pod_oversubscription: float = 1.0
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Which catalog GPU a row's name stands for, the constants of its collectives, and what differs from it."""
+
+    catalog: str
+    collectives: str = ""
+    variant: str = ""
+    hbm_capacity: float | None = None
+    hbm_bandwidth: float | None = None
+    scale_up_bandwidth: float | None = None
+    power_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryMeasure:
+    """What a source's peak memory means.
+
+    Attributes
+    ----------
+    unit : str
+        GB or GiB.
+    scope : str
+        states: weights, gradients and optimizer; allocated: all tensors; device: with context and allocator.
+    """
+
+    unit: str
+    scope: str
+
+    @property
+    def bytes_per_unit(self) -> float:
+        """Bytes of one unit."""
+        return 2.0**30 if self.unit == "GiB" else 1e9
+
+
+class Tables:
+    """The tables of ``data/validation``, read once and asked row by row."""
+
+    def __init__(self) -> None:
+        self._networks = tuple(csv_records(shipped("networks.csv")))
+        self._models = tuple(csv_records(shipped("models.csv")))
+        self._stacks = tuple(csv_records(shipped("stacks.csv")))
+        self._memory = tuple(csv_records(shipped("memory.csv")))
+        self._gpus = tuple(csv_records(shipped("gpus.csv")))
+
+    def network(self, row: TrainingRow) -> Network:
+        """Return the network of a row: a table entry, else what the text states, else unknown."""
+        for record in self._networks:
+            if _found(record["source_pattern"], row.id) and _found(
+                record["interconnect_pattern"], row.interconnect
+            ):
+                return Network(
+                    nic_gbps=float(record["nic_gbps_per_gpu"]),
+                    pod_gpus=int(record["pod_gpus"]),
+                    pod_oversubscription=float(record["pod_oversubscription"]),
+                    reference=record["reference"],
+                )
+        return stated_network(row.interconnect, row.gpus_per_node or 8)
+
+    def device(self, name: str, row_id: str = "") -> Device | None:
+        """Return the device that a row's GPU name stands for; None if there is no such entry."""
+        for record in self._gpus:
+            if record["row_name"] == name and _found(record["source_pattern"], row_id):
+                return Device(
+                    catalog=record["catalog"],
+                    collectives=record["collectives"],
+                    variant=record["variant"],
+                    hbm_capacity=_scaled(record["hbm_capacity_gb"], 1e9),
+                    hbm_bandwidth=_scaled(record["hbm_bandwidth_gbps"], 1e9),
+                    scale_up_bandwidth=_scaled(record["scale_up_gbps"], 1e9),
+                    power_max=_scaled(record["power_w"], 1.0),
+                )
+        return None
+
+    def model(self, name: str) -> Mapping[str, str]:
+        """Return what the rows do not say about a model: tied embeddings, windows, latent widths, MTP."""
+        return next(record for record in self._models if _found(record["model_pattern"], name))
+
+    def memory(self, row: TrainingRow) -> MemoryMeasure:
+        """Return the unit and scope of a row's measured memory."""
+        record = next(record for record in self._memory if _found(record["id_pattern"], row.id))
+        return MemoryMeasure(unit=record["unit"], scope=record["scope"])
+
+    def stack(self, row: TrainingRow) -> str:
+        """Return the catalog name of the software stack, by source and release."""
+        text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp}"
+        return next(
+            record["stack"]
+            for record in self._stacks
+            if _found(record["id_pattern"], row.id) and _found(record["text_pattern"], text)
+        )
+
+
+def collectives_name(device: Device, fabric: str, known: Collection[str]) -> str:
+    """Return the entry of the constants of collectives: that of the device's NVLink generation, with the
+    fabric's own variant where the catalog has one (AWS EFA has far larger latencies than InfiniBand)."""
+    special = f"{device.collectives}_efa"
+    return special if "EFA" in fabric and special in known else device.collectives
+
+
+def stated_network(interconnect: str, gpus_per_node: int) -> Network:
+    """Read the rate per GPU off a text such as ``8x NDR 400 Gb/s per node`` or ``800 Gb/s per node``."""
+    reference = f"as stated by the source: {interconnect}"
+    if match := _PER_GPU.search(interconnect):
+        return Network(nic_gbps=float(match[1]), reference=reference)
+    if match := _LINKS.search(interconnect):
+        tray = _TRAY.search(interconnect)
+        sharers = int(tray[1]) if tray else min(gpus_per_node, 16)
+        return Network(nic_gbps=float(match[1]) * float(match[2]) / sharers, reference=reference)
+    if match := _PER_NODE.search(interconnect):
+        return Network(nic_gbps=float(match[1]) / gpus_per_node, reference=reference)
+    return Network(nic_gbps=None, reference="not stated; the device's usual rate is assumed")
+
+
+def _found(pattern: str, text: str) -> bool:
+    return not pattern or re.search(pattern, text) is not None
+
+
+def _scaled(text: str, factor: float) -> float | None:
+    return float(text) * factor if text else None

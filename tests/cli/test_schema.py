@@ -1,0 +1,105 @@
+"""colossus-sim schema: what editors check files against."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from colossus_sim.cli.main import run_command_line
+from colossus_sim.loading.files import shipped_folder
+from colossus_sim.loading.json_schema import file_schema
+from colossus_sim.loading.nodes import plain
+from colossus_sim.loading.yaml_source import parse_yaml
+from tests.loading.conftest import SCENARIO
+
+
+def files(kind: str) -> list[Path]:
+    folder = shipped_folder(kind)
+    return sorted(folder.glob("*.yaml")) if folder is not None else []
+
+
+def document(text: str | bytes) -> Any:
+    tree = parse_yaml(text if isinstance(text, bytes) else text.encode(), "x.yaml")
+    return json.loads(json.dumps(plain(tree)))
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Draft202012Validator:
+    """The validator of scenario files."""
+    return Draft202012Validator(file_schema("scenario"))
+
+
+def test_the_schemas_are_schemas(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command prints a valid JSON Schema of each kind."""
+    for kind in ("scenario", "topology"):
+        assert run_command_line(["schema", "--kind", kind]) == 0
+        schema = json.loads(capsys.readouterr().out)
+        Draft202012Validator.check_schema(schema)
+        assert schema == json.loads(json.dumps(file_schema(kind)))
+
+
+@pytest.mark.parametrize("path", files("scenarios"), ids=lambda path: path.stem)
+def test_shipped_scenarios_satisfy_it(path: Path, scenario: Draft202012Validator) -> None:
+    """An editor shows no error in a shipped scenario."""
+    assert [error.message for error in scenario.iter_errors(document(path.read_bytes()))] == []
+
+
+@pytest.mark.parametrize("path", files("topologies"), ids=lambda path: path.stem)
+def test_shipped_topologies_satisfy_theirs(path: Path) -> None:
+    """Nor in a shipped topology."""
+    validator = Draft202012Validator(file_schema("topology"))
+    assert [error.message for error in validator.iter_errors(document(path.read_bytes()))] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", ""),
+        ("horizon: 90 days", "horizon: {low: 1 day, central: 2 days, source: x}"),
+        ("gpus: 512", "gpus: {value: 100k, source: x, note: y}"),
+        ("faults:\n", "faults: {use: none, enabled: true}\nchanges:\n"),
+        ("a guess}, gpus: 256}", "a guess}, parallel: {tensor_parallel: 8, stack: some_stack}}"),
+    ],
+)
+def test_what_loading_accepts_is_accepted(old: str, new: str, scenario: Draft202012Validator) -> None:
+    """Ranges, names, changes to entries and plans of phases are no errors."""
+    text = document(SCENARIO.replace(old, new, 1) if old else SCENARIO)
+    text.pop("changes", None)
+    assert [error.message for error in scenario.iter_errors(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("horizon: 90 days", "horizon: 90"),
+        ("horizon: 90 days", "horizn: 90 days"),
+        ("gpus: 512", "gpus: {low: 5}"),
+        ("gpus: 512", "gpus: [5]"),
+        ("kind: clos", "kind: closs"),
+        ("per: gpu,", "per: gpus,"),
+        ("    site: lab\n", ""),
+    ],
+)
+def test_mistakes_are_found(old: str, new: str, scenario: Draft202012Validator) -> None:
+    """Wrong types, names, choices and missing keys are errors in the editor too."""
+    assert not scenario.is_valid(document(SCENARIO.replace(old, new, 1)))
+
+
+def test_an_extending_file_needs_nothing_else(scenario: Draft202012Validator) -> None:
+    """A file that extends another may say as little as it likes, but nothing unknown."""
+    assert scenario.is_valid(
+        document("extends: base.yaml\njobs: {a: {gpus: 5, model: {hidden_size: 8}}, b: null}\n")
+    )
+    assert scenario.is_valid(document("extends: [a.yaml, b.yaml]\nhorizon: 5 days\n"))
+    assert not scenario.is_valid(document("extends: base.yaml\njobs: {a: {gpsu: 5}}\n"))
+
+
+def test_fields_carry_description_and_examples() -> None:
+    """An editor can show what a field means and how it is written."""
+    horizon = file_schema("scenario")["$defs"]["Scenario"]["properties"]["horizon"]
+    assert horizon["description"] == "When it stops, whether or not all jobs are done."
+    assert horizon["anyOf"][0]["examples"] == ["30 min", "60 days"]

@@ -1,0 +1,246 @@
+"""Rules that tie fields together: each violation is one problem that says what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from colossus_sim.errors import ScenarioError
+from colossus_sim.loading.checks import ADVICE, RULES
+from colossus_sim.loading.load import load_scenario
+from colossus_sim.loading.nodes import plain
+from colossus_sim.loading.yaml_source import parse_yaml
+from tests.loading.conftest import SCENARIO
+
+Writer = Callable[..., Path]
+
+MOE = "{num_experts: 64, num_experts_per_tok: 4, moe_intermediate_size: 2048}"
+SITE = "cluster.sites.lab"
+MAIN = f"{SITE}.partitions.main"
+JOB = "jobs.small"
+
+
+def problems(path: Path, *overrides: str) -> list[str]:
+    try:
+        load_scenario(path, overrides=overrides)
+    except ScenarioError as error:
+        return [f"{problem.path}: {problem.message}; {problem.hint}" for problem in error.problems]
+    return []
+
+
+def warnings(path: Path, *overrides: str) -> list[str]:
+    loaded = load_scenario(path, overrides=overrides).loaded
+    return [f"{problem.path}: {problem.message}" for problem in loaded.warnings]
+
+
+def test_the_plain_scenario_has_neither_problems_nor_warnings(tiny: str, write: Writer) -> None:
+    """The fixture is clean, so that each test below sees only its own change."""
+    assert problems(write(tiny)) == []
+    assert warnings(write(tiny)) == []
+
+
+VIOLATIONS = [
+    ([f"{JOB}.parallel.data_parallel=64"],
+     "or give the phase its own plan: parallel: {data_parallel: 32}"),
+    # plans
+    ([f"{JOB}.gpus=500", f"{JOB}.parallel.pipeline_parallel=8"],
+     f"{JOB}.gpus: 500 GPUs do not divide by the plan: tp 4 x pp 8 x cp 1 = 32 GPUs per replica, so 20 of 500 "
+     "would stay idle (4.0%); ask for 480 or 512 GPUs"),
+    ([f"{JOB}.parallel.data_parallel=60", f"{JOB}.phases.sft.gpus=512"],
+     f"{JOB}.parallel.data_parallel: tp 4 x pp 2 x cp 1 x dp 60 = 480, but {JOB}.gpus is 512; "
+     "leave data_parallel out, or set it to 64"),
+    ([f"{JOB}.model.moe={MOE}", f"{JOB}.parallel.expert_parallel=64", f"{JOB}.gpus=992"],
+     f"{JOB}.gpus: 992 GPUs do not divide by the plan: tp 4 x pp 2 x cp 1 = 128 GPUs per replica with ep 64 x etp"),
+    ([f"{JOB}.model.moe={MOE}", f"{JOB}.parallel.expert_parallel=48"],
+     f"{JOB}.parallel.expert_parallel: 48 does not divide the model's 64 experts; use one of 1, 2, 4"),
+    ([f"{JOB}.model.moe={MOE}", f"{JOB}.parallel.expert_parallel=64", f"{JOB}.parallel.data_parallel=60",
+      f"{JOB}.gpus=480", f"{JOB}.phases.sft.gpus=480"],
+     "ep 64 x etp 1 = 64 does not divide the 240 GPUs of a pipeline stage"),
+    ([f"{JOB}.parallel.tensor_parallel=6"],
+     f"{JOB}.parallel.tensor_parallel: 6 does not divide the model's 32 attention heads; use one of 1, 2, 4, 8"),
+    ([f"{JOB}.model.num_key_value_heads=2", f"{JOB}.model.num_attention_heads=30",
+      f"{JOB}.model.head_dim=128", f"{JOB}.parallel.tensor_parallel=3", f"{JOB}.gpus=510",
+      f"{JOB}.phases.sft.gpus=252"],
+     "3 neither divides the model's 2 key/value heads nor is a multiple"),
+    ([f"{JOB}.parallel.pipeline_parallel=64"], "= 64 chunks, but the model has only 32 layers"),
+    ([f"{JOB}.parallel.context_parallel=3", f"{JOB}.gpus=504", f"{JOB}.phases.sft.gpus=240"],
+     "3 does not divide sequence_length 8192"),
+    ([f"{JOB}.parallel.schedule=interleaved_1f1b"], "the interleaved schedule needs virtual_pipeline"),
+    ([f"{JOB}.parallel.virtual_pipeline=2"], "schedule 1f1b has no virtual stages"),
+    ([f"{JOB}.parallel.global_batch_size=32"], "32 sequences are too few for 64 replicas with micro-batches of 1"),
+    ([f"{JOB}.parallel.precision=nvfp4"], "Toy GPU has no peak rate for nvfp4; it has bf16, fp8"),
+    (["calibration.kernels[0].gpu=other"], "calibration: has no entry for toy at bf16"),
+    # jobs
+    ([f"{JOB}.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
+     f"{JOB}.gpus: wants 2048 GPUs, but lab/main never has more than 1024 that jobs can use (from 2026-01-01 on): "
+     "1024 too few"),
+    ([f"{JOB}.phases.sft.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
+     f"{JOB}.phases.sft.gpus: wants 2048 GPUs"),
+    ([f"{MAIN}.spare_domains=65", f"{JOB}.gpus=512"], f"{JOB}.gpus: wants 512 GPUs, but lab/main never has more"),
+    ([f"{JOB}.site=lap"], f"{JOB}.site: there is no site called 'lap'; did you mean 'lab'?"),
+    ([f"{JOB}.partition=mian"], "there is no partition of site 'lab' called 'mian'; did you mean 'main'?"),
+    ([f"{JOB}.target.phase=sfd"], f"{JOB}.target.phase: there is no phase of this job called 'sfd'; did"),
+    ([f"{JOB}.phases.sft.after=[pretain]"], f"{JOB}.phases.sft.after[0]: there is no phase of this job called"),
+    ([f"{JOB}.phases.pretrain.after=[sft]"], f"{JOB}.phases.pretrain.after: phase 'pretrain' waits"),
+    ([f"{JOB}.target.date=2026-01-01"], f"{JOB}.target.date: the target 2026-01-01 is before the job is submitted"),
+    ([f"{JOB}.submit=2025-06-01"], f"{JOB}.submit: 2025-06-01 is before the scenario's start (2026-01-01)"),
+    ([f"{JOB}.observed=[{{earliest: 2026-03-01, latest: 2026-02-01}}]"], "2026-02-01 is before earliest"),
+    ([f"{JOB}.phases.sft.tokens=1T"], "is given by exactly one of tokens, gpu_time_share, gpu_hours; tokens and"),
+    ([f"{JOB}.phases.sft.gpu_time_share=null"], "gpu_hours; none is given"),
+    ([f"{JOB}.phases.pretrain={{updates: 5}}"], "a phase of kind train cannot be given by updates"),
+    ([f"{JOB}.phases.pretrain={{gpu_hours: 5}}"], "but this job has no such phase"),
+    ([f"{JOB}.phases.sft.gpu_share=0.5"], "gpus and gpu_share are both given"),
+    ([f"{JOB}.phases.sft.gpus=0"], "a phase needs at least 1 GPU"),
+    ([f"{JOB}.min_gpus=768"], f"{JOB}.min_gpus: 768 is more than gpus (512)"),
+    ([f"{JOB}.max_gpus=256"], f"{JOB}.max_gpus: 256 is less than gpus (512)"),
+    ([f"{JOB}.data.releases=[{{ready: 2026-02-01, tokens: 1T}}, {{ready: 2026-01-01, tokens: 2T}}]"],
+     f"{JOB}.data.releases[1].ready: 2026-01-01 is not after"),
+    ([f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 2T}}, {{ready: 2026-02-01, tokens: 1T}}]"],
+     f"{JOB}.data.releases[1].tokens: 1e+12 is less than the release before it (2e+12)"),
+    ([f"{JOB}.phases.pretrain.data_gated=true", f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 0.5T}}]"],
+     "the gated phases need 1e+12 tokens, but only 5e+11 unique ones times 1 epochs ever come"),
+    # models
+    ([f"{JOB}.model.num_attention_heads=36"], "hidden_size 4096 is not divisible by 36 heads; give head_dim"),
+    ([f"{JOB}.model.num_key_value_heads=5"], "32 query heads cannot share 5 key/value heads"),
+    ([f"{JOB}.model.declared_params=9B"],
+     f"{JOB}.model.declared_params: 9e+09 is declared, but the fields give 8.03e+09 parameters (-10.8%"),
+    ([f"{JOB}.model.declared_active_params=9B"], f"{JOB}.model.declared_active_params: 9e+09"),
+    ([f"{JOB}.model.intermediate_size=0"], "needed by the 32 dense layers"),
+    ([f"{JOB}.model.kind=diffusion_transformer"], "a diffusion transformer needs 'video'"),
+    ([f"{JOB}.model.sliding_window_fraction=0.5"], "some layers use a sliding window, but sliding_window is 0"),
+    ([f"{JOB}.model.moe={{num_experts: 4, num_experts_per_tok: 8, moe_intermediate_size: 8}}"],
+     "8 is more than the 4 experts"),
+    ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, first_k_dense: 32}}"],
+     "leaves no layer of 32"),
+    # cluster
+    (["horizon=0 s"], "horizon: must be more than zero"),
+    ([f"{SITE}.storage.write_bandwidth=0 GB/s"], f"{SITE}.storage.write_bandwidth: must be more than zero"),
+    ([f"{MAIN}.gpu.peak.bf16=0 FLOP/s"], f"{MAIN}.gpu.peak: must be more than zero"),
+    ([f"{MAIN}.gpu.gpus_per_node=0"], f"{MAIN}.gpu.gpus_per_node: must be more than zero"),
+    ([f"{SITE}.power_limit=0 W"], f"{SITE}.power_limit: must be more than zero"),
+    ([f"{MAIN}.capacity=[{{at: 2026-02-01, gpus: 1024}}, {{at: 2026-01-01, gpus: 1024}}]"],
+     f"{MAIN}.capacity[1].at: 2026-01-01 is not after the step before it (2026-02-01)"),
+    ([f"{MAIN}.gpus_used_per_domain=9"], "must be between 1 and the domain's 8 GPUs, got 9"),
+    ([f"{MAIN}.gpus_used_per_domain=0"], "must be between 1 and the domain's 8 GPUs, got 0"),
+    ([f"{MAIN}.spare_domains=128"], "128 spare domains of 8 GPUs leave nothing of 1024 GPUs; at most 127"),
+    ([f"{SITE}.topology.gpus=512"], f"{SITE}.topology: the network joins 512 GPUs, but 1024 are installed"),
+    ([f"{MAIN}.gpu.gpus_per_node=3"], f"{MAIN}.gpu.scale_up_domain: 8 GPUs are not a whole number of nodes of 3"),
+    # faults
+    (["faults.classes.gpu.repair=null"], "faults.classes.gpu.repair: the class removes a node, so it needs"),
+    (["checkpoint.tiers[0].survives=software"],
+     "checkpoint.tiers[0].survives: the last tier 'storage' survives 'software' only, but fault class 'gpu'"),
+    (["checkpoint.tiers[0].interval=0 s"], "checkpoint.tiers[0].interval: must be more than zero"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "said"), VIOLATIONS)
+def test_each_violation_is_reported(tiny: str, write: Writer, overrides: list[str], said: str) -> None:
+    """The field, what is wrong with it, and what would be right are named."""
+    found = problems(write(tiny), *overrides)
+    assert [line for line in found if said in line], found
+
+
+ADVISED = [
+    ([f"{JOB}.parallel.data_parallel=64", f"{JOB}.phases.sft.gpus=512", f"{JOB}.max_gpus=1024"],
+     f"{JOB}.max_gpus: has no effect: {JOB}.parallel.data_parallel fixes the number of GPUs"),
+    ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=interleaved_1f1b",
+      f"{JOB}.parallel.pipeline_parallel=1"], "virtual_pipeline: has no effect: pipeline_parallel is 1"),
+    ([f"{JOB}.parallel.expert_parallel=2"], f"{JOB}.parallel.expert_parallel: has no effect: the model has"),
+    ([f"{JOB}.phases.pretrain.data_gated=true"], "has no effect: the job has no data releases"),
+    ([f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 2T}}]"], "have no effect: no phase has data_gated: true"),
+    ([f"{JOB}.phases.pretrain.overlap=0.2"], f"{JOB}.phases.pretrain.overlap: has no effect: nothing comes before"),
+    ([f"{JOB}.phases.sft.rollouts={{}}"], "has no effect in a phase of kind train"),
+    (["faults.classes.gpu.shape=0.7"], "faults.classes.gpu.shape: has no effect: the distribution is exponential"),
+    (["faults.classes.gpu.slowdown=2"], "has no effect: the class interrupts jobs"),
+    (["faults.classes.gpu.removes=nothing"], "faults.classes.gpu.repair: has no effect: the class removes nothing"),
+    (["faults.classes.gpu={per: gpu, rate: 1 /year, removes: nothing, interrupts: false, provenance: "
+      "{kind: assumption, reference: x, checked: 2026-01}}"], "it neither interrupts, slows nor removes anything"),
+    (["faults.classes.gpu.rate=1 /day"], f"{JOB}.gpus: an interruption every 2.81 min against a restart of"),
+    ([f"{JOB}.parallel.pipeline_parallel=7", f"{JOB}.gpus=504", f"{JOB}.phases.sft.gpus=252"],
+     "32 layers over 7 chunks: the largest has 5, the mean is 4.57"),
+    ([f"{JOB}.parallel.data_parallel=60", f"{JOB}.gpus=480", f"{JOB}.phases.sft.gpus=480"],
+     "512 is not a multiple of dp x micro_batch_size = 60"),
+    ([f"{MAIN}.capacity[0].gpus=1020"], "1020 is not a whole number of domains of 8 GPUs; 4 are never used"),
+    ([f"{JOB}.submit=2027-01-01", f"{JOB}.target=null"], f"{JOB}.submit: the job never starts"),
+    ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
+    (["checkpoint.tiers[0].interval=1 s"], "checkpoint.tiers[0].interval: a save of small takes 1.12 s, longer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "said"), ADVISED)
+def test_each_oddity_is_a_warning(tiny: str, write: Writer, overrides: list[str], said: str) -> None:
+    """Settings without effect do not stop the run, but are mentioned."""
+    found = warnings(write(tiny), *overrides)
+    assert [line for line in found if said in line], found
+
+
+def test_every_rule_has_a_sentence() -> None:
+    """A rule's docstring says what holds."""
+    assert all(rule.__doc__ and rule.__doc__.strip().endswith(".") for rule in (*RULES, *ADVICE))
+
+
+def test_all_problems_are_reported_at_once(tiny: str, write: Writer) -> None:
+    """Independent mistakes are all in one error."""
+    found = problems(write(tiny), f"{JOB}.site=x", f"{MAIN}.spare_domains=500", "horizon=0 s")
+    assert [line.split(":")[0] for line in found] == ["horizon", f"{MAIN}.spare_domains", f"{JOB}.site"]
+
+
+def test_a_one_percent_loss_is_accepted(tiny: str, write: Writer) -> None:
+    """With automatic data parallelism up to 1 % of the GPUs may stay unused."""
+    assert problems(write(tiny), f"{JOB}.gpus=1017", f"{JOB}.parallel.global_batch_size=1024") == []
+    assert problems(write(tiny), f"{JOB}.gpus=103") != []
+
+
+def test_a_problem_found_by_a_rule_has_its_place(tiny: str, write: Writer) -> None:
+    """Rules name fields; the file, line and caret are added."""
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(write(tiny.replace("site: lab", "site: lap")))
+    (problem,) = caught.value.problems
+    assert problem.where.endswith("scenario.yaml:56:11")
+    assert problem.source_line == "    site: lap"
+    assert problem.column == 11
+
+
+def _paths(value: object, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [p for key, item in value.items() for p in _paths(item, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, (list, tuple)):
+        return [p for index, item in enumerate(value) for p in _paths(item, f"{path}[{index}]")]
+    return [path]
+
+
+PATHS = _paths(plain(parse_yaml(SCENARIO.encode(), "tiny.yaml")))
+ODD = (
+    "0",
+    "1",
+    "-1",
+    "3",
+    "1e30",
+    "null",
+    "text",
+    "''",
+    "true",
+    ".nan",
+    "[]",
+    "{}",
+    "0 s",
+    "0 GB",
+    "2030-01-01",
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(PATHS), value=st.sampled_from(ODD))
+def test_any_odd_value_anywhere_is_accepted_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, path: str, value: str
+) -> None:
+    """No value of any field makes loading fail in another way than with a ScenarioError."""
+    file = tmp_path_factory.getbasetemp() / "odd.yaml"
+    file.write_text(SCENARIO)
+    for line in problems(file, f"{path}={value}"):
+        assert "pydantic" not in line
+        assert "Traceback" not in line

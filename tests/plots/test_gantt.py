@@ -1,0 +1,202 @@
+"""The Gantt chart shows every row of the tables, once, where it belongs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+
+from colossus_sim.plots import draw_gantt, render
+from colossus_sim.plots.bars import count_marks
+from colossus_sim.plots.gantt import BINS
+from colossus_sim.plots.gantt_rows import slip_label
+from colossus_sim.plots.roadmap import JobRow, job_rows, without_short_waits
+from colossus_sim.plots.series import end_of
+from colossus_sim.units import DAY
+from tests.plots.conftest import START, FakeResult, make
+
+
+def artists(figure: Figure, gid: str) -> list[Collection]:
+    """Return the artists of a figure with this name."""
+    return [artist for artist in figure.findobj() if artist.get_gid() == gid]
+
+
+def rows_of(result: FakeResult) -> tuple[JobRow, ...]:
+    """Return the rows of the chart."""
+    return job_rows(result, horizon=end_of(result))
+
+
+def texts(figure: Figure) -> list[str]:
+    """Return every text of a figure."""
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "dark"), [(0, False), (0, True), (1, False), (2, True), (9, True), (60, False)]
+)
+def test_draws_any_number_of_jobs_without_a_warning(jobs: int, dark: bool) -> None:
+    """The chart can be drawn and rendered for no job, one, and many, light and dark."""
+    assert render(draw_gantt(make(jobs, failures=200), dark=dark), "png", dark=dark).startswith(b"\x89PNG")
+
+
+def test_every_phase_is_a_bar(flagship: FakeResult) -> None:
+    """There are as many bars as phases that had GPUs."""
+    bars = artists(draw_gantt(flagship), "phases")
+    assert [len(bar.get_paths()) for bar in bars] == [len(flagship.tables["phases"])]
+
+
+def test_every_failure_is_counted_once(flagship: FakeResult) -> None:
+    """The marks of a job stand for as many failures as the events table has for it."""
+    events = flagship.tables["events"]
+    for row in rows_of(flagship):
+        edges = np.linspace(row.submit - 1.0, end_of(flagship), BINS + 1)
+        _, counts = count_marks(row.failures, edges)
+        assert counts.sum() == ((events["kind"] == "failure") & (events["job"] == row.name)).sum()
+
+
+def test_dense_failures_stay_few_marks() -> None:
+    """A hundred thousand failures are drawn as at most one mark per column and job."""
+    (rug,) = artists(draw_gantt(make(1, failures=100_000)), "failures")
+    assert len(rug.get_segments()) <= BINS
+
+
+def test_more_failures_make_a_stronger_mark() -> None:
+    """The opacity of a mark grows with the failures it stands for."""
+    result = make(1, failures=2)
+    events = result.tables["events"]
+    events["time_s"] = [40 * DAY, 60 * DAY]
+    result.tables["events"] = events.loc[[0, 1, 1, 1]].reset_index(drop=True)
+    result.tables["events"].attrs.update(events.attrs)
+    (rug,) = artists(draw_gantt(result), "failures")
+    alphas = [colour[3] for colour in rug.get_colors()]
+    assert alphas == sorted(alphas)
+    assert alphas[0] < alphas[1] == pytest.approx(1.0)
+
+
+def test_gates_targets_and_outcomes_are_marked(flagship: FakeResult) -> None:
+    """Every data gate, every target and both ends of every reported outcome have a marker."""
+    figure = draw_gantt(flagship)
+    jobs = flagship.scenario.jobs.values()
+    assert [len(marks.get_offsets()) for marks in artists(figure, "gates")] == [9]
+    assert [len(marks.get_offsets()) for marks in artists(figure, "targets")] == [9]
+    expected = 2 * sum(len(job.observed) for job in jobs)
+    assert [len(marks.get_offsets()) for marks in artists(figure, "observed")] == [expected]
+
+
+def test_gates_come_from_the_events_where_the_scenario_is_unknown() -> None:
+    """Without a scenario the gates that the run met are shown."""
+    result = make(1, failures=1)
+    events = result.tables["events"]
+    events["kind"], events["value"] = "gate", 55 * DAY
+    (row,) = rows_of(FakeResult(tables=result.tables, scenario=None))
+    assert row.gates.tolist() == [START / DAY + 55]
+
+
+def test_slip_labels_are_the_slips_of_the_table(flagship: FakeResult) -> None:
+    """Each job's label is its slip in whole days, with its sign."""
+    labels = [text.get_text() for text in artists(draw_gantt(flagship), "slip")]
+    expected = [f"{slip:+.0f} d".replace("-", "\u2212") for slip in flagship.tables["jobs"]["slip_days"]]
+    assert labels == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "bound", "label"),
+    [
+        (23.2, False, "+23 d"),
+        (-4.0, False, "\u22124 d"),
+        (0.4, False, "on time"),
+        (math.nan, False, ""),
+        (90.0, True, "+90 d projected"),
+        (1234.0, False, "+1,234 d"),
+    ],
+)
+def test_slip_in_words(days: float, bound: bool, label: str) -> None:
+    """Late, early, on time, no target, and projected slips read as they should."""
+    (row,) = rows_of(make(1))
+    changed = {name: getattr(row, name) for name in JobRow.__dataclass_fields__}
+    changed.update(slip_days=days, slip_is_lower_bound=bound)
+    assert slip_label(JobRow(**changed)) == label
+
+
+def test_target_end_is_the_finish_when_the_target_means_the_whole_job(flagship: FakeResult) -> None:
+    """Target plus slip is the end of the job."""
+    for row in rows_of(flagship):
+        assert row.target_end == pytest.approx(row.finish)
+
+
+def test_overlapping_phases_lie_in_lanes_of_their_own(flagship: FakeResult) -> None:
+    """Two phases of a job that overlap in time never share a lane."""
+    for row in rows_of(flagship):
+        assert row.lanes == 2
+        for one in row.phases:
+            for other in row.phases:
+                if one is not other and one.lane == other.lane:
+                    assert one.end <= other.start or other.end <= one.start
+
+
+def test_touching_waits_are_joined_and_short_ones_left_out() -> None:
+    """Waits of one state that touch become one; waits too short to be seen are dropped."""
+    result = make(1, failures=0)
+    intervals = result.tables["intervals"]
+    intervals.loc[0, ["state", "start_s", "end_s"]] = ["gpu_wait", 20 * DAY, 21 * DAY]
+    intervals.loc[1, ["phase", "state", "start_s", "end_s"]] = ["pretrain", "gpu_wait", 21 * DAY, 23 * DAY]
+    (row,) = rows_of(result)
+    assert [wait[2] - wait[1] for wait in row.phases[0].waits] == pytest.approx([3.0])
+    (bare,) = without_short_waits([row], 3.5)
+    assert bare.phases[0].waits == ()
+
+
+def test_unfinished_jobs_show_their_projected_date() -> None:
+    """A job that the horizon cuts off is drawn to it, with the date of its projected end."""
+    result = make(1, days=60.0)
+    (row,) = rows_of(result)
+    assert math.isnan(row.finish)
+    figure = draw_gantt(result)
+    assert result.tables["jobs"]["projected_finish_date"][0] in texts(figure)
+    assert any("projected" in text for text in texts(figure))
+
+
+def test_axes_carry_their_units(flagship: FakeResult) -> None:
+    """Strips say what they count, and the dates name the year."""
+    figure = draw_gantt(flagship)
+    labels = {axes.get_ylabel() for axes in figure.axes}
+    assert {"GPUs [thousand]", "Power [MW]"} <= labels
+    render(figure, "png")
+    assert any("2026" in label.get_text() for label in figure.axes[-1].get_xticklabels())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "$\\frac{$",
+        "_hidden",
+        "<script>alert(1)</script>",
+        "[red]x[/]",
+        "cost $5 to $9",
+        "\u6f22\u5b57",
+        "a\nb\t\x07",
+    ],
+)
+def test_hostile_names_are_plain_text(name: str) -> None:
+    """Names that mean something to mathtext, legends, HTML or terminals are drawn as they are."""
+    figure = draw_gantt(make(2, failures=10, names=lambda _: name))
+    assert b"<script>" not in render(figure, "svg")
+    if name.isascii() and name.isprintable():
+        assert name in texts(figure)
+
+
+def test_long_names_are_shortened_to_the_column() -> None:
+    """A name of any length ends before the chart begins."""
+    figure = draw_gantt(make(1, names=lambda _: "W" * 500))
+    long = next(text for text in texts(figure) if text.startswith("WWW"))
+    assert long.endswith("\u2026")
+    assert len(long) < 40
+
+
+def test_the_caller_can_name_the_chart(flagship: FakeResult) -> None:
+    """A title that is given replaces that of the scenario."""
+    assert "Board, June" in texts(draw_gantt(flagship, title="Board, June"))
+    assert "Roadmap on Colossus 2" in texts(draw_gantt(flagship))

@@ -1,0 +1,122 @@
+"""The report: what it says, and that names cannot break it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from colossus_sim.records import RunResult
+from colossus_sim.results.document import (
+    Section,
+    Table,
+    escape_markdown,
+    render_markdown,
+    render_text,
+    text_table,
+)
+from colossus_sim.results.report import command_line, job_sentence, not_modelled, signed
+from colossus_sim.results.result import Result, result_of
+
+
+@pytest.fixture(scope="module")
+def result(hand_run: RunResult) -> Result:
+    """The result of the hand-made run."""
+    return result_of(hand_run)
+
+
+def test_sentence_of_a_late_job(result: Result) -> None:
+    """The sentence gives finish, slip against target, and the largest causes first."""
+    text = job_sentence(result.summary()["jobs"][0])
+    assert text == (
+        "Alpha <1> (alpha): finished 2026-01-08 after 7.0 days. It ended 1.0 days after the target of "
+        "2026-01-07 (release). Largest causes: calendar floors +1.0 d, waiting for GPUs +1.0 d, "
+        "waiting for data +0.5 d, failures +0.4 d. The target left 2.5 days more than the plan's own work."
+    )
+
+
+def test_sentence_of_an_unfinished_job(result: Result) -> None:
+    """A projection is never shown without saying that it is one."""
+    text = job_sentence(result.summary()["jobs"][1])
+    assert "slip is at least 1.0 days" in text
+    assert "2026-01-15, +5.0 d (a projection, not simulated)" in text
+
+
+def test_report_has_all_parts(result: Result) -> None:
+    """Question, jobs, slip, phases, cluster, accounting, back-test, sources, limits, command: all there."""
+    text = result.report()
+    for title in (
+        "Question", "Jobs", "In words", "Slip by cause", "Phases", "Cluster", "Utilization by month",
+        "Where the GPU-time went", "Failures", "Predicted pre-training loss", "Back-test", "Sources",
+        "Warnings", "Definitions", "What is not modelled", "How to reproduce",
+    ):  # fmt: skip
+        assert re.search(rf"^## {title}", text, re.MULTILINE), title
+    assert "colossus-sim run by_hand --seed 1 --case central" in text
+
+
+def test_titles_are_escaped(result: Result) -> None:
+    """A title with HTML in it is shown as written."""
+    assert "Alpha &lt;1&gt;" in result.report()
+    assert "<1>" not in result.report()
+    assert "Alpha <1>" in result.text()
+    assert "<1>" not in result._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "text", ["a|b", "<script>", "`x`", "*b*", "[l](u)", "$x$", "a\nb", "\x1b[31m", "&amp;"]
+)
+def test_markdown_cells_stay_cells(text: str) -> None:
+    """No cell text can end the cell, start markup, or reach the terminal as a control sequence."""
+    table = Table(header=("name", "x"), rows=((text, "1"),))
+    row = render_markdown("t", [Section(title="s", table=table)]).splitlines()[-1]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    assert not re.search(r"<|(?<!\\)[`*\[$]", row)
+    assert "\x1b" not in row
+
+
+def test_escaping_keeps_plain_text() -> None:
+    """Ordinary words, numbers and dots stay readable."""
+    assert escape_markdown("Grok 5 - 6.0 T, 12 % (a)") == "Grok 5 - 6.0 T, 12 % (a)"
+
+
+def test_text_tables_are_never_cut() -> None:
+    """A long cell widens its column; numbers line up on the right."""
+    lines = text_table(Table(header=("name", "n"), rows=(("x" * 200, "1"), ("y", "100")), right=(1,)))
+    assert lines[2].endswith("    1")
+    assert "x" * 200 in lines[2]
+    assert len(lines[2]) == len(lines[3])
+
+
+def test_code_cannot_leave_its_block() -> None:
+    """A command with backticks stays inside the code block."""
+    text = render_markdown("t", [Section(title="s", code="a ``` b")])
+    assert text.count("```") == 2
+
+
+def test_plain_text_is_one_line_per_paragraph() -> None:
+    """Control characters are spelled out."""
+    assert "a\\nb" in render_text("t", [Section(title="s", paragraphs=("a\nb",))])
+
+
+def test_command_is_quoted_for_the_shell() -> None:
+    """A file name with a space and an override with a quote come back as one word each."""
+    text = command_line("my file.yaml", ["a.b='x y'"], seed=3, case="low")
+    assert text == "colossus-sim run 'my file.yaml' --seed 3 --case low --set 'a.b='\"'\"'x y'\"'\"''"
+
+
+def test_zero_has_no_sign() -> None:
+    """Zero is shown without a sign, everything else with it."""
+    assert [signed(value) for value in (0.0, -0.01, 0.06, -10.0, None)] == [
+        "0.0 d",
+        "0.0 d",
+        "+0.1 d",
+        "-10.0 d",
+        "-",
+    ]
+
+
+def test_limits_are_listed() -> None:
+    """What is not modelled is a list of sentences."""
+    points = not_modelled()
+    assert len(points) >= 8
+    assert all(point.endswith(".") for point in points)

@@ -1,0 +1,129 @@
+"""Phases as units of work."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from colossus_sim.errors import InfeasibleError
+from colossus_sim.loading.load import load_scenario
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.job import Phase, Rollouts
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.topology.builders import build_fabric
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.phases import PhaseModel, build_phase_model
+
+
+def scenario_with(phases: dict[str, Phase], **job_changes: Any) -> Scenario:
+    """Return the shipped tiny scenario with other phases in its first job."""
+    scenario = load_scenario("tiny")
+    name, job = next(iter(scenario.jobs.items()))
+    changed = job.model_copy(update={"phases": phases, **job_changes})
+    return scenario.model_copy(update={"jobs": {name: changed}})
+
+
+def model_of(scenario: Scenario, phase: str) -> tuple[PhaseModel, Fabric]:
+    """Return the model of a phase of the first job, and the fabric."""
+    name, job = next(iter(scenario.jobs.items()))
+    site = scenario.cluster.sites[job.site]
+    partition_name, partition = next(iter(site.partitions.items()))
+    fabric = build_fabric(site.topology, partition.gpu)
+    model = build_phase_model(
+        scenario=scenario,
+        job_name=name,
+        phase_name=phase,
+        site=job.site,
+        partition_name=partition_name,
+        fabric=fabric,
+    )
+    return model, fabric
+
+
+TRAIN = Phase(kind="train", tokens=1e9)
+
+
+def test_tokens_become_whole_steps() -> None:
+    """Steps are tokens over tokens per step, rounded up."""
+    scenario = scenario_with({"pretrain": TRAIN})
+    plan = next(iter(scenario.jobs.values())).parallel
+    model, _ = model_of(scenario, "pretrain")
+    assert model.tokens_per_unit == plan.global_batch_size * plan.sequence_length
+    assert model.units == math.ceil(1e9 / model.tokens_per_unit)
+    assert model.reference is not None
+    assert model.reference_time == model.reference.step_time
+
+
+def test_planned_mfu_sets_the_planned_time() -> None:
+    """The planned time is that of the model FLOPs at the planned share of the peak."""
+    model, _ = model_of(scenario_with({"pretrain": TRAIN}, planned_mfu=0.4), "pretrain")
+    rate = model.model_flops_per_unit / (model.planned_unit_time * model.gpus_wanted)
+    assert rate == pytest.approx(0.4 * model.peak)
+
+
+def test_units_on_reference_gpus_take_the_reference_time() -> None:
+    """The packed placement gives the reference time; fewer GPUs take longer; answers are remembered."""
+    model, fabric = model_of(scenario_with({"pretrain": TRAIN}), "pretrain")
+    domain = fabric.gpus_per_domain
+    placement = Placement(
+        domain_gpus=domain, ranks_per_domain=domain, runs=((0, -(-model.gpus_wanted // domain)),)
+    )
+    first = model.unit(model.gpus_wanted, placement)
+    assert first.time == model.reference_time
+    assert model.unit(model.gpus_wanted, placement) is first
+    fewer = model.usable_gpus(model.gpus_wanted // 2)
+    assert model.unit(fewer, placement).time > first.time
+
+
+def test_gpu_time_share_is_a_share_of_the_token_phases() -> None:
+    """A phase with a share of 10 % costs a tenth of the GPU-time of the phases with tokens."""
+    share = Phase(kind="train", gpu_time_share=0.1)
+    scenario = scenario_with({"pretrain": Phase(kind="train", tokens=1e11), "sft": share})
+    main, _ = model_of(scenario, "pretrain")
+    sft, _ = model_of(scenario, "sft")
+    spent = main.units * main.reference_time * main.gpus_wanted
+    assert sft.units * sft.reference_time * sft.gpus_wanted == pytest.approx(0.1 * spent, rel=1e-3)
+
+
+def test_compute_phase_scales_inversely_with_gpus() -> None:
+    """10 GPU-hours on 10 GPUs are 60 units of a minute; half the GPUs take twice as long."""
+    model, fabric = model_of(scenario_with({"x": Phase(kind="compute", gpu_hours=10.0, gpus=10)}), "x")
+    placement = Placement(domain_gpus=fabric.gpus_per_domain, ranks_per_domain=8, runs=((0, 2),))
+    assert model.units == 60
+    assert model.reference is None
+    assert model.unit(10, placement).time == 60.0
+    assert model.unit(5, placement).time == 120.0
+
+
+@pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
+def test_rl_update_contains_generation(mode: Any) -> None:
+    """An update takes at least its training step, and longer responses make it longer."""
+    times = []
+    for tokens in (500, 4000):
+        rollouts = Rollouts(mode=mode, response_tokens=tokens, max_response_tokens=16 * tokens)
+        model, _ = model_of(scenario_with({"rl": Phase(kind="rl", updates=5, rollouts=rollouts)}), "rl")
+        assert model.units == 5
+        assert model.reference is not None
+        assert model.reference_time > model.reference.step_time
+        times.append(model.reference_time)
+    assert times[1] > times[0]
+
+
+def test_too_few_gpus_for_the_plan() -> None:
+    """A phase with fewer GPUs than one replica is refused with the number that is needed."""
+    scenario = scenario_with({"x": Phase(kind="train", tokens=1e9, gpus=1)})
+    with pytest.raises(InfeasibleError, match="one replica needs"):
+        model_of(scenario, "x")
+
+
+def test_state_bytes_follow_the_checkpoint_policy() -> None:
+    """A checkpoint holds bytes_per_parameter of every parameter."""
+    scenario = scenario_with({"pretrain": TRAIN})
+    model, _ = model_of(scenario, "pretrain")
+    job = next(iter(scenario.jobs.values()))
+    policy = job.checkpoint or scenario.checkpoint
+    declared = job.model.declared_params
+    assert declared is not None
+    assert model.state_bytes == pytest.approx(declared * policy.bytes_per_parameter, rel=0.03)

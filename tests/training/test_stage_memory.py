@@ -1,0 +1,133 @@
+"""Memory of stages, and the message for plans that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from colossus_sim.errors import InfeasibleError
+from colossus_sim.training.memory import check_memory, memory_problem
+from colossus_sim.training.sizes import resolve_sizes, split_layers
+
+from .conftest import Bench
+
+
+def test_states_of_plain_data_parallelism(bench: Bench) -> None:
+    """Llama 3 8B with ZeRO-0 holds 2 + 4 + 12 bytes per parameter."""
+    plan = bench.plan("megatron_core", zero_stage=0, global_batch_size=8, sequence_length=4096)
+    (stage,) = bench.estimate("llama3_8b", "h100", 8, plan).memory
+    assert stage.weights == pytest.approx(8.03e9 * 2, rel=1e-3)
+    assert stage.gradients == pytest.approx(8.03e9 * 4, rel=1e-3)
+    assert stage.optimizer == pytest.approx(8.03e9 * 12, rel=1e-3)
+
+
+def test_zero_shards_more_and_more(bench: Bench) -> None:
+    """Each ZeRO stage needs less memory than the one before."""
+    totals = []
+    for stage in range(4):
+        plan = bench.plan("fsdp", zero_stage=stage, global_batch_size=64, sequence_length=4096)
+        totals.append(bench.estimate("llama3_8b", "h100", 64, plan).peak_memory)
+    assert totals == sorted(totals, reverse=True)
+
+
+def test_korthikanti_activation_memory(bench: Bench) -> None:
+    """GPT-3 175B with selective recomputation keeps 34 s b h / t bytes per layer and micro-batch."""
+    plan = bench.plan(
+        "megatron_2022",
+        tensor_parallel=8,
+        pipeline_parallel=8,
+        global_batch_size=64,
+        sequence_length=2048,
+        precision="fp16",
+        activation_recomputation="selective",
+    )
+    stage = bench.estimate("gpt3_175b", "a100_80gb", 64, plan).memory[0]
+    assert stage.activations == pytest.approx(8 * 12 * 34 * 2048 * 12288 / 8)
+
+
+def test_first_stage_holds_most_activations(bench: Bench) -> None:
+    """Under 1f1b the first stage keeps pp micro-batches in flight, the last one."""
+    plan = bench.plan(
+        "megatron_core", tensor_parallel=8, pipeline_parallel=4, global_batch_size=64, sequence_length=4096
+    )
+    stages = bench.estimate("llama3_8b", "h100", 32, plan).memory
+    assert [round(s.activations / stages[-1].activations, 6) for s in stages] == [4, 3, 2, 1]
+
+
+def test_total_is_the_sum_of_parts(bench: Bench) -> None:
+    """Every stage adds up, and the peak is the largest stage."""
+    plan = bench.plan("megatron_core", pipeline_parallel=2, global_batch_size=64, sequence_length=4096)
+    estimate = bench.estimate("llama3_8b", "h100", 16, plan)
+    for stage in estimate.memory:
+        parts = (stage.weights, stage.gradients, stage.optimizer, stage.activations, stage.buffers)
+        assert stage.total == pytest.approx(sum(parts) + stage.overhead)
+    assert estimate.peak_memory == max(stage.total for stage in estimate.memory)
+
+
+def problem_of(bench: Bench, gpus: int, **fields: Any) -> str:
+    """Return the text of what does not fit, or nothing."""
+    plan = bench.plan("megatron_core", sequence_length=8192, **fields)
+    estimate = bench.estimate("llama3_70b", "h100", gpus, plan)
+    problem = memory_problem(
+        estimate,
+        architecture=bench.entry("models", "llama3_70b"),
+        plan=plan,
+        gpu=bench.entry("gpus", "h100"),
+        gpus=gpus,
+    )
+    return "" if problem is None else str(problem)
+
+
+def test_infeasible_plan_says_what_would_fit(bench: Bench) -> None:
+    """The message says by how much it does not fit and names changes that fit; each of them really does."""
+    text = problem_of(bench, 64, tensor_parallel=2, pipeline_parallel=4, global_batch_size=64)
+    assert "more than the 80 GB" in text
+    assert "any of these would fit" in text
+    offered = text.split("would fit: ")[1].split(", ")
+    for item in offered:
+        name, value = item.split(": ")
+        fields = {"tensor_parallel": 2, "pipeline_parallel": 4, "global_batch_size": 64}
+        fields[name] = int(value) if value.isdigit() else value
+        assert problem_of(bench, 64, **fields) == ""
+
+
+def test_feasible_plan_has_no_problem(bench: Bench) -> None:
+    """A plan that fits is not complained about."""
+    assert problem_of(bench, 64, tensor_parallel=8, pipeline_parallel=8, global_batch_size=64) == ""
+
+
+def test_check_memory_raises(bench: Bench) -> None:
+    """check_memory raises InfeasibleError with the field path."""
+    plan = bench.plan("megatron_core", global_batch_size=8, sequence_length=8192)
+    estimate = bench.estimate("llama3_405b", "h100", 8, plan)
+    with pytest.raises(InfeasibleError, match=r"jobs\.big\.parallel"):
+        check_memory(
+            estimate,
+            architecture=bench.entry("models", "llama3_405b"),
+            plan=plan,
+            gpu=bench.entry("gpus", "h100"),
+            gpus=8,
+            path="jobs.big.parallel",
+        )
+
+
+def test_layers_are_dealt_in_order(bench: Bench) -> None:
+    """126 layers on 16 stages: first and last get 7, the others 8; nothing is lost with chunks either."""
+    model = bench.entry("models", "llama3_405b")
+    (row,) = split_layers(model, 16, 1)
+    assert [chunk.dense for chunk in row] == [7] + [8] * 14 + [7]
+    table = split_layers(model, 8, 5)
+    assert sum(chunk.dense for chunks in table for chunk in chunks) == 126
+    assert table[0][0].first
+    assert table[-1][-1].last
+
+
+def test_dense_layers_of_a_moe_come_first(bench: Bench) -> None:
+    """DeepSeek-V3's three dense layers are on the first stage."""
+    plan = bench.plan(
+        "megatron_core", pipeline_parallel=4, expert_parallel=8, global_batch_size=64, sequence_length=4096
+    )
+    sizes = resolve_sizes(bench.entry("models", "deepseek_v3"), plan, 64)
+    assert [dense for dense, _ in sizes.stage_layers] == [3, 0, 0, 0]
+    assert sum(moe for _, moe in sizes.stage_layers) == 58

@@ -1,0 +1,300 @@
+"""The step model: exact breakdown, published steps, and the directions in which it must move."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytest
+
+from colossus_sim.errors import InfeasibleError
+from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.step import PARTS
+
+from .conftest import Bench
+
+GPT3_PLAN: dict[str, Any] = {
+    "tensor_parallel": 8,
+    "pipeline_parallel": 8,
+    "virtual_pipeline": 3,
+    "schedule": "interleaved_1f1b",
+    "global_batch_size": 64,
+    "sequence_length": 2048,
+    "precision": "fp16",
+}
+SMALL: dict[str, Any] = {
+    "tensor_parallel": 4,
+    "pipeline_parallel": 4,
+    "micro_batch_size": 1,
+    "global_batch_size": 128,
+    "sequence_length": 4096,
+}
+
+
+def small(bench: Bench, gpus: int = 64, **changes: Any) -> StepEstimate:
+    """Estimate Llama 3 8B on a few nodes."""
+    options = {
+        key: changes.pop(key)
+        for key in ("bandwidths", "step_time_factor", "flop_multiplier")
+        if key in changes
+    }
+    stack = changes.pop("stack", "megatron_core")
+    plan = bench.plan(stack, **{**SMALL, **changes})
+    return bench.estimate("llama3_8b", "h100", gpus, plan, **options)
+
+
+CASES = [
+    {},
+    {"schedule": "interleaved_1f1b", "virtual_pipeline": 2},
+    {"schedule": "gpipe"},
+    {"schedule": "zero_bubble"},
+    {"schedule": "dualpipe"},
+    {"zero_stage": 3, "pipeline_parallel": 1},
+    {"zero_stage": 2, "pipeline_parallel": 1},
+    {"zero_stage": 0},
+    {"context_parallel": 2},
+    {"sequence_parallel": False},
+    {"activation_recomputation": "full"},
+    {"activation_recomputation": "none"},
+    {"precision": "fp8"},
+    {"stack": "megatron_2021"},
+    {"step_time_factor": 1.3},
+    {"flop_multiplier": 2.0},
+]
+
+
+@pytest.mark.parametrize("changes", CASES, ids=str)
+def test_parts_add_up_exactly(bench: Bench, changes: dict[str, Any]) -> None:
+    """The parts are all there, none but bubble is negative, and they add up to the step time exactly."""
+    estimate = small(bench, **changes)
+    assert tuple(estimate.parts) == PARTS
+    assert math.fsum(estimate.parts.values()) == estimate.step_time
+    assert all(value >= -1e-9 * estimate.step_time for value in estimate.parts.values())
+    assert 0.0 < estimate.mfu < 0.85
+    assert estimate.hfu >= estimate.mfu
+
+
+@pytest.mark.parametrize(
+    ("gpus", "recomputation", "sequence_parallel", "measured"),
+    [(64, "full", False, 18.13), (64, "selective", True, 13.75)],
+)
+def test_korthikanti_175b(
+    bench: Bench, gpus: int, recomputation: str, sequence_parallel: bool, measured: float
+) -> None:
+    """GPT-3 175B on 64 A100 takes the measured step time to 10 % (arXiv:2205.05198, table 5)."""
+    plan = bench.plan(
+        "megatron_2022",
+        **GPT3_PLAN,
+        activation_recomputation=recomputation,
+        sequence_parallel=sequence_parallel,
+    )
+    estimate = bench.estimate("gpt3_175b", "a100_80gb", gpus, plan)
+    assert estimate.step_time == pytest.approx(measured, rel=0.10)
+
+
+def test_sc21_175b(bench: Bench) -> None:
+    """GPT-3 175B on 1,024 A100 does about 140 TFLOP/s per GPU, recomputation counted (arXiv:2104.04473)."""
+    plan = bench.plan(
+        "megatron_2021",
+        **{**GPT3_PLAN, "global_batch_size": 1536, "zero_stage": 0, "sequence_parallel": False},
+        activation_recomputation="full",
+    )
+    estimate = bench.estimate("gpt3_175b", "a100_80gb", 1024, plan)
+    seconds = (
+        96
+        * 1536
+        * 2048
+        * 96
+        * 12288**2
+        * (1 + 2048 / (6 * 12288) + 51200 / (16 * 96 * 12288))
+        / (1024 * 140e12)
+    )
+    assert estimate.step_time == pytest.approx(seconds, rel=0.15)
+
+
+def test_llama3_405b(bench: Bench) -> None:
+    """Llama 3 405B on 16,384 H100 reaches about 400 TFLOP/s per GPU (arXiv:2407.21783, table 4)."""
+    plan = bench.plan(
+        "megatron_core_0_8",
+        tensor_parallel=8,
+        pipeline_parallel=16,
+        virtual_pipeline=4,
+        schedule="interleaved_1f1b",
+        activation_recomputation="none",
+        global_batch_size=2048,
+        sequence_length=8192,
+    )
+    estimate = bench.estimate("llama3_405b", "h100", 16384, plan)
+    assert estimate.mfu * estimate.peak == pytest.approx(400e12, rel=0.17)
+
+
+def test_deepseek_v3_on_gb300(bench: Bench) -> None:
+    """DeepSeek-V3 on 256 GB300 in MXFP8 lies in the published region of 1,200 to 1,700 TFLOP/s per GPU."""
+    plan = bench.plan(
+        "megatron_core_2026",
+        pipeline_parallel=4,
+        virtual_pipeline=4,
+        expert_parallel=64,
+        schedule="interleaved_1f1b",
+        activation_recomputation="none",
+        global_batch_size=4096,
+        sequence_length=4096,
+        precision="mxfp8",
+    )
+    estimate = bench.estimate("deepseek_v3", "gb300_nvl72", 256, plan, ranks_per_domain=64)
+    assert 1100e12 < estimate.mfu * estimate.peak < 1800e12
+
+
+def test_recomputation_costs_a_forward_pass(bench: Bench) -> None:
+    """Full recomputation repeats the forward compute of every layer, and no logits."""
+    none = small(bench, activation_recomputation="none")
+    full = small(bench, activation_recomputation="full")
+    assert none.parts["recomputation"] == 0.0
+    assert none.hardware_flops == none.model_flops
+    third = 0.33 * (none.parts["gemm"] + none.parts["attention"] + none.parts["elementwise"])
+    assert full.parts["recomputation"] == pytest.approx(third, rel=0.15)
+    assert full.step_time > none.step_time
+
+
+def test_one_gpu_does_not_communicate(bench: Bench) -> None:
+    """A job of one GPU has no communication, no bubble and no straggler."""
+    plan = bench.plan("megatron_core", global_batch_size=4, sequence_length=4096)
+    estimate = bench.estimate("llama3_8b", "h100", 1, plan)
+    for part in PARTS:
+        if part.endswith("_communication") or part in ("bubble", "imbalance", "straggler"):
+            assert estimate.parts[part] == 0.0
+    assert estimate.communication == ()
+    assert sum(estimate.traffic) == 0.0
+
+
+def test_tensor_parallel_calls_and_volume(bench: Bench) -> None:
+    """Without sequence parallelism a layer issues four all-reduces of s b h elements per step."""
+    estimate = small(
+        bench, sequence_parallel=False, activation_recomputation="none", pipeline_parallel=1, gpus=64
+    )
+    rows = [row for row in estimate.communication if row.axis == "tp" and row.calls >= 32 * 4]
+    (row,) = rows
+    microbatches = 128 / 16
+    # Four per layer, one for the embedding forward and one for the logits backward.
+    assert row.calls == microbatches * (32 * 4 + 2)
+    assert row.message_bytes == 4096 * 4096 * 2
+    assert row.group_size == 4
+    assert row.level == "scale_up"
+
+
+def test_data_parallel_volume(bench: Bench) -> None:
+    """ZeRO-1 reduces fp32 gradients and gathers bf16 weights once per step, across nodes."""
+    estimate = small(bench, tensor_parallel=1, pipeline_parallel=1)
+    rows = {row.operation: row for row in estimate.communication if row.axis == "dp"}
+    assert rows["reduce_scatter"].message_bytes == pytest.approx(8.03e9 * 4, rel=1e-3)
+    assert rows["all_gather"].message_bytes == pytest.approx(8.03e9 * 2, rel=1e-3)
+    assert rows["all_gather"].calls == 1
+    assert rows["all_gather"].level == "leaf"
+
+
+def test_group_inside_a_node_is_found_by_placement(bench: Bench) -> None:
+    """A data-parallel group of 4 whose ranks sit on 4 nodes crosses the fabric, whatever its size."""
+    estimate = small(bench, gpus=32, tensor_parallel=8, pipeline_parallel=1)
+    row = next(row for row in estimate.communication if row.axis == "dp")
+    assert row.group_size == 4
+    assert row.level == "leaf"
+
+
+def test_moe_all_to_all_calls(bench: Bench) -> None:
+    """Each routed layer dispatches and combines, forward and backward: four all-to-alls."""
+    plan = bench.plan(
+        "megatron_core", expert_parallel=8, global_batch_size=64, sequence_length=4096,
+        activation_recomputation="none",
+    )  # fmt: skip
+    estimate = bench.estimate("mixtral_8x7b", "h100", 64, plan)
+    row = next(row for row in estimate.communication if row.operation == "all_to_all")
+    assert row.calls == 32 * 4
+    imbalance = bench.entry("models", "mixtral_8x7b").moe.imbalance
+    assert row.message_bytes == pytest.approx(4096 * 2 * 4096 * 2 * imbalance)
+    assert estimate.parts["expert_communication"] > 0
+
+
+def test_expert_gradients_have_their_own_group(bench: Bench) -> None:
+    """Expert gradients are reduced over the replicas of the expert, the others over all ranks."""
+    plan = bench.plan("megatron_core", expert_parallel=8, global_batch_size=64, sequence_length=4096)
+    estimate = bench.estimate("mixtral_8x7b", "h100", 64, plan)
+    sizes = {row.group_size for row in estimate.communication if row.operation == "reduce_scatter"}
+    assert sizes == {64, 8}
+
+
+def test_less_bandwidth_never_helps(bench: Bench) -> None:
+    """Half of the fabric's bandwidth makes the step longer and leaves the traffic as it is."""
+    whole = small(bench, tensor_parallel=1, pipeline_parallel=1, gpus=64)
+    gpu = bench.entry("gpus", "h100")
+    levels = bench.fabric(gpu, 64).bandwidths
+    half = small(
+        bench, tensor_parallel=1, pipeline_parallel=1, gpus=64, bandwidths=(levels[0], levels[1] / 20)
+    )
+    assert half.step_time > whole.step_time
+    assert half.parts["gemm"] == whole.parts["gemm"]
+
+
+def test_traffic_counts_gradient_bytes(bench: Bench) -> None:
+    """Pure data parallelism sends about (1 - 1/n) of gradients and weights; most of it leaves the node."""
+    estimate = small(bench, tensor_parallel=1, pipeline_parallel=1, gpus=64)
+    assert sum(estimate.traffic) == pytest.approx(8.03e9 * 6 * 63 / 64, rel=0.15)
+    assert len(estimate.traffic) == 2
+
+
+def test_factors_scale_what_they_say(bench: Bench) -> None:
+    """step_time_factor stretches the whole step, flop_multiplier compute only."""
+    plain = small(bench)
+    stretched = small(bench, step_time_factor=1.25)
+    assert stretched.step_time == pytest.approx(1.25 * plain.step_time)
+    assert stretched.parts["gemm"] == plain.parts["gemm"]
+    doubled = small(bench, flop_multiplier=2.0)
+    assert doubled.parts["gemm"] == pytest.approx(2.0 * plain.parts["gemm"])
+    assert doubled.model_flops == pytest.approx(2.0 * plain.model_flops)
+
+
+def test_partial_last_microbatch_counts_as_whole(bench: Bench) -> None:
+    """A global batch that does not divide takes as long as the next one that does."""
+    odd = small(bench, global_batch_size=125)
+    even = small(bench, global_batch_size=128)
+    assert odd.step_time == pytest.approx(even.step_time)
+    assert odd.tokens_per_step < even.tokens_per_step
+
+
+def test_scale_is_not_free(bench: Bench) -> None:
+    """At a fixed batch per GPU the efficiency falls with the number of GPUs."""
+    mfu = [
+        small(bench, gpus=n, global_batch_size=2 * n, tensor_parallel=1, pipeline_parallel=1).mfu
+        for n in (64, 1024, 16384, 131072)
+    ]
+    assert mfu == sorted(mfu, reverse=True)
+    assert mfu[-1] < 0.99 * mfu[0]
+
+
+def test_unknown_precision_is_refused(bench: Bench) -> None:
+    """A100 have no fp8 units, and the message says what they have."""
+    plan = bench.plan("megatron_core", **{**SMALL, "precision": "fp8"})
+    with pytest.raises(InfeasibleError, match=r"no fp8 units.*bf16"):
+        bench.estimate("llama3_8b", "a100_80gb", 64, plan)
+
+
+def test_more_stages_than_layers_are_refused(bench: Bench) -> None:
+    """35 stages cannot be filled with 32 layers; 34 can, if the ends hold only embedding and logits."""
+    plan = bench.plan("megatron_core", pipeline_parallel=35, global_batch_size=35, sequence_length=4096)
+    with pytest.raises(InfeasibleError, match="32 layers cannot fill 35"):
+        bench.estimate("llama3_8b", "h100", 35, plan)
+
+
+def test_cost_does_not_grow_with_gpus(bench: Bench) -> None:
+    """An estimate for a million GPUs costs at most a few times one for a thousand."""
+
+    def cost(gpus: int) -> float:
+        plan = bench.plan("megatron_core", **{**SMALL, "global_batch_size": 2 * gpus})
+        best = math.inf
+        for _ in range(5):
+            start = time.process_time()
+            bench.estimate("llama3_8b", "h100", gpus, plan)
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert cost(2**20) < 5 * cost(2**10) + 5e-3

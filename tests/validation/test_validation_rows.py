@@ -1,0 +1,244 @@
+"""Rows as published, and the inputs that they stand for."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from colossus_sim.errors import UsageError
+from colossus_sim.specs.base import Provenance
+from colossus_sim.specs.hardware import Stack
+from colossus_sim.validation.cases import Case, LeftOut, case_of, zero_stage
+from colossus_sim.validation.fills import filled
+from colossus_sim.validation.rows import TrainingRow, read_training_rows, shipped
+from colossus_sim.validation.tables import Tables, stated_network
+
+
+def stack() -> Stack:
+    return Stack(
+        title="test", tensor_overlap=0.0, data_overlap=0.0, context_overlap=0.0, expert_overlap=0.0,
+        pipeline_overlap=0.0, overlap_slowdown=0.0, fused_attention=True, fused_elementwise=1.0,
+        kernels_per_layer=10, cuda_graphs=False, compute_jitter=0.0, step_overhead="0 s",
+        microbatch_overhead="0 s", gradient_bytes=4, master_bytes=4, moment_bytes=8, memory_overhead="1 GB",
+        memory_fragmentation=0.0,
+        provenance=Provenance(kind="assumption", reference="test", checked="2026-11"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, TrainingRow]:
+    return {row.id: row for row in read_training_rows(shipped("training_rows.csv"))}
+
+
+def case(row: TrainingRow) -> Case:
+    outcome = case_of(row, Tables(), {"generic": stack()})
+    assert isinstance(outcome, Case), outcome
+    return outcome
+
+
+def left_out(row: TrainingRow) -> str:
+    outcome = case_of(row, Tables(), {"generic": stack()})
+    assert isinstance(outcome, LeftOut)
+    return outcome.reason
+
+
+def test_every_shipped_row_is_read_and_every_full_row_has_a_case(rows: dict[str, TrainingRow]) -> None:
+    """All 1,683 rows are read and all 1,359 fully specified ones can be expressed."""
+    full = [row for row in rows.values() if row.fully_specified == "Y"]
+    assert len(rows) == 1683
+    assert len(full) == 1359
+    assert all(isinstance(case_of(row, Tables(), {"generic": stack()}), Case) for row in full)
+
+
+def test_shipped_rows_have_no_unreadable_numbers(rows: dict[str, TrainingRow]) -> None:
+    """Every number of the shipped rows is a number."""
+    assert [row.id for row in rows.values() if row.unreadable] == []
+
+
+def test_a_cell_that_is_not_a_number_leaves_the_row_out_by_name(
+    rows: dict[str, TrainingRow], tmp_path: Path
+) -> None:
+    """A number that cannot be read is named in the reason."""
+    with shipped("training_rows.csv").open(encoding="utf-8") as stream:
+        records = list(csv.DictReader(stream))
+    record = next(item for item in records if item["id"] == "mlperf-0001")
+    record["tp"] = "four"
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(record))
+        writer.writeheader()
+        writer.writerow(record)
+    assert left_out(read_training_rows(path)[0]) == "cells are not numbers: tp"
+
+
+def test_a_file_without_the_needed_columns_is_refused(tmp_path: Path) -> None:
+    """The error names the missing columns."""
+    path = tmp_path / "rows.csv"
+    path.write_text("id,gpu\nx,H100\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="columns missing: n_gpus, layers"):
+        read_training_rows(path)
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
+    """A path that does not exist is told to the user."""
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_training_rows(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus_per_node", "gbps"),
+    [
+        ("NVLink4 (8 GPU); 8x NDR 400 Gb/s per node", 8, 400.0),
+        ("NVLink; 4x100 Gb/s Omni-Path per node (Jean Zay); logged effective ~135 Gb/s", 8, 50.0),
+        ("NVLink + 800 Gb/s per node InfiniBand", 8, 100.0),
+        ("NVLink + 1600 Gb/s per node RoCE", 8, 200.0),
+        ("NVL72 NVLink5; 800 Gb/s (XDR/ConnectX-8) per GPU", 72, 800.0),
+        ("NVL72 NVLink5; 4x ConnectX-7 NDR400 per 4-GPU tray", 72, 400.0),
+        ("NVSwitch; 8x100 Gb IB", 16, 50.0),
+        ("NVLink3/NVSwitch; 8x HDR 200 Gb/s IB per node (Selene), fat-tree", 8, 200.0),
+    ],
+)
+def test_the_network_rate_is_per_gpu(text: str, gpus_per_node: int, gbps: float) -> None:
+    """Rates per node are divided by the GPUs that share them; bits stay bits."""
+    assert stated_network(text, gpus_per_node).nic_gbps == gbps
+
+
+def test_an_unstated_network_is_marked_as_an_assumption() -> None:
+    """A text without a rate gives none, so that the device's usual rate is used."""
+    network = stated_network("NVLink5/NVSwitch, single node", 8)
+    assert network.nic_gbps is None
+    assert "assumed" in network.reference
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("none (DDP)", 0),
+        ("distributed optimizer (ZeRO-1)", 1),
+        ("ZeRO-2-style distributed optimizer", 1),
+        ("FSDP SHARD_GRAD_OP (ZeRO-2)", 2),
+        ("FSDP, no reshard after forward (ZeRO-2-like)", 2),
+        ("FSDP FULL_SHARD (ZeRO-3)", 3),
+        ("Megatron-FSDP 8", 3),
+        ("", 1),
+    ],
+)
+def test_words_for_sharding_become_a_zero_stage(text: str, stage: int) -> None:
+    """Each source's wording maps to what is really sharded."""
+    assert zero_stage(text) == stage
+
+
+def test_the_500_watt_h100_is_a_device_of_its_own(rows: dict[str, TrainingRow]) -> None:
+    """TorchTitan's part has its own memory, bandwidth and power."""
+    device = case(rows["titan-0001"]).device
+    assert (device.catalog, device.variant) == ("h100", "h100_hbm2e_500w")
+    assert (device.hbm_capacity, device.hbm_bandwidth, device.power_max) == (96e9, 2.4e12, 500.0)
+
+
+def test_deepseek_has_latent_attention_shared_experts_and_dense_layers(rows: dict[str, TrainingRow]) -> None:
+    """MLA widths come from the model table, the rest from the row; forced balance is imbalance 1."""
+    model = case(rows["bridge-0002"]).architecture
+    assert model.mla is not None
+    assert model.moe is not None
+    assert (model.mla.q_lora_rank, model.mla.kv_lora_rank) == (1536, 512)
+    assert (model.moe.shared_expert_intermediate_size, model.moe.first_k_dense) == (2048, 3)
+    assert model.moe.imbalance == 1.0
+
+
+def test_gpt_oss_has_a_window_on_every_second_layer(rows: dict[str, TrainingRow]) -> None:
+    """Alternating sliding windows come from the model table."""
+    model = case(rows["bridge-0005"]).architecture
+    assert (model.sliding_window, model.sliding_window_fraction) == (128, 0.5)
+
+
+def test_tied_embeddings_come_from_the_notes_before_the_table(rows: dict[str, TrainingRow]) -> None:
+    """The Ultrascale sweep says per row whether embeddings are tied."""
+    assert case(rows["hf-0001"]).architecture.tie_word_embeddings is True
+    assert case(rows["hf-0529"]).architecture.tie_word_embeddings is False
+    assert case(rows["vtrain-multi-0000"]).architecture.tie_word_embeddings is True
+
+
+def test_releases_are_stacks_of_their_own(rows: dict[str, TrainingRow]) -> None:
+    """The same source maps to one stack per release; a patch release shares its parent's."""
+    names = [
+        case(rows[key]).stack_name for key in ("bridge-0002", "bridge-0020", "bridge-0172", "bridge-0232")
+    ]
+    assert names == [
+        "megatron_bridge_26_08", "megatron_bridge_26_06", "megatron_bridge_26_02", "megatron_bridge_25_11",
+    ]  # fmt: skip
+
+
+def test_an_unknown_stack_gets_the_generic_constants_and_says_so(rows: dict[str, TrainingRow]) -> None:
+    """Stacks that are not in the catalog are named in the assumptions."""
+    assert (
+        "stack megatron_bridge_26_08 is unknown: generic constants" in case(rows["bridge-0002"]).assumptions
+    )
+
+
+def test_near_rows_take_the_first_alternative_of_their_fill(rows: dict[str, TrainingRow]) -> None:
+    """micro_batch=1 and recompute=selective come from the fill and are listed as assumptions."""
+    row, words = filled(rows["megascale-0001"])
+    assert (row.micro_batch, row.recompute) == (1, "selective")
+    assert "micro_batch = 1 assumed" in words
+
+
+def test_a_fill_never_overrides_what_the_source_states(rows: dict[str, TrainingRow]) -> None:
+    """A stated micro-batch stays."""
+    stated = dataclasses.replace(rows["megascale-0001"], micro_batch=4)
+    assert filled(stated)[0].micro_batch == 4
+
+
+def test_dense_rows_of_a_moe_fill_are_without_recomputation(rows: dict[str, TrainingRow]) -> None:
+    """'selective for MoE, none for dense' is read by the kind of model."""
+    row = next(r for r in rows.values() if "none for dense" in r.assumed_fill)
+    dense = dataclasses.replace(row, model_kind="dense")
+    assert filled(dense)[0].recompute == "none"
+    assert filled(dataclasses.replace(row, model_kind="moe"))[0].recompute == "selective"
+
+
+def test_megascale_rows_with_other_mathematics_are_left_out(rows: dict[str, TrainingRow]) -> None:
+    """MegaScale's own rows are not the same mathematics; its Megatron-LM baseline is predicted."""
+    own = next(r for r in rows.values() if r.id.startswith("megascale") and "NOT the same math" in r.notes)
+    assert left_out(own).startswith("other mathematics")
+    assert case(rows["megascale-0001"]).stack_name == "megatron_2023"
+
+
+def test_out_of_memory_rows_have_a_case_without_a_time(rows: dict[str, TrainingRow]) -> None:
+    """Runs that ran out of memory are expressed for the memory model."""
+    row = rows["hf-1285"]
+    assert row.is_oom
+    assert row.published_step is None
+    assert case(row).plan.micro_batch_size == 32
+
+
+def test_degrees_that_do_not_multiply_to_the_gpus_are_left_out(rows: dict[str, TrainingRow]) -> None:
+    """A row whose degrees contradict its GPU count is not simulated as something else."""
+    broken = dataclasses.replace(rows["mlperf-0001"], dp=15)
+    assert left_out(broken) == "tp x pp x cp x dp = 480 is not the 512 GPUs"
+
+
+def test_interleaving_sets_the_schedule(rows: dict[str, TrainingRow]) -> None:
+    """Chunks per stage mean the interleaved schedule; without stages there are none."""
+    assert case(rows["mlperf-0001"]).plan.schedule == "interleaved_1f1b"
+    assert case(rows["vtrain-multi-0000"]).plan.schedule == "1f1b"
+
+
+def test_ambiguous_block_formats_depend_on_the_device(rows: dict[str, TrainingRow]) -> None:
+    """'mxfp8 or blockwise fp8' is mxfp8 on Blackwell and fp8 on Hopper."""
+    assert case(rows["bridge-0274"]).plan.precision == "mxfp8"
+    assert case(rows["bridge-0286"]).plan.precision == "fp8"
+
+
+def test_the_predicted_inputs_do_not_depend_on_the_measurement(rows: dict[str, TrainingRow]) -> None:
+    """Changing only the measured time and memory changes nothing in the inputs."""
+    row = rows["mlperf-0001"]
+    other = dataclasses.replace(row, step_time_s=1.0, step_time_derived_s=1.0, peak_mem_gb=5.0)
+    first, second = case(row), case(other)
+    assert (first.architecture, first.plan, first.network) == (
+        second.architecture,
+        second.plan,
+        second.network,
+    )
