@@ -21,7 +21,7 @@ def find_problems(scenario: Scenario) -> tuple[Problem, ...]:
     """Return the networks that cannot be built, or else the plans that do not fit, with their places."""
     problems = list(_networks(scenario))
     if not problems:
-        fabrics = _fabrics(scenario)
+        fabrics = build_fabrics(scenario)
         for name, job in scenario.jobs.items():
             problems.extend(_job(scenario, name, job, fabrics))
     unique = {(problem.path, problem.message): problem for problem in problems}
@@ -35,7 +35,8 @@ def _networks(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem(path=f"cluster.sites.{name}.topology.fabric", message=message)
 
 
-def _fabrics(scenario: Scenario) -> Fabrics:
+def build_fabrics(scenario: Scenario) -> Fabrics:
+    """Return the network of each partition, by site and partition name."""
     return {
         (site_name, name): build_fabric(site.topology, partition.gpu, _most(partition))
         for site_name, site in scenario.cluster.sites.items()

@@ -44,11 +44,16 @@ def write_csv(frame: pd.DataFrame, name: str, path: Path) -> None:
 
 
 def _cells(values: pd.Series, column: Column) -> list[str]:
+    items = values.tolist()
     if _is_text(column):
-        return [_quoted(value) for value in values]
+        # Names repeat; each is quoted once.
+        quoted = {text: _quoted(text) for text in dict.fromkeys(items)}
+        return [quoted[text] for text in items]
     if column.unit == "bool":
-        return ["true" if value else "false" for value in values]
-    return [_number(value) for value in values.tolist()]
+        return ["true" if value else "false" for value in items]
+    if pd.api.types.is_integer_dtype(values.dtype):
+        return [str(value) for value in items]
+    return [_number(value) for value in items]
 
 
 def _quoted(text: str) -> str:
@@ -57,9 +62,11 @@ def _quoted(text: str) -> str:
 
 
 def _number(value: float) -> str:
+    if value == 0.0:
+        return "0"
     if not math.isfinite(value):
         return ""
-    return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def read_csv(name: str, path: Path, *, start: float, scenario: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus")
 """What GPUs in state ``productive`` spend time on."""
 BUSY_CAUSES = (*PRODUCTIVE_CAUSES, "contention", "degraded", "lost_work")
 """The same for GPUs that compute, useful or not."""
+
+_TIME = attrgetter("time")
 
 
 def daily_rows(run: RunResult) -> list[dict[str, Any]]:
@@ -51,7 +54,7 @@ def daily_rows(run: RunResult) -> list[dict[str, Any]]:
 def _stretches(run: RunResult) -> tuple[Floats, Floats, Floats, Floats]:
     """Return start, end [s], installed and allocated GPUs of every stretch of every partition."""
     rows: dict[tuple[str, str], list[LevelRow]] = {}
-    for row in sorted(run.levels, key=lambda level: level.time):
+    for row in sorted(run.levels, key=_TIME):
         rows.setdefault((row.site, row.partition), []).append(row)
     stretches = [
         (row.time, min(after, run.end_time), row.installed, row.allocated)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from colossus_sim.records import CAUSES, GPU_STATES, IntervalRow, PhaseRow
 from colossus_sim.results.ledger import JobLedger, Ledger
@@ -23,6 +24,7 @@ _WORKING = tuple(CAUSES.index(name) for name in ("planned", "slower_step", "fewe
 _PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus", "contention", "degraded")
 _UNAVAILABLE_CAUSES = ("data_wait", "calendar_floor")
 _MWH = 3.6e9
+_TIME = attrgetter("time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def energy_of_cluster_mwh(cluster: Ledger) -> float:
     joules: list[float] = []
     last: dict[tuple[str, str], tuple[float, float]] = {}
     end = cluster.run.end_time
-    for row in sorted(cluster.run.levels, key=lambda level: level.time):
+    for row in sorted(cluster.run.levels, key=_TIME):
         since, power = last.get((row.site, row.partition), (0.0, 0.0))
         time = min(row.time, end)
         joules.append(power * (time - since))
@@ -225,7 +227,7 @@ def peak_power_mw(cluster: Ledger) -> float:
     """Return the largest total power at any moment. [MW]"""
     now: dict[tuple[str, str], float] = {}
     peak, moment = 0.0, 0.0
-    for row in sorted(cluster.run.levels, key=lambda level: level.time):
+    for row in sorted(cluster.run.levels, key=_TIME):
         if row.time > moment:
             peak, moment = max(peak, math.fsum(now.values())), row.time
         now[row.site, row.partition] = row.power

@@ -1,0 +1,262 @@
+"""``colossus-sim estimate``: the training step of each job, without the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colossus_sim.cli.common import (
+    Settings,
+    echo,
+    echo_json,
+    feasibility_problems,
+    load,
+    scenario_options,
+    text_table,
+)
+from colossus_sim.units import format_duration, format_si
+
+if TYPE_CHECKING:
+    from colossus_sim.specs.parallel import ParallelPlan
+    from colossus_sim.specs.scenario import Scenario
+    from colossus_sim.training.estimate import StepEstimate
+    from colossus_sim.training.phases import PhaseModel
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The model of one phase."""
+
+    job: str
+    phase: str
+    kind: str
+    plan: ParallelPlan
+    model: PhaseModel
+
+
+@click.command("estimate")
+@click.argument("file")
+@click.option("--job", "jobs", multiple=True, metavar="NAME", help="Only this job. Repeatable.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Add the waterfall from peak to achieved, each collective, memory per stage.",
+)
+@scenario_options
+def estimate(file: str, jobs: tuple[str, ...], explain: bool, settings: Settings) -> None:
+    """Print step time and its breakdown, memory per GPU and MFU of each job, alone and healthy.
+
+    FILE is a scenario file, the name of a shipped scenario, or - for standard input.
+
+    \b
+    Examples:
+      colossus-sim estimate quickstart
+      colossus-sim estimate scenarios/colossus_roadmap.yaml --job grok_5_10t --explain
+    """
+    from colossus_sim.errors import InfeasibleError
+
+    scenario = load(file, settings)
+    _known(jobs, scenario)
+    problems = feasibility_problems(scenario)
+    if problems:
+        raise InfeasibleError(problems)
+    lines = [line for line in _lines(scenario) if not jobs or line.job in jobs]
+    if settings.json:
+        echo_json({"schema_version": SCHEMA_VERSION, "phases": [_document(line) for line in lines]})
+        return
+    echo(_overview(lines))
+    shown: set[str] = set()
+    for line in lines:
+        step = line.model.reference
+        if step is None or line.job in shown:
+            continue
+        shown.add(line.job)
+        echo("")
+        echo(_waterfall(line, step, explain=explain))
+        if explain:
+            echo("\n" + _communication(step))
+            echo("\n" + _memory(step))
+
+
+def _known(jobs: tuple[str, ...], scenario: Scenario) -> None:
+    from colossus_sim.errors import UsageError
+    from colossus_sim.loading.suggest import nearest
+
+    for name in jobs:
+        if name not in scenario.jobs:
+            near = nearest(name, scenario.jobs)
+            raise UsageError(
+                f"error: no job {name!r} in this scenario" + (f"; did you mean {near!r}?" if near else "")
+            )
+
+
+def _lines(scenario: Scenario) -> Iterator[Line]:
+    from colossus_sim.cli.feasibility import build_fabrics
+    from colossus_sim.training.phases import build_phase_model
+
+    fabrics = build_fabrics(scenario)
+    for name, job in scenario.jobs.items():
+        partition = job.partition or next(iter(scenario.cluster.sites[job.site].partitions))
+        for phase_name, phase in job.phases.items():
+            model = build_phase_model(
+                scenario=scenario,
+                job_name=name,
+                phase_name=phase_name,
+                site=job.site,
+                partition_name=partition,
+                fabric=fabrics[job.site, partition],
+            )
+            yield Line(
+                job=name, phase=phase_name, kind=phase.kind, plan=phase.parallel or job.parallel, model=model
+            )
+
+
+def _overview(lines: list[Line]) -> str:
+    header = (
+        "job", "phase", "GPUs", "tp pp dp cp ep", "step or unit", "units", "time alone", "tokens/s", "MFU",
+        "of peak", "memory/GPU", "limit",
+    )  # fmt: skip
+    return text_table(header, [_overview_row(line) for line in lines], right=(2, 4, 5, 6, 7, 8, 10, 11))
+
+
+def _overview_row(line: Line) -> tuple[str, ...]:
+    model, step, plan = line.model, line.model.reference, line.plan
+    first = (line.job, line.phase, f"{model.gpus_wanted:,}")
+    times = (
+        format_duration(model.reference_time),
+        f"{model.units:,}",
+        format_duration(model.reference_time * model.units),
+    )
+    if step is None:
+        return (*first, "-", *times, "-", "-", "-", "-", "-")
+    dp = step.gpus // (plan.tensor_parallel * plan.pipeline_parallel * plan.context_parallel)
+    degrees = (plan.tensor_parallel, plan.pipeline_parallel, dp, plan.context_parallel, plan.expert_parallel)
+    return (
+        *first,
+        " ".join(str(degree) for degree in degrees),
+        *times,
+        format_si(step.tokens_per_second, "", 4).strip(),
+        f"{step.mfu:.1%}",
+        f"{format_si(step.peak, 'FLOP/s', 4)} {step.precision}",
+        format_si(step.peak_memory, "B"),
+        format_si(step.memory_capacity, "B"),
+    )
+
+
+def _waterfall(line: Line, step: StepEstimate, *, explain: bool) -> str:
+    """Where the step's time goes; with `explain` from the time at peak rate onwards."""
+    ideal = step.model_flops / (step.gpus * step.peak)
+    title = (
+        f"{line.job}/{line.phase}: step {format_duration(step.step_time)} on {step.gpus:,} GPUs, "
+        f"MFU {step.mfu:.1%} (HFU {step.hfu:.1%}) of {format_si(step.peak, 'FLOP/s', 4)} dense {step.precision}"
+    )
+    rows = [
+        (name.replace("_", " "), f"{seconds * 1e3:,.2f}", f"{seconds / step.step_time:.1%}")
+        for name, seconds in step.parts.items()
+        if explain or abs(seconds) >= 5e-4 * step.step_time
+    ]
+    rows.append(("step", f"{step.step_time * 1e3:,.2f}", "100.0%"))
+    if explain:
+        rows.insert(0, ("(model FLOPs at peak)", f"{ideal * 1e3:,.2f}", f"{ideal / step.step_time:.1%}"))
+    return title + "\n" + text_table(("part", "ms", "share"), rows, right=(1, 2))
+
+
+def _communication(step: StepEstimate) -> str:
+    header = (
+        "axis", "operation", "algorithm", "ranks", "crosses", "message", "calls", "total ms", "exposed ms", "busbw",
+    )  # fmt: skip
+    rows = [
+        (
+            row.axis,
+            row.operation,
+            row.algorithm,
+            str(row.group_size),
+            row.level,
+            format_si(row.message_bytes, "B"),
+            f"{row.calls:,.0f}",
+            f"{row.time * 1e3:,.2f}",
+            f"{row.exposed * 1e3:,.2f}",
+            format_si(row.busbw, "B/s"),
+        )
+        for row in step.communication
+    ]
+    return text_table(header, rows, right=(3, 5, 6, 7, 8, 9))
+
+
+def _memory(step: StepEstimate) -> str:
+    header = (
+        "stage",
+        "weights",
+        "gradients",
+        "optimizer",
+        "activations",
+        "buffers",
+        "overhead",
+        "total",
+        "limit",
+    )
+    rows = [
+        (
+            str(stage.stage),
+            *(
+                format_si(value, "B")
+                for value in (
+                    stage.weights,
+                    stage.gradients,
+                    stage.optimizer,
+                    stage.activations,
+                    stage.buffers,
+                    stage.overhead,
+                    stage.total,
+                    step.memory_capacity,
+                )
+            ),
+        )
+        for stage in step.memory
+    ]
+    return text_table(header, rows, right=tuple(range(len(header))))
+
+
+def _document(line: Line) -> dict[str, Any]:
+    model, step = line.model, line.model.reference
+    document: dict[str, Any] = {
+        "job": line.job,
+        "phase": line.phase,
+        "kind": line.kind,
+        "gpus": model.gpus_wanted,
+        "units": model.units,
+        "unit_time_s": model.reference_time,
+    }
+    if step is None:
+        return document
+    return document | {
+        "step_time_s": step.step_time,
+        "parts_s": dict(step.parts),
+        "tokens_per_s": step.tokens_per_second,
+        "mfu": step.mfu,
+        "hfu": step.hfu,
+        "peak_FLOP_per_s": step.peak,
+        "precision": step.precision,
+        "memory_per_gpu_B": step.peak_memory,
+        "memory_capacity_B": step.memory_capacity,
+        "communication": [
+            {
+                "axis": row.axis,
+                "operation": row.operation,
+                "algorithm": row.algorithm,
+                "group_size": row.group_size,
+                "level": row.level,
+                "message_B": row.message_bytes,
+                "calls": row.calls,
+                "time_s": row.time,
+                "exposed_s": row.exposed,
+                "busbw_B_per_s": row.busbw,
+            }
+            for row in step.communication
+        ],
+    }
