@@ -16,6 +16,7 @@ CAUSES = (
     "contention",
     "degraded",
     "fewer_gpus",
+    "placement",
     "lost_work",
     "checkpoint",
     "restart",
@@ -29,7 +30,8 @@ CAUSES = (
 
 planned: useful work at the planned rate; slower_step: the same work taking longer than planned because the
 modelled step is slower than `planned_mfu` (negative when faster); contention: links shared with other jobs;
-degraded: stragglers, degraded links, power throttling; fewer_gpus: fewer GPUs than wanted; lost_work: work
+degraded: stragglers, degraded links, power throttling; fewer_gpus: fewer GPUs than wanted; placement: GPUs
+farther apart than when packed (negative where a partly filled group leaves more bandwidth per GPU); lost_work: work
 done again after a failure; checkpoint: stalls for saving; restart: detection, requeue, loading, warm-up;
 repair_wait: stopped until failed GPUs are replaced; data_wait: at a data gate; gpu_wait: queued or preempted;
 capacity_wait: stopped or queued because installed capacity shrank or had not arrived; calendar_floor: the

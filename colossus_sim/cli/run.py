@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -23,6 +23,9 @@ from colossus_sim.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from colossus_sim.results.document import Table
     from colossus_sim.results.result import Result
     from colossus_sim.specs.scenario import Scenario
 
@@ -189,9 +192,8 @@ def _picture(folder: Path) -> Path:
 
 
 def show_rich(result: Result) -> None:
-    """Show the summary on a terminal, tables fitted to its width."""
+    """Show the summary on a terminal; columns that do not fit its width are left to the report."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from colossus_sim.results.document import visible
@@ -199,17 +201,49 @@ def show_rich(result: Result) -> None:
 
     console = Console(highlight=False, markup=False, emoji=False)
     for section in short_sections(result.summary()):
-        console.print(Text(section.title, style="bold"))
+        console.print(Text(visible(section.title), style="bold"))
         for point in section.points:
             console.print(Text(f"* {visible(point)}"))
         if section.table is not None:
-            table = Table(box=None, pad_edge=False)
-            for index, name in enumerate(section.table.header):
-                table.add_column(Text(name), justify="right" if index in section.table.right else "left")
-            for row in section.table.rows:
-                table.add_row(*(Text(visible(cell)) for cell in row))
-            console.print(table)
+            _show_table(console, section.table)
         console.print()
+
+
+def _show_table(console: Console, table: Table) -> None:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from colossus_sim.results.document import visible
+
+    widths = column_widths(table)
+    count = fitting_columns(widths, console.width)
+    shown = RichTable(box=None, pad_edge=False, padding=(0, 1))
+    for index, name in enumerate(table.header[:count]):
+        justify: Literal["left", "right"] = "right" if index in table.right else "left"
+        shown.add_column(Text(visible(name)), justify=justify, min_width=widths[index])
+    for row in table.rows:
+        shown.add_row(*(Text(visible(cell)) for cell in row[:count]))
+    console.print(shown)
+    if count < len(widths):
+        console.print(Text(f"({len(widths) - count} more columns in report.md)", style="dim"))
+
+
+def column_widths(table: Table) -> list[int]:
+    """Return the least width of each column: its longest cell, its header broken between words."""
+    return [
+        max(len(word) for word in (*name.split(), *(row[index] for row in table.rows)))
+        for index, name in enumerate(table.header)
+    ]
+
+
+def fitting_columns(widths: list[int], available: int) -> int:
+    """Return how many columns from the left fit, with two spaces between; at least one."""
+    used = 0
+    for count, width in enumerate(widths):
+        used += width + (2 if count else 0)
+        if used > available and count:
+            return count
+    return len(widths)
 
 
 @contextmanager

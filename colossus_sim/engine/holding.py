@@ -157,6 +157,13 @@ class Holding:
             self._placement = self.held_partition().pool.placement(self.domains)
         return self._placement
 
+    def packed_time(self) -> float:
+        """Time of one unit if the GPUs at hand were packed on an empty partition. [s]"""
+        if self.gpus == self.model.gpus_wanted:
+            return self.model.reference_time
+        packed = self.held_partition().pool.placement(range(len(self.domains)))
+        return self.model.unit(self.gpus, packed).time
+
     def resized(self) -> None:
         """The number of domains has changed: place the ranks anew."""
         self._placement = None

@@ -93,14 +93,15 @@ class PhaseRun(Holding):
 
     def entry(self, state: str, cause: str = "", note: str = "") -> Entry:
         """Begin an interval of this phase."""
+        held = len(self.domains) * self.ranks_per_domain if self.domains else 0
         return Entry(
             job=self.job_name,
             phase=self.name,
             state=state,
             start=self.now,
             end=self.now,
-            gpus=self.gpus if self.domains else 0,
-            held=len(self.domains) * self.ranks_per_domain if self.domains else 0,
+            gpus=min(self.gpus, held),
+            held=held,
             site=self.site.name,
             partition=self.partition.pool.name if self.partition else "",
             cause=cause,
@@ -255,6 +256,7 @@ class PhaseRun(Holding):
         return UnitCost(
             planned=self.model.planned_unit_time,
             reference=self.model.reference_time,
+            packed=self.packed_time(),
             alone=alone,
             shared=shared,
             actual=shared * slowest / self.site.speed,

@@ -14,6 +14,7 @@ _CAUSE_TO_GPU_STATE = {
     "planned": "productive",
     "slower_step": "productive",
     "fewer_gpus": "productive",
+    "placement": "productive",
     "contention": "contention",
     "degraded": "degraded",
     "lost_work": "lost_work",
@@ -34,13 +35,14 @@ class UnitCost:
 
     Attributes
     ----------
-    planned, reference, alone, shared, actual : float
-        At the planned MFU; as modelled on the wanted GPUs; on the GPUs at hand, alone; with links shared;
-        and with slow or throttled GPUs. [s]
+    planned, reference, packed, alone, shared, actual : float
+        At the planned MFU; as modelled on the wanted GPUs; on the GPUs at hand, packed; where they really sit,
+        alone; with links shared; and with slow or throttled GPUs. [s]
     """
 
     planned: float
     reference: float
+    packed: float
     alone: float
     shared: float
     actual: float
@@ -80,7 +82,8 @@ class Entry:
         cost, kept = self.cost, self.kept
         seconds[CAUSE["checkpoint"]] = self.stalled
         seconds[CAUSE["slower_step"]] = kept * (cost.reference - cost.planned)
-        seconds[CAUSE["fewer_gpus"]] = kept * (cost.alone - cost.reference)
+        seconds[CAUSE["fewer_gpus"]] = kept * (cost.packed - cost.reference)
+        seconds[CAUSE["placement"]] = kept * (cost.alone - cost.packed)
         seconds[CAUSE["contention"]] = kept * (cost.shared - cost.alone)
         seconds[CAUSE["degraded"]] = kept * (cost.actual - cost.shared)
         seconds[CAUSE["lost_work"]] = max(0.0, (self.done - self.begun - kept) * cost.actual)

@@ -18,7 +18,7 @@ from colossus_sim.plots.header import draw_header
 from colossus_sim.plots.roadmap import JobRow, job_rows, span, without_short_waits
 from colossus_sim.plots.series import Levels, end_of, levels, start_of
 from colossus_sim.plots.strips import draw_gpus, draw_power, shares
-from colossus_sim.plots.style import new_figure, shorten, text_width, theme, themed
+from colossus_sim.plots.style import new_figure, plain, shorten, text_width, theme, themed
 from colossus_sim.units import DAY
 
 WIDTH, LEFT, RIGHT = 15.0, 3.05, 0.3
@@ -115,12 +115,14 @@ def _labels(figure: Figure, rows: Sequence[Row], *, dark: bool) -> None:
     size, small = (9.5, 7.5) if not low else (8.0, 6.5) if rows[0].height > 0.3 else (7.0, 6.0)
     for row in rows:
         middle = 1.0 - (HEADER + DATES + row.top + 0.5 * row.height) / total
-        title = shorten(figure, row.job.title, size, room, bold=True)
+        name = plain(row.job.title)
+        own = size if text_width(figure, name, size, bold=True) <= room else 0.85 * size
+        title = shorten(figure, name, own, room, bold=True)
         shift = 0.0 if low else 0.085 / total
-        figure.text(0.16 / width, middle + shift, title, size=size, weight="bold", va="center_baseline")
+        figure.text(0.16 / width, middle + shift, title, size=own, weight="bold", va="center_baseline")
         left, space = 0.16, room
         if low:
-            left += text_width(figure, title, size, bold=True) + 0.1
+            left += text_width(figure, title, own, bold=True) + 0.1
             space -= left - 0.16
         if space > 0.55:
             caption = shorten(figure, row.job.caption, small, space)

@@ -18,6 +18,9 @@ from colossus_sim.units import DAY
 
 NAN = float("nan")
 
+STRETCH = 0.12
+"""How much of its length the chart may grow to show what lies beyond the simulated time and the targets."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseBar:
@@ -268,17 +271,27 @@ def _bars(
 
 
 def span(rows: Sequence[JobRow], *, begin: float, horizon: float) -> tuple[float, float]:
-    """Return first and last moment that the chart should show, with room for labels at the right."""
+    """Return first and last moment that the chart should show, with room for labels at the right.
+
+    Reported outcomes that are open towards the future, and projections, stretch the chart only a little; their
+    lines run off its edge.
+    """
     unfinished = any(math.isnan(row.finish) for row in rows)
     points = [horizon] if unfinished or not rows else []
+    later: list[float] = []
     for row in rows:
-        points += [row.submit, row.finish, row.target, row.target_end, *row.gates.tolist()]
-        points += [moment for pair in row.observed for moment in pair]
+        points += [
+            row.submit,
+            row.finish,
+            row.target,
+            *row.gates.tolist(),
+            *(first for first, _ in row.observed),
+        ]
+        later += [row.target_end, row.projected, *(last for _, last in row.observed)]
     known = [point for point in points if not math.isnan(point)]
     first = min([begin, *known])
-    last = max(known, default=horizon)
-    if unfinished:
-        last = min(last, horizon + 0.15 * (horizon - first))
-    last = max(last, first + 1.0)
+    last = max([horizon if not known else first + 1.0, *known])
+    far = max([last, *(point for point in later if not math.isnan(point))])
+    last = min(far, last + STRETCH * (last - first))
     room = 0.02 * (last - first)
     return first - 0.5 * room, last + (6.0 if unfinished else 3.5) * room

@@ -26,6 +26,7 @@ CAUSE_MEANING = {
     "contention": "links shared with other jobs",
     "degraded": "stragglers, degraded links, power throttling",
     "fewer_gpus": "fewer GPUs than wanted",
+    "placement": "GPUs farther apart than when packed (minus: more bandwidth than when packed)",
     "lost_work": "work done again after a failure",
     "checkpoint": "stalls for saving",
     "restart": "detection, requeue, loading, warm-up",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -84,22 +85,22 @@ def read_csv(name: str, path: Path, *, start: float, scenario: str) -> pd.DataFr
     except (OSError, ValueError, csv.Error) as error:
         raise OutputError(f"cannot read table {path}: {error}") from error
     places = {column: index for index, column in enumerate(header)}
+    if any(len(row) != len(header) for row in rows):
+        raise OutputError(f"{path} is damaged: its rows have different lengths")
     missing = [column.name for column in columns if column.name not in places]
     if missing:
         raise OutputError(f"{path} has no column {missing[0]!r}; it was written by another version")
     try:
-        data = {
-            column.name: typed([_value(row[places[column.name]], column) for row in rows], column)
-            for column in columns
-        }
-    except (ValueError, IndexError) as error:
+        cells = list(zip(*rows, strict=True)) or [()] * len(header)
+        data = {column.name: typed(_values(cells[places[column.name]], column), column) for column in columns}
+    except ValueError as error:
         raise OutputError(f"{path} is damaged: {error}") from error
     return with_attributes(pd.DataFrame(data), name, start=start, scenario=scenario)
 
 
-def _value(text: str, column: Column) -> object:
+def _values(cells: Sequence[str], column: Column) -> list[object]:
     if _is_text(column):
-        return recovered(text)
+        return [recovered(text) for text in cells]
     if column.unit == "bool":
-        return text == "true"
-    return float(text) if text else None
+        return [text == "true" for text in cells]
+    return [float(text) if text else math.nan for text in cells]

@@ -14,7 +14,7 @@ from colossus_sim.units import DAY, HOUR
 
 Floats = NDArray[np.float64]
 
-PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus")
+PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus", "placement")
 """What GPUs in state ``productive`` spend time on."""
 BUSY_CAUSES = (*PRODUCTIVE_CAUSES, "contention", "degraded", "lost_work")
 """The same for GPUs that compute, useful or not."""

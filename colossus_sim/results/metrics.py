@@ -20,8 +20,8 @@ from colossus_sim.units import DAY
 COMPUTING_STATES = ("productive", "contention", "degraded", "lost_work")
 """GPU states that draw full power; in all others but ``down`` a GPU idles."""
 
-_WORKING = tuple(CAUSES.index(name) for name in ("planned", "slower_step", "fewer_gpus"))
-_PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus", "contention", "degraded")
+_WORKING = tuple(CAUSES.index(name) for name in ("planned", "slower_step", "fewer_gpus", "placement"))
+_PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus", "placement", "contention", "degraded")
 _UNAVAILABLE_CAUSES = ("data_wait", "calendar_floor")
 _MWH = 3.6e9
 _TIME = attrgetter("time")
@@ -269,7 +269,7 @@ _JOB_METRICS = (
     Metric("goodput", "ratio", "GPU-time in state productive / GPU-time given to the job (all states, stranded "
            "GPUs included)", of_job=goodput),
     Metric("ettr", "ratio", "productive runtime / available wall clock, summed over phases (Kokolis et al., "
-           "arXiv:2410.21680): productive runtime = planned + slower_step + fewer_gpus + contention + degraded "
+           "arXiv:2410.21680): productive runtime = planned + slower_step + fewer_gpus + placement + contention + degraded "
            "seconds; available = all seconds, queueing included, without data gates and calendar floors; "
            "checkpoint stalls count as unproductive", of_job=ettr),
     Metric("interruptions", "count", "stops by failures or preemption", of_job=interruptions),

@@ -293,7 +293,6 @@ def loss_section(summary: Data) -> Section:
     rows = tuple(
         (
             job["name"],
-            f"{job['tokens'] / 1e12:.2f} T",
             *(f"{job['predicted_loss'][end]:.3f}" for end in ("low", "central", "high")),
             job["predicted_loss"]["law"],
         )
@@ -302,13 +301,14 @@ def loss_section(summary: Data) -> Section:
     )
     about = (
         "Extrapolated from published scaling laws (nats per token of the law's text); the interval runs from "
-        "the total to the active parameter count. It is not a measure of what a model can do."
+        "the total to the active parameter count. Only tokens kept in phases of this scenario count: a model that "
+        "goes on from an earlier one has seen more. It is not a measure of what a model can do."
     )
-    header = ("job", "tokens", "low", "central", "high", "law")
+    header = ("job", "low", "central", "high", "law")
     return Section(
         title="Predicted pre-training loss",
         paragraphs=(about,) if rows else (),
-        table=Table(header=header, rows=rows, right=(1, 2, 3, 4)),
+        table=Table(header=header, rows=rows, right=(1, 2, 3)),
     )
 
 

@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "calendar floors": ("calendar_floor",),
     "capacity changes": ("capacity_wait",),
     "fewer GPUs than wanted": ("fewer_gpus",),
+    "scattered placement": ("placement",),
     "plan against target": ("plan",),
 }
 """The causes in the words of the report."""

@@ -157,6 +157,10 @@ class Stack(Spec):
     """Kernels launched per layer and pass (forward, backward, recomputation) that a CUDA graph would save."""
     host_launch: Duration = default("5 us")
     """Host time to launch one of them; a layer cannot take less than that times their number."""
+    collective_host_time: Duration = default("20 us")
+    """Host time to issue one collective inside a layer, beside its kernels."""
+    collective_host_time_per_rank: Duration = default("0 s")
+    """The same for each rank of the group, where the job spans several scale-up domains (network threads)."""
     cuda_graphs: bool
     """Whether launch overhead is hidden."""
     compute_jitter: Share

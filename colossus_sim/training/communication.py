@@ -58,6 +58,16 @@ class Network:
         self._spans: dict[str, GroupSpan] = {}
         self._known: dict[tuple[str, str, float], CollectiveTime] = {}
 
+    @property
+    def several_domains(self) -> bool:
+        """Whether the job leaves its scale-up domain."""
+        return self._mesh.world_size > self._placement.ranks_per_domain
+
+    @property
+    def expert_domains(self) -> int:
+        """Scale-up domains that one expert-parallel group touches."""
+        return self.span("ep").groups[0] if self._mesh.ep > 1 else 1
+
     def span(self, group: str) -> GroupSpan:
         """Return where the groups of an axis lie."""
         if group not in self._spans:
@@ -84,8 +94,11 @@ class Network:
 class Traffic:
     """The collectives of one job, by the place in the step where they are issued."""
 
-    def __init__(self, architecture: Architecture, plan: ParallelPlan, sizes: Sizes) -> None:
+    def __init__(
+        self, architecture: Architecture, plan: ParallelPlan, sizes: Sizes, expert_domains: int = 1
+    ) -> None:
         self._arch, self._plan, self._sizes = architecture, plan, sizes
+        self._expert_domains = expert_domains
         self._full = plan.activation_recomputation == "full"
         # In a pipeline ZeRO-2 keeps weights and gradients whole until the last micro-batch (Llama 3,
         # arXiv:2407.21783, sec. 3.3.2: no resharding after forward).
@@ -181,8 +194,10 @@ class Traffic:
         tokens = self._sizes.tokens / mesh.tp
         copies = float(moe.num_experts_per_tok)
         if stack.expert_deduplication:
-            # Expected number of ranks that hold at least one of k experts drawn at random.
-            copies = mesh.ep * (1.0 - (1.0 - 1.0 / mesh.ep) ** moe.num_experts_per_tok)
+            # Across domains a token crosses the network once per domain and is copied inside (DeepSeek-V3,
+            # arXiv:2412.19437, sec. 3.2.2); within one domain it goes once to each rank.
+            targets = self._expert_domains if self._expert_domains > 1 else mesh.ep
+            copies = distinct_targets(targets, moe.num_experts_per_tok)
         message = tokens * copies * self._arch.hidden_size * stack.expert_dispatch_bytes * moe.imbalance
         calls = [Call("ep", "ep", "all_to_all", message, 2, 2)]
         if mesh.etp > 1:
@@ -239,3 +254,8 @@ class Traffic:
             return []
         message = count.embedding / mesh.tp * self._plan.stack.gradient_bytes
         return [Call("embedding", "embedding", "all_reduce", message, 0, 1)]
+
+
+def distinct_targets(targets: int, choices: int) -> float:
+    """Expected number of different targets among `choices` independent uniform draws: ``n (1 - (1 - 1/n)^k)``."""
+    return targets * (1.0 - (1.0 - 1.0 / targets) ** choices)

@@ -66,6 +66,7 @@ def layer_cost(
     *,
     multiplier: float = 1.0,
     edge: bool = False,
+    several_domains: bool = False,
 ) -> LayerCost:
     """Return the cost of one layer for one micro-batch.
 
@@ -81,6 +82,8 @@ def layer_cost(
         Multiplies all compute.
     edge : bool
         Embedding or logits: not recomputed, and few kernels.
+    several_domains : bool
+        Whether the job spans several scale-up domains.
     """
     repeated = 0.0
     if not edge and plan.activation_recomputation == "full":
@@ -91,16 +94,30 @@ def layer_cost(
             again = block.repeated.time
         repeated = again * multiplier
     times = {axis: [0.0, 0.0, 0.0] for axis in _AXES}
-    for call, cost, _ in priced:
+    issued = [0.0, 0.0]
+    for call, cost, span in priced:
         entry = times[call.axis]
         entry[0] += call.forward * cost.time
         entry[1] += call.backward * cost.time
         entry[2] += call.beside * cost.time
-    launches = (
-        0.0 if edge or plan.stack.cuda_graphs else plan.stack.kernels_per_layer * plan.stack.host_launch
-    )
+        host = plan.stack.collective_host_time
+        if several_domains:
+            host += plan.stack.collective_host_time_per_rank * span.size
+        if call.axis != "dp":
+            issued[0] += host * call.forward
+            issued[1] += host * (call.backward + call.beside)
+    kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
+    again = 2.0 if repeated and plan.activation_recomputation == "full" else 1.0
+    hosts = (kernels + issued[0], again * kernels + issued[1])
+    if plan.stack.cuda_graphs:
+        hosts = (0.0, 0.0)
     forward, exposed_forward = _pass_cost(
-        block.forward, multiplier, 0.0, {axis: (t[0], 0.0) for axis, t in times.items()}, plan.stack, launches
+        block.forward,
+        multiplier,
+        0.0,
+        {axis: (t[0], 0.0) for axis, t in times.items()},
+        plan.stack,
+        hosts[0],
     )
     backward, exposed_backward = _pass_cost(
         block.backward,
@@ -108,7 +125,7 @@ def layer_cost(
         repeated,
         {axis: (t[1], t[2]) for axis, t in times.items()},
         plan.stack,
-        2.0 * launches if repeated and plan.activation_recomputation == "full" else launches,
+        hosts[1],
     )
     return LayerCost(forward, backward, exposed_forward, exposed_backward)
 
@@ -119,7 +136,7 @@ def _pass_cost(
     repeated: float,
     times: dict[str, tuple[float, float]],
     stack: Stack,
-    launches: float,
+    host: float,
 ) -> tuple[Cost, dict[str, float]]:
     gemm, attention, elementwise, quantisation = (multiplier * time for time in work)
     compute = gemm + attention + elementwise + quantisation + repeated
@@ -142,7 +159,7 @@ def _pass_cost(
         ratios[axis] = exposed[axis] / (time + beside) if time + beside > 0.0 else 0.0
     slowdown = slowdown_of(hidden_total, stack)
     device = compute + math.fsum(exposed.values()) + slowdown
-    launch = max(0.0, launches - device)
+    launch = max(0.0, host - device)
     cost = (
         gemm,
         attention,

@@ -171,7 +171,7 @@ class _Step:
         """Cost of each distinct chunk for one micro-batch; its collectives go to the ledger."""
         sizes = self._sizes
         layers = LayerModel(self._arch, self._plan, sizes, self._machine).stage_work()
-        traffic = Traffic(self._arch, self._plan, sizes)
+        traffic = Traffic(self._arch, self._plan, sizes, network.expert_domains)
         first_calls, last_calls = traffic.edges()
         m, stages = sizes.microbatches, sizes.stages
         made: dict[str, LayerCost] = {}
@@ -183,7 +183,14 @@ class _Step:
         ):
             priced = network.price_all(calls)
             edge = number > 0.0
-            made[name] = layer_cost(block, priced, self._plan, multiplier=self._multiplier, edge=edge)
+            made[name] = layer_cost(
+                block,
+                priced,
+                self._plan,
+                multiplier=self._multiplier,
+                edge=edge,
+                several_domains=network.several_domains,
+            )
             held = {"dense": sizes.count.dense_layers, "moe": sizes.count.moe_layers}.get(name, 1)
             on_busiest = {"dense": self._busiest(0), "moe": self._busiest(1)}.get(name, 1)
             self.ledger.add_layers(priced, made[name], m * on_busiest, m * held / stages)

@@ -9,11 +9,12 @@ import pytest
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
+from colossus_sim.loading.load import load_scenario
 from colossus_sim.plots import draw_gantt, render
 from colossus_sim.plots.bars import count_marks
 from colossus_sim.plots.gantt import BINS
 from colossus_sim.plots.gantt_rows import slip_label
-from colossus_sim.plots.roadmap import JobRow, job_rows, without_short_waits
+from colossus_sim.plots.roadmap import JobRow, job_rows, model_size, without_short_waits
 from colossus_sim.plots.series import end_of
 from colossus_sim.units import DAY
 from tests.plots.conftest import START, FakeResult, make
@@ -200,3 +201,22 @@ def test_the_caller_can_name_the_chart(flagship: FakeResult) -> None:
     """A title that is given replaces that of the scenario."""
     assert "Board, June" in texts(draw_gantt(flagship, title="Board, June"))
     assert "Roadmap on Colossus 2" in texts(draw_gantt(flagship))
+
+
+def test_open_ended_outcomes_do_not_stretch_the_chart(flagship: FakeResult) -> None:
+    """An outcome reported as "not before ..." up to a far date leaves the axis almost as it was."""
+    usual = draw_gantt(flagship).axes[0].get_xlim()
+    result = make()
+    (seen,) = result.scenario.jobs["job_0"].observed
+    seen.latest = START + 5000 * DAY
+    first, last = draw_gantt(result).axes[0].get_xlim()
+    assert first == pytest.approx(usual[0], abs=1.0)
+    assert last - first < 1.2 * (usual[1] - usual[0])
+
+
+def test_model_size_names_active_parameters_of_mixtures_only() -> None:
+    """Llama 3.1 405B (arXiv:2407.21783) is dense; the assumed 6T model activates 600B."""
+    dense = load_scenario("llama3_405b").jobs["llama3_405b"].model
+    mixture = load_scenario("colossus_roadmap").jobs["grok_5_6t"].model
+    assert model_size(dense) in ("405B", "406B")
+    assert model_size(mixture) == "6T (600B active)"

@@ -151,6 +151,12 @@ GPU_TIME = (
 )  # fmt: skip
 
 
+GPU_TIME_WITHOUT_BETA = (
+    *GPU_TIME[:2],
+    _gpu_time("", 0, 10, states(idle=4490 + 2100, spare=500, down=80)),
+)
+
+
 def phase(job: str, name: str, moments: tuple[float, float, float], **more: Any) -> PhaseRow:
     """Return a phase from days (ready, start, end)."""
     ready, start, end = (moment * DAY for moment in moments)
@@ -231,6 +237,7 @@ def hand_run_with() -> Callable[..., RunResult]:
         *,
         target_phase: str = "pretrain",
         alpha_target_phase: str = "",
+        alpha_target: bool = True,
         beta_submit: str = "2026-01-03",
         drop_interval: int | None = None,
         **changes: Any,
@@ -239,11 +246,14 @@ def hand_run_with() -> Callable[..., RunResult]:
         document["jobs"]["beta"]["target"]["phase"] = target_phase
         document["jobs"]["beta"]["submit"] = beta_submit
         document["jobs"]["alpha"]["target"]["phase"] = alpha_target_phase
+        if not alpha_target:
+            del document["jobs"]["alpha"]["target"]
         rows = [row for index, row in enumerate(INTERVALS) if index != drop_interval]
         phases = PHASES
         if beta_submit != "2026-01-03":
             rows = [row for row in rows if row.job != "beta"]
             phases = tuple(row for row in PHASES if row.job != "beta")
+            changes = {"gpu_time": GPU_TIME_WITHOUT_BETA, **changes}
         parts: dict[str, Any] = {
             "scenario": Scenario.model_validate(document), "intervals": tuple(rows), "phases": phases,
         }  # fmt: skip

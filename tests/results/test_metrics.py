@@ -102,12 +102,6 @@ def test_predicted_loss_of_a_dense_model_is_a_point_of_the_law(ledger: Ledger) -
 def test_metrics_that_are_not_defined_are_nan(hand_run_with) -> None:
     """A job that never ran has no MFU, goodput, ETTR or loss."""
     run = hand_run_with(beta_submit="2026-01-15")
-    kept = tuple(row for row in run.gpu_time if row.job != "beta")
-    idle = run.gpu_time[-1]._replace(seconds=tuple(
-        seconds + (2100 * 86400.0 if state == "idle" else 0.0)
-        for state, seconds in zip(GPU_STATES, run.gpu_time[-1].seconds, strict=True)
-    ))  # fmt: skip
-    run = hand_run_with(beta_submit="2026-01-15", gpu_time=(*kept[:-1], idle))
     values = job_metrics(build_ledger(run).jobs["beta"])
     for name in ("mfu", "mfu_overall", "mfu_modelled", "goodput", "ettr", "predicted_loss"):
         assert math.isnan(values[name])

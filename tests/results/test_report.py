@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -120,3 +121,24 @@ def test_limits_are_listed() -> None:
     points = not_modelled()
     assert len(points) >= 8
     assert all(point.endswith(".") for point in points)
+
+
+def test_job_without_target_has_no_slip(hand_run_with: Callable[..., RunResult]) -> None:
+    """Without a target there is no slip, no causes and no row in the table of slip; the report still stands."""
+    result = result_of(hand_run_with(alpha_target=False))
+    job = result.summary()["jobs"][0]
+    assert job["slip_days"] is None
+    assert job["slip_causes"] == {}
+    assert not job["slip_is_lower_bound"]
+    assert "It has no target." in job_sentence(job)
+    assert "## Slip by cause" in result.report()
+
+
+def test_job_that_never_ran_is_reported(hand_run_with: Callable[..., RunResult]) -> None:
+    """A job that was submitted after the end is reported as such, with dashes for what is not defined."""
+    result = result_of(hand_run_with(beta_submit="2026-01-15"))
+    job = result.summary()["jobs"][1]
+    assert "never got GPUs" in job_sentence(job)
+    assert job["mfu"] is None
+    assert job["predicted_loss"] is None
+    assert re.search(r"^beta .*not finished.* -  +-  +- ", result.text(), re.MULTILINE)

@@ -1,0 +1,134 @@
+"""What a stack's fields do: overlap, host time, dispatch, balance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from colossus_sim.specs.hardware import Stack
+from colossus_sim.training.communication import distinct_targets
+from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.sizes import kernels_of, split_layers
+
+from .conftest import Bench
+
+
+def with_stack(bench: Bench, fields: dict[str, Any], **plan_fields: Any) -> StepEstimate:
+    """Estimate Llama 3 8B on 16 H100 with a changed stack."""
+    stack: Stack = bench.entry("stacks", "generic").model_copy(update=fields)
+    plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, **plan_fields)
+    return bench.estimate("llama3_8b", "h100", 16, plan.model_copy(update={"stack": stack}))
+
+
+def test_tensor_overlap_hides_communication(bench: Bench) -> None:
+    """Half of the communication hidden leaves about half exposed, and hiding costs a slow-down."""
+    none = with_stack(bench, {"tensor_overlap": 0.0, "overlap_slowdown": 0.0}, tensor_parallel=8)
+    half = with_stack(bench, {"tensor_overlap": 0.5, "overlap_slowdown": 0.0}, tensor_parallel=8)
+    slowed = with_stack(bench, {"tensor_overlap": 0.5, "overlap_slowdown": 0.2}, tensor_parallel=8)
+    assert half.parts["tensor_communication"] == pytest.approx(
+        0.5 * none.parts["tensor_communication"], rel=0.1
+    )
+    assert half.step_time < slowed.step_time < none.step_time
+
+
+def test_exposed_time_never_exceeds_the_time(bench: Bench) -> None:
+    """In the table every collective's exposed time lies between nothing and its whole time."""
+    estimate = with_stack(bench, {}, tensor_parallel=4, context_parallel=2)
+    assert estimate.communication
+    for row in estimate.communication:
+        assert 0.0 <= row.exposed <= row.time * (1 + 1e-12)
+
+
+def test_host_time_is_a_floor(bench: Bench) -> None:
+    """A slow host fills the gap up to its own time, graphs take it away."""
+    fast = with_stack(bench, {"host_launch": 0.0, "collective_host_time": 0.0})
+    slow = with_stack(bench, {"host_launch": 1e-3})
+    graphs = with_stack(bench, {"host_launch": 1e-3, "cuda_graphs": True})
+    overhead = fast.parts["launch"]
+    assert slow.parts["launch"] > 10 * overhead
+    assert graphs.parts["launch"] == pytest.approx(overhead)
+    # Llama 3 8B: 32 layers, two passes, 4 micro-batches, 40 kernels of a millisecond.
+    floor = 32 * 2 * 4 * 40e-3
+    assert slow.step_time >= floor
+
+
+def test_collective_host_time_counts_ranks_across_domains(bench: Bench) -> None:
+    """The time per rank counts only where the job spans several domains."""
+    fields = {"collective_host_time_per_rank": 1e-3}
+    outside = with_stack(bench, fields, tensor_parallel=8)
+    plain = with_stack(bench, {}, tensor_parallel=8)
+    assert outside.parts["launch"] > plain.parts["launch"]
+    plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, tensor_parallel=8)
+    inside = [
+        bench.estimate(
+            "llama3_8b",
+            "h100",
+            8,
+            plan.model_copy(update={"stack": bench.entry("stacks", "generic").model_copy(update=update)}),
+        ).step_time
+        for update in ({}, fields)
+    ]
+    assert inside[0] == inside[1]
+
+
+def test_plain_context_cut_costs_causal_attention(bench: Bench) -> None:
+    """Without zigzag sharding the busiest rank does nearly twice the attention."""
+    even = with_stack(bench, {"context_imbalance": 1.0}, context_parallel=4)
+    uneven = with_stack(bench, {"context_imbalance": 1.9}, context_parallel=4)
+    assert uneven.parts["attention"] == pytest.approx(1.9 * even.parts["attention"], rel=1e-6)
+
+
+def test_ring_and_all_gather_move_similar_bytes(bench: Bench) -> None:
+    """Both ways to exchange keys and values move cp - 1 shards forward; the calls differ."""
+    ring = with_stack(bench, {"context_exchange": "ring"}, context_parallel=4)
+    gather = with_stack(bench, {"context_exchange": "all_gather"}, context_parallel=4)
+    operations = {
+        name: {row.operation for row in estimate.communication if row.axis == "cp"}
+        for name, estimate in (("ring", ring), ("gather", gather))
+    }
+    assert operations == {"ring": {"send_recv"}, "gather": {"all_gather", "reduce_scatter"}}
+    assert sum(ring.traffic) == pytest.approx(sum(gather.traffic), rel=0.1)
+
+
+def test_balanced_stages_count_the_logits(bench: Bench) -> None:
+    """With stages balanced by cost the last stage of a model with a large vocabulary has fewer layers."""
+    model = bench.entry("models", "llama3_8b")
+    (equal,) = split_layers(model, 4, 1)
+    (cost,) = split_layers(model, 4, 1, by_cost=True)
+    assert [chunk.dense for chunk in equal] == [8, 8, 8, 8]
+    assert sum(chunk.dense for chunk in cost) == 32
+    assert cost[-1].dense < 8
+    balanced = with_stack(bench, {"stage_balance": "cost"}, pipeline_parallel=4)
+    plain = with_stack(bench, {"stage_balance": "layers"}, pipeline_parallel=4)
+    assert balanced.parts["imbalance"] < plain.parts["imbalance"]
+
+
+def test_distinct_targets() -> None:
+    """One target is met once, many targets are met once per draw, and two of two draws meet 1.5 of 2."""
+    assert distinct_targets(1, 8) == 1.0
+    assert distinct_targets(2, 2) == 1.5
+    assert distinct_targets(10**9, 8) == pytest.approx(8.0, rel=1e-6)
+
+
+def test_calibration_falls_back(bench: Bench) -> None:
+    """Device and precision come first, then the device, then any device."""
+    calibration = bench.entry("calibrations", "default")
+    h100 = bench.entry("gpus", "h100")
+    assert kernels_of(calibration, h100, "fp8").precision == "fp8"
+    assert kernels_of(calibration, h100, "bf16").precision == "*"
+    stranger = h100.model_copy(update={"name": "stranger"})
+    assert kernels_of(calibration, stranger, "bf16").gpu == "*"
+
+
+def test_every_shipped_stack_is_valid(bench: Bench) -> None:
+    """All stacks load, and a step can be estimated on each."""
+    names = bench.names("stacks")
+    assert "generic" in names
+    for name in names:
+        stack = bench.entry("stacks", name)
+        plan = bench.plan(
+            "generic", global_batch_size=64, sequence_length=4096, tensor_parallel=2, pipeline_parallel=2
+        )
+        estimate = bench.estimate("llama3_8b", "h100", 16, plan.model_copy(update={"stack": stack}))
+        assert 0.05 < estimate.mfu < 0.8
