@@ -49,15 +49,16 @@ class Agenda:
         SimulationError
             If the time is NaN, or lies in the past.
         """
-        if math.isnan(time) or time < self.now:
-            raise SimulationError(f"an event was scheduled at {time} s, but it is already {self.now} s")
+        now = self.now
+        if not time >= now:  # also true of NaN
+            raise SimulationError(f"an event was scheduled at {time} s, but it is already {now} s")
         if math.isinf(time):
             return
         event = simpy.Event(self.env)
         event._ok = True
         event._value = None
         event.callbacks = [lambda _: self._run(action)]
-        self.env.schedule(event, priority=EventPriority(order), delay=time - self.now)
+        self.env.schedule(event, priority=EventPriority(order), delay=time - now)
 
     def _run(self, action: Callable[[], None]) -> None:
         self.processed += 1

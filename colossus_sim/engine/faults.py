@@ -45,6 +45,11 @@ class FaultInjector:
     def __init__(self, world: World) -> None:
         self._world = world
         self._sources: dict[tuple[str, str, str], FailureSource] = {}
+        self._stopping = [
+            (spec.per, spec.rate, failure_of(name, spec).rank)
+            for name, spec in self.classes("gpu", "node", "domain", "site", "job")
+            if spec.interrupts and not spec.planned
+        ]
 
     def classes(self, *per: str) -> list[tuple[str, FaultClass]]:
         """Return the failure classes whose rate counts one of these."""
@@ -62,9 +67,8 @@ class FaultInjector:
         domains = len(phase.domains)
         used = domains * pool.used_per_domain
         units = {"gpu": used, "node": used / pool.node_gpus, "domain": domains, "site": 1, "job": 1}
-        for name, spec in self.classes(*units):
-            if spec.interrupts and not spec.planned:
-                rates[failure_of(name, spec).rank] += units[spec.per] * spec.rate
+        for per, rate, rank in self._stopping:
+            rates[rank] += units[per] * rate
         return tuple(rates)
 
     def add_sources(self) -> None:

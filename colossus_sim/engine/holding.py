@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.work import Work
 from colossus_sim.network.sharing import JobDemand
@@ -75,6 +76,7 @@ class Holding:
         self.layout = 0
         """Changes whenever the ranks are placed anew."""
         self._placement: Placement | None = None
+        self._known_tiers: dict[tuple[int, int, float, int], tuple[SaveTier, ...]] = {}
 
     @property
     def now(self) -> float:
@@ -203,17 +205,20 @@ class Holding:
 
     def refresh_tiers(self) -> None:
         """Work out the saves anew: the share of the storage or the GPUs have changed."""
-        policy = self.job.checkpoint or self.world.scenario.checkpoint
-        self.work.tiers = save_tiers(
-            policy,
-            storage=self.site.spec.storage,
-            state_bytes=self.model.state_bytes,
-            gpus=self.gpus,
-            unit_time=self.model.unit(self.gpus, self.placement()).time,
-            failure_rates=self.world.faults.rates(self),
-            share=self.site.storage_share(self.number),
-            readers=max(1, self.site.readers),
-        )
+        share, readers = self.site.storage_share(self.number), max(1, self.site.readers)
+        key = (self.layout, len(self.domains), share, readers)
+        if key not in self._known_tiers:
+            self._known_tiers[key] = save_tiers(
+                self.job.checkpoint or self.world.scenario.checkpoint,
+                storage=self.site.spec.storage,
+                state_bytes=self.model.state_bytes,
+                gpus=self.gpus,
+                unit_time=self.model.unit(self.gpus, self.placement()).time,
+                failure_rates=self.world.faults.rates(self),
+                share=share,
+                readers=readers,
+            )
+        self.work.tiers = self._known_tiers[key]
 
     def storage_demand(self) -> float:
         """Mean rate at which it writes to the shared storage. [B/s]"""

@@ -213,6 +213,7 @@ class PhaseRun(Holding):
         release = self.world.next_release(self, self.now)
         self.world.recorder.event(self.now, "gate", value=release, **self.where())
         self.leave()
+        self.recovery.excuse()
         if self.job.data.when_starved == "yield":
             yield from self.recovery.save()
             self._release()

@@ -127,6 +127,10 @@ class Recovery:
                 continue
             failures = yield from self._restart(rank, replaced=replaced)
 
+    def excuse(self) -> None:
+        """Forget restarts so far: the phase makes no progress because it waits for data."""
+        self._attempts = 0
+
     def _check_progress(self) -> None:
         phase = self._phase
         self._attempts = 0 if phase.work.safe_units > self._safe else self._attempts + 1

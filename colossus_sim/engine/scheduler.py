@@ -57,8 +57,11 @@ class Scheduler:
 
     def _replace(self) -> None:
         for phase in sorted(self.broken, key=lambda waiting: queue_order(self._policies, waiting)):
-            if phase.partition is not None and phase.take_replacements():
+            before = len(phase.domains)
+            complete = phase.take_replacements()
+            if complete:
                 self.broken.remove(phase)
+            if complete or len(phase.domains) > before:
                 phase.notify(Granted())
 
     def _start(self, phase: PhaseRun) -> bool:

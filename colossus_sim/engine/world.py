@@ -52,11 +52,11 @@ class World:
             return phase.work.total
         tokens = max((part.tokens for part in releases if self.clock(part.ready) <= now), default=0.0)
         tokens = tokens * phase.job.data.max_epochs - self._tokens_before(phase)
-        if tokens >= phase.work.total * phase.model.tokens_per_unit * (1.0 - 1e-12):
+        units = tokens / phase.model.tokens_per_unit
+        # the last step is rounded up, so it may want a few tokens more than there are
+        if units > phase.work.total - 1 or self.next_release(phase, now) == math.inf:
             return phase.work.total
-        if self.next_release(phase, now) == math.inf:
-            return phase.work.total
-        return max(0, math.floor(tokens / phase.model.tokens_per_unit))
+        return max(0, math.floor(units))
 
     def _tokens_before(self, phase: PhaseRun) -> float:
         """Return the tokens that earlier gated phases of the same job consume."""

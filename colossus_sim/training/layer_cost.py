@@ -93,45 +93,56 @@ def layer_cost(
         if plan.stack.selective_repeats == "attention":
             again = block.repeated.time
         repeated = again * multiplier
+    times, issued = _tally(priced, plan.stack, several_domains)
+    kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
+    passes = 2.0 if repeated and plan.activation_recomputation == "full" else 1.0
+    hosts = (kernels + issued[0], passes * kernels + issued[1])
+    if plan.stack.cuda_graphs:
+        hosts = (0.0, 0.0)
+    forward, exposed_forward = _pass_cost(
+        block.forward,
+        multiplier=multiplier,
+        repeated=0.0,
+        times={axis: (t[0], 0.0) for axis, t in times.items()},
+        stack=plan.stack,
+        host=hosts[0],
+    )
+    backward, exposed_backward = _pass_cost(
+        block.backward,
+        multiplier=multiplier,
+        repeated=repeated,
+        times={axis: (t[1], t[2]) for axis, t in times.items()},
+        stack=plan.stack,
+        host=hosts[1],
+    )
+    return LayerCost(forward, backward, exposed_forward, exposed_backward)
+
+
+def _tally(
+    priced: Sequence[PricedCall], stack: Stack, several_domains: bool
+) -> tuple[dict[str, list[float]], tuple[float, float]]:
+    """Communication time per axis (forward, backward, beside backward), and host time to issue it."""
     times = {axis: [0.0, 0.0, 0.0] for axis in _AXES}
-    issued = [0.0, 0.0]
+    forward = backward = 0.0
     for call, cost, span in priced:
         entry = times[call.axis]
         entry[0] += call.forward * cost.time
         entry[1] += call.backward * cost.time
         entry[2] += call.beside * cost.time
-        host = plan.stack.collective_host_time
+        if call.axis == "dp":
+            # Weights are gathered ahead, by a thread and a stream of their own.
+            continue
+        host = stack.collective_host_time
         if several_domains:
-            host += plan.stack.collective_host_time_per_rank * span.size
-        if call.axis != "dp":
-            issued[0] += host * call.forward
-            issued[1] += host * (call.backward + call.beside)
-    kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
-    again = 2.0 if repeated and plan.activation_recomputation == "full" else 1.0
-    hosts = (kernels + issued[0], again * kernels + issued[1])
-    if plan.stack.cuda_graphs:
-        hosts = (0.0, 0.0)
-    forward, exposed_forward = _pass_cost(
-        block.forward,
-        multiplier,
-        0.0,
-        {axis: (t[0], 0.0) for axis, t in times.items()},
-        plan.stack,
-        hosts[0],
-    )
-    backward, exposed_backward = _pass_cost(
-        block.backward,
-        multiplier,
-        repeated,
-        {axis: (t[1], t[2]) for axis, t in times.items()},
-        plan.stack,
-        hosts[1],
-    )
-    return LayerCost(forward, backward, exposed_forward, exposed_backward)
+            host += stack.collective_host_time_per_rank * span.size
+        forward += host * call.forward
+        backward += host * (call.backward + call.beside)
+    return times, (forward, backward)
 
 
 def _pass_cost(
     work: Work,
+    *,
     multiplier: float,
     repeated: float,
     times: dict[str, tuple[float, float]],
