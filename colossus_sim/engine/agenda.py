@@ -26,20 +26,41 @@ class Order(IntEnum):
     REPAIR = 3
     CAPACITY = 4
     SCHEDULING = 5
-    RECORD = 6
+
+
+class _Action(simpy.Event):
+    """An event that has one thing to do."""
+
+    def __init__(self, env: simpy.Environment, action: Callable[[], None]) -> None:
+        super().__init__(env)
+        self.action = action
+        self._ok = True
+        self._value = None
 
 
 class Agenda:
-    """A thin layer over a SimPy environment: callbacks at a time, in a documented order."""
+    """A thin layer over a SimPy environment: callbacks at a time, in a documented order.
+
+    Attributes
+    ----------
+    env : simpy.Environment
+        Where processes live.
+    processed : int
+        Callbacks run so far.
+    settle : callable
+        Called when an instant is over: before the first callback of the next one.
+    """
 
     def __init__(self) -> None:
         self.env = simpy.Environment()
         self.processed = 0
+        self.settle: Callable[[], None] = lambda: None
+        self._instant = 0.0
 
     @property
     def now(self) -> float:
         """Seconds since the scenario's start."""
-        return float(self.env.now)
+        return self.env.now
 
     def at(self, time: float, order: Order, action: Callable[[], None]) -> None:
         """Call `action` at `time`, among the events of that instant in the place that `order` gives it.
@@ -49,17 +70,19 @@ class Agenda:
         SimulationError
             If the time is NaN, or lies in the past.
         """
-        now = self.now
+        now = self.env.now
         if not time >= now:  # also true of NaN
             raise SimulationError(f"an event was scheduled at {time} s, but it is already {now} s")
-        if math.isinf(time):
+        if time == math.inf:
             return
-        event = simpy.Event(self.env)
-        event._ok = True
-        event._value = None
-        event.callbacks = [lambda _: self._run(action)]
+        event = _Action(self.env, action)
+        event.callbacks = [self._run]
         self.env.schedule(event, priority=EventPriority(order), delay=time - now)
 
-    def _run(self, action: Callable[[], None]) -> None:
+    def _run(self, event: simpy.Event) -> None:
+        now = self.env.now
+        if now != self._instant:
+            self.settle()
+            self._instant = now
         self.processed += 1
-        action()
+        event.action()  # type: ignore[attr-defined]  # only actions have this callback

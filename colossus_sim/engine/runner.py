@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +25,7 @@ from colossus_sim.training.phases import PhaseModel, build_phase_model
 Progress = Callable[[float, str], None]
 
 _PROGRESS_STEPS = 100
+_COLLECTION_THRESHOLD = 100_000
 
 
 class ModelBuilder(Protocol):
@@ -175,6 +178,17 @@ def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
             other.at_end.append(action)
 
 
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let the garbage collector look less often: a run makes many rows and hardly any cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def _play(world: World, progress: Progress | None) -> float:
     """Run the events; return when the simulation stopped. [s]"""
     horizon = world.scenario.horizon
@@ -191,8 +205,10 @@ def _play(world: World, progress: Progress | None) -> float:
             time = horizon * index / _PROGRESS_STEPS
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
-    world.agenda.env.run(until=stop)
+    with _rare_collections():
+        world.agenda.env.run(until=stop)
     end = world.agenda.now
+    world.record_levels()
     for phase in world.phases:
         phase.close_interval()
     for site in world.sites.values():

@@ -36,6 +36,8 @@ class World:
         self.faults = FaultInjector(self)
         self._pending_resize: dict[tuple[str, str], int] = {}
         self._evicted: set[int] = set()
+        self._changed_at = 0.0
+        self.agenda.settle = self.record_levels
         self._changed: dict[tuple[str, str], tuple[SiteState, PartitionState]] = {}
         self._reschedule_at = -1.0
 
@@ -132,14 +134,14 @@ class World:
 
     def note_level(self, site: SiteState, partition: PartitionState) -> None:
         """Record the state of a partition when everything of this instant has happened."""
-        if not self._changed:
-            self.agenda.at(self.agenda.now, Order.RECORD, self._record_levels)
         self._changed[site.name, partition.pool.name] = (site, partition)
+        self._changed_at = self.agenda.now
 
-    def _record_levels(self) -> None:
+    def record_levels(self) -> None:
+        """Write down the partitions that changed in the instant that is over."""
         for site, partition in self._changed.values():
             queued = sum(1 for phase in self.scheduler.queue if partition in phase.candidates)
-            self.recorder.level(site.level_row(self.agenda.now, partition, queued))
+            self.recorder.level(site.level_row(self._changed_at, partition, queued))
         self._changed.clear()
 
     # -- capacity ------------------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.network.classes import flow_classes
+from colossus_sim.network.course import run_kernel
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Routes = Sequence[Sequence[int]] | tuple[IntArray, IntArray]
@@ -118,7 +121,12 @@ def _at_bottleneck(share: FloatArray, lowest: FloatArray, active: _Csr) -> npt.N
 
 
 def simulate_flows(
-    capacities: npt.ArrayLike, routes: Routes, sizes: npt.ArrayLike, start_times: npt.ArrayLike
+    capacities: npt.ArrayLike,
+    routes: Routes,
+    sizes: npt.ArrayLike,
+    start_times: npt.ArrayLike,
+    *,
+    jit: bool | None = None,
 ) -> FloatArray:
     """Return when each flow ends, with max-min fair rates at every instant. [s]
 
@@ -130,27 +138,45 @@ def simulate_flows(
         Bytes of each flow. [B]
     start_times : array of float
         When each flow starts. [s]
+    jit : bool, optional
+        Whether to run the compiled kernel; default: where numba is installed, `COLOSSUS_SIM_NO_JIT` is not set,
+        and there is enough to do. Both give the same answer.
 
     Raises
     ------
     ValueError
         If a number makes no sense or lengths differ.
+    ImportError
+        If `jit` is True and numba is not installed.
 
     Notes
     -----
     Flows of one size that start together need one solution: a flow is among the fastest on its bottleneck
-    link, so nothing that it depends on changes before it ends.
+    link, so nothing that it depends on changes before it ends. Flows that are alike (see `classes`) share one
+    course. Anything else goes from event to event, and only what an event disturbs is solved again (see
+    `kernel`).
     """
     capacity = _capacities(capacities)
     table = _csr(routes, len(capacity))
     size = np.asarray(sizes, dtype=np.float64)
     start = np.asarray(start_times, dtype=np.float64)
     _check_flows(table.num_flows, size, start)
-    if table.num_flows == 0:
-        return np.empty(0)
+    moving = (size > 0) & (np.diff(table.ptr) > 0)
+    finish = start.copy()
+    if not moving.any():
+        return finish
+    table, size, start = table.select(moving), size[moving], start[moving]
     if bool(np.all(size == size[0])) and bool(np.all(start == start[0])):
-        return start + size / _fill(capacity, table)
-    return _play(capacity, table, size, start)
+        finish[moving] = start + size / _fill(capacity, table)
+        return finish
+    merged = flow_classes(capacity, table.ptr, table.idx, np.column_stack((size, start)))
+    if merged is None:
+        finish[moving] = run_kernel(capacity, table.ptr, table.idx, None, size, start, jit=jit)
+        return finish
+    one = merged.members
+    ends = run_kernel(merged.capacity, merged.ptr, merged.idx, merged.weight, size[one], start[one], jit=jit)
+    finish[moving] = ends[merged.flow_class]
+    return finish
 
 
 def _check_flows(num_flows: int, size: FloatArray, start: FloatArray) -> None:
@@ -160,31 +186,3 @@ def _check_flows(num_flows: int, size: FloatArray, start: FloatArray) -> None:
         )
     if not bool(np.all(np.isfinite(size) & (size >= 0) & np.isfinite(start))):
         raise ValueError("sizes must be finite and not negative, start times finite")
-
-
-def _play(capacity: FloatArray, routes: _Csr, size: FloatArray, start: FloatArray) -> FloatArray:
-    """Go from one start or end of a flow to the next."""
-    moving = (size > 0) & (np.diff(routes.ptr) > 0)
-    finish = np.where(moving, np.inf, start)
-    left = size.copy()
-    waiting = np.flatnonzero(moving)
-    waiting = waiting[np.argsort(start[waiting], kind="stable")]
-    running = np.zeros(routes.num_flows, dtype=np.bool_)
-    now, arrived = 0.0, 0
-    while arrived < len(waiting) or running.any():
-        if not running.any():
-            now = start[waiting[arrived]]
-        while arrived < len(waiting) and start[waiting[arrived]] <= now:
-            running[waiting[arrived]] = True
-            arrived += 1
-        ids = np.flatnonzero(running)
-        rates = _fill(capacity, routes.select(running))
-        needs = left[ids] / rates
-        following = start[waiting[arrived]] - now if arrived < len(waiting) else np.inf
-        span = min(float(needs.min()), float(following))
-        ended = needs <= span * (1 + _TIE)
-        left[ids] -= np.where(ended, left[ids], rates * span)
-        now = float(start[waiting[arrived]]) if span == following else now + span
-        finish[ids[ended]] = now
-        running[ids[ended]] = False
-    return finish
