@@ -21,7 +21,7 @@ def _row(job: JobLedger, observed: Observation) -> dict[str, Any]:
         "job": job.name,
         "phase": observed.phase,
         "observed_earliest": format_instant(observed.earliest),
-        "observed_latest": format_instant(observed.latest),
+        "observed_latest": None if observed.latest is None else format_instant(observed.latest),
         "simulated": None if math.isnan(end) else format_instant(end, seconds=True),
         "error_days": error_days(end, observed),
         "note": observed.note,
@@ -36,8 +36,11 @@ def _simulated_end(job: JobLedger, phase: str) -> float:
 
 
 def error_days(end: float, observed: Observation) -> float:
-    """Return how far `end` [POSIX s] lies outside the reported range, whose last day counts in full. [days]"""
+    """Return how far `end` [POSIX s] lies outside the reported range, whose last day counts in full. [days]
+
+    A range without a last day is open: an end after `earliest` lies inside it.
+    """
     if math.isnan(end):
         return math.nan
-    latest = observed.latest + DAY
+    latest = math.inf if observed.latest is None else observed.latest + DAY
     return (min(0.0, end - observed.earliest) + max(0.0, end - latest)) / DAY

@@ -269,8 +269,8 @@ _JOB_METRICS = (
     Metric("goodput", "ratio", "GPU-time in state productive / GPU-time given to the job (all states, stranded "
            "GPUs included)", of_job=goodput),
     Metric("ettr", "ratio", "productive runtime / available wall clock, summed over phases (Kokolis et al., "
-           "arXiv:2410.21680): productive runtime = planned + slower_step + fewer_gpus + placement + contention + degraded "
-           "seconds; available = all seconds, queueing included, without data gates and calendar floors; "
+           "arXiv:2410.21680): productive runtime = planned + slower_step + fewer_gpus + placement + contention "
+           "+ degraded seconds; available = all seconds, queueing included, without data gates and calendar floors; "
            "checkpoint stalls count as unproductive", of_job=ettr),
     Metric("interruptions", "count", "stops by failures or preemption", of_job=interruptions),
     Metric("saves", "count", "checkpoints completed", of_job=saves),

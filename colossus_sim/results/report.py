@@ -11,14 +11,15 @@ from typing import Any
 import pandas as pd
 
 from colossus_sim.results.columns import CAUSE_MEANING, STATE_MEANING
+from colossus_sim.results.comparisons import backtest_section, published_section
 from colossus_sim.results.document import Section, Table, render_markdown, render_text
 from colossus_sim.results.metrics import CLUSTER_METRICS, METRICS
 from colossus_sim.results.slip import GROUPS
+from colossus_sim.results.words import NONE, day, number, percent, signed
 from colossus_sim.units import format_duration
 
 Data = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]
-_NONE = "-"
 _SMALL_DAYS = 0.05
 """Causes below this are not worth a word. [days]"""
 
@@ -44,6 +45,7 @@ def short_sections(summary: Data) -> list[Section]:
         jobs_section(summary),
         slip_section(summary),
         cluster_section(summary),
+        published_section(summary),
         Section(title="Warnings", points=tuple(summary["warnings"])),
     ]
     return [section for section in sections if section.points or _filled(section)]
@@ -63,6 +65,7 @@ def all_sections(summary: Data, tables: Tables, manifest: Data) -> list[Section]
         failures_section(summary),
         loss_section(summary),
         backtest_section(summary),
+        published_section(summary),
         ranges_section(tables["assumptions"]),
         sources_section(tables["assumptions"]),
         Section(title="Warnings", points=tuple(summary["warnings"])),
@@ -114,7 +117,7 @@ def jobs_section(summary: Data) -> Section:
             percent(job["ettr"]),
             number(job["interruptions"], 0),
             f"{number(job['energy_MWh'], 0)} MWh",
-            job["mfu_peak"] or _NONE,
+            job["mfu_peak"] or NONE,
         )
         for job in summary["jobs"]
     )
@@ -179,7 +182,7 @@ def phases_section(summary: Data) -> Section:
             number(phase["wall_clock_days"], 1),
             f"{number(phase['units_done'], 0)}",
             f"{number(phase['units'], 0)}",
-            _NONE if phase["unit_time_s"] is None else format_duration(phase["unit_time_s"]),
+            NONE if phase["unit_time_s"] is None else format_duration(phase["unit_time_s"]),
             percent(phase["mfu_modelled"]),
             f"{phase['interruptions']:,}",
             "yes" if phase["on_critical_path"] else "",
@@ -312,29 +315,6 @@ def loss_section(summary: Data) -> Section:
     )
 
 
-def backtest_section(summary: Data) -> Section:
-    """Compare simulated ends with reported ones."""
-    rows = tuple(
-        (
-            row["job"],
-            row["phase"] or "whole job",
-            f"{row['observed_earliest']} to {row['observed_latest']}",
-            "not reached" if row["simulated"] is None else day(row["simulated"]),
-            _NONE if row["error_days"] is None else _error_words(row["error_days"]),
-            "; ".join(text for text in (row["note"], row["source"]) if text),
-        )
-        for row in summary["backtest"]
-    )
-    header = ("job", "end of", "reported", "simulated", "difference", "what was reported")
-    return Section(title="Back-test against reported outcomes", table=Table(header=header, rows=rows))
-
-
-def _error_words(days: float) -> str:
-    if days == 0:
-        return "inside"
-    return f"{number(abs(days), 1)} d {'late' if days > 0 else 'early'}"
-
-
 def ranges_section(assumptions: pd.DataFrame) -> Section:
     """Show the values that have a range."""
     ranged = assumptions[assumptions["kind"] == "scenario"]
@@ -393,26 +373,6 @@ def command_line(source: str, overrides: Sequence[str], *, seed: int, case: str)
     for override in overrides:
         words += ["--set", override]
     return shlex.join(words)
-
-
-def day(text: str | None) -> str:
-    """Return the date of an ISO moment."""
-    return _NONE if text is None else text[:10]
-
-
-def number(value: float | None, digits: int) -> str:
-    """Return a number with thousands separators."""
-    return _NONE if value is None else f"{value:,.{digits}f}"
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """Return a ratio in per cent."""
-    return _NONE if value is None else f"{100 * value:.{digits}f} %"
-
-
-def signed(days: float | None, *, unit: str = " d") -> str:
-    """Return days with their sign."""
-    return _NONE if days is None else f"{days:+.1f}{unit}".replace("-0.0", "0.0").replace("+0.0", "0.0")
 
 
 def slip_text(job: Data) -> str:

@@ -185,8 +185,8 @@ class BacktestSummary(Record):
     """Phase that ended then; empty = the whole job."""
     observed_earliest: str
     """Earliest date reported."""
-    observed_latest: str
-    """Latest date reported."""
+    observed_latest: str | None
+    """Latest date reported; null: had not happened by `observed_earliest`."""
     simulated: str | None
     """Simulated end; null if it did not end."""
     error_days: float | None
@@ -195,6 +195,31 @@ class BacktestSummary(Record):
     """What happened, in words."""
     source: str
     """Where it was reported."""
+
+
+class PublishedSummary(Record):
+    """A simulated metric against a published figure."""
+
+    job: str
+    """Job."""
+    metric: str
+    """Metric."""
+    unit: str
+    """Its unit."""
+    relation: str
+    """equals, at_least, at_most."""
+    published: float
+    """The published figure."""
+    simulated: float | None
+    """What this run gives; null where the metric is not defined."""
+    relative_error: float | None
+    """(simulated - published) / published."""
+    holds: bool | None
+    """Whether a published bound holds; null for a value."""
+    note: str
+    """What the figure counts."""
+    source: str
+    """Where it was published."""
 
 
 class Summary(Record):
@@ -224,6 +249,8 @@ class Summary(Record):
     """Jobs in the order of the scenario."""
     backtest: tuple[BacktestSummary, ...]
     """Simulated against reported dates."""
+    published: tuple[PublishedSummary, ...]
+    """Simulated metrics against published figures of the real run."""
     warnings: tuple[str, ...]
     """Things to know."""
 

@@ -13,6 +13,7 @@ from colossus_sim.records import GPU_STATES
 from colossus_sim.results.backtest import backtest_rows
 from colossus_sim.results.ledger import Ledger
 from colossus_sim.results.metrics import METRICS, cluster_metrics, failures_by_kind
+from colossus_sim.results.published import published_rows
 from colossus_sim.results.schema import SCHEMA_VERSION, Summary
 from colossus_sim.units import DAY, format_instant
 from colossus_sim.version import MODEL_VERSION
@@ -42,6 +43,7 @@ def build_summary(ledger: Ledger, tables: Mapping[str, pd.DataFrame]) -> dict[st
         "cluster": _cluster(ledger),
         "jobs": [_job(row, ledger, tables) for row in tables["jobs"].to_dict("records")],
         "backtest": backtest_rows(ledger),
+        "published": published_rows(ledger),
         "warnings": list(run.warnings),
     }
     return Summary.model_validate(plain(document)).model_dump(mode="json")

@@ -121,14 +121,29 @@ class Observation(Spec):
 
     earliest: Instant
     """Earliest date reported."""
-    latest: Instant
-    """Latest date reported."""
+    latest: Instant | None = Field(None)
+    """Latest date reported; left out = not yet happened at ``earliest`` ("not released by ...")."""
     phase: str = ""
     """Phase that ended then; empty = the whole job."""
     note: str = ""
     """In words."""
     source: str = ""
     """Where it was reported."""
+
+
+class Published(Spec):
+    """A published figure of the real run, to compare with. Never used by the simulation."""
+
+    metric: Annotated[str, Field(min_length=1)]
+    """Name of a metric of the summary: interruptions, ettr, mfu, wall_clock_days, ..."""
+    value: float
+    """The figure, in the metric's unit."""
+    relation: Literal["equals", "at_least", "at_most"] = Field("equals")
+    """Whether it was published as a value or as a bound."""
+    note: str = ""
+    """What it counts."""
+    source: Annotated[str, Field(min_length=1)]
+    """Where it was published."""
 
 
 class Job(Spec):
@@ -162,6 +177,8 @@ class Job(Spec):
     """Date to compare with."""
     observed: Annotated[tuple[Observation, ...], AsTuple] = Field(())
     """Reported outcomes, for the back-test."""
+    published: Annotated[tuple[Published, ...], AsTuple] = Field(())
+    """Published figures of the real run, for the reality check."""
     checkpoint: CheckpointPolicy | None = Field(None)
     """Own saving policy; left out = the scenario's."""
     planned_mfu: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)

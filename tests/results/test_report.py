@@ -16,8 +16,9 @@ from colossus_sim.results.document import (
     render_text,
     text_table,
 )
-from colossus_sim.results.report import command_line, job_sentence, not_modelled, signed
+from colossus_sim.results.report import command_line, job_sentence, not_modelled
 from colossus_sim.results.result import Result, result_of
+from colossus_sim.results.words import signed
 
 
 @pytest.fixture(scope="module")

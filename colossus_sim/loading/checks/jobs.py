@@ -64,7 +64,7 @@ def dates_in_order(scenario: Scenario) -> Iterator[Problem]:
                 f"({format_instant(job.submit)})",
             )
         for index, seen in enumerate(job.observed):
-            if seen.latest < seen.earliest:
+            if seen.latest is not None and seen.latest < seen.earliest:
                 yield Problem(
                     path=f"{path}.observed[{index}].latest",
                     message=f"{format_instant(seen.latest)} is before earliest "

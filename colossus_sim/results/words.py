@@ -1,0 +1,26 @@
+"""Numbers and dates as people read them."""
+
+from __future__ import annotations
+
+NONE = "-"
+"""Shown where there is no value."""
+
+
+def day(text: str | None) -> str:
+    """Return the date of an ISO moment."""
+    return NONE if text is None else text[:10]
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number with thousands separators."""
+    return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a ratio in per cent."""
+    return NONE if value is None else f"{100 * value:.{digits}f} %"
+
+
+def signed(days: float | None, *, unit: str = " d") -> str:
+    """Return days with their sign."""
+    return NONE if days is None else f"{days:+.1f}{unit}".replace("-0.0", "0.0").replace("+0.0", "0.0")
