@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.failures import JobHazard
 from colossus_sim.engine.faults import failure_of
-from colossus_sim.engine.holding import Holding, PhaseModel
-from colossus_sim.engine.recorder import Entry, UnitCost
+from colossus_sim.engine.holding import PhaseModel
+from colossus_sim.engine.recorder import UnitCost
 from colossus_sim.engine.recovery import Recovery
 from colossus_sim.engine.signals import Failure, Granted, Grow, Rerate, Signal, Slow, Stop
 from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.waiting import Steps, Waiting
 
 if TYPE_CHECKING:
     from colossus_sim.engine.world import World
 
-Steps = Generator[simpy.Event, Any, None]
 
-
-class PhaseRun(Holding):
+class PhaseRun(Waiting):
     """One phase in play. Created by the world; everything that happens to it arrives through `notify`."""
 
     def __init__(
@@ -43,7 +41,6 @@ class PhaseRun(Holding):
         self.queued_since = math.nan
         self.queue_cause = "gpu_wait"
         self.interruptions = 0
-        self.slow: dict[int, float] = {}
         self.milestones: list[tuple[float, Callable[[], None]]] = []
         """(units, what to do) of successors that may start before this phase ends."""
         self.at_end: list[Callable[[], None]] = []
@@ -53,76 +50,10 @@ class PhaseRun(Holding):
         ]
         self.hazard_names = [name for name, _ in world.faults.classes("job")]
         self.recovery = Recovery(self)
-        self.inbox: list[Signal] = []
-        self._wake: simpy.Event | None = None
-        self._version = 0
-        self._open: Entry | None = None
-
-    # -- signals -------------------------------------------------------------------------------------
-
-    def notify(self, signal: Signal) -> None:
-        """Tell the phase that something happened; it reacts at this same instant."""
-        if isinstance(signal, Slow):
-            self.slow[signal.unit] = signal.factor
-            if signal.factor <= 1.0:
-                del self.slow[signal.unit]
-        self.inbox.append(signal)
-        self._ring(self._version)
-
-    def _ring(self, version: int) -> None:
-        if version == self._version and self._wake is not None and not self._wake.triggered:
-            self._wake.succeed()
-
-    def sleep(self, until: float) -> Steps:
-        """Wait until a moment or until a signal arrives, whichever is first."""
-        self._version += 1
-        version = self._version
-        if self.inbox:
-            return
-        self._wake = simpy.Event(self.world.agenda.env)
-        self.world.agenda.at(max(until, self.now), Order.COMPLETION, lambda: self._ring(version))
-        yield self._wake
-        self._wake = None
-
-    def take(self) -> list[Signal]:
-        """Empty the inbox."""
-        signals, self.inbox = self.inbox, []
-        return signals
-
-    # -- intervals -----------------------------------------------------------------------------------
-
-    def entry(self, state: str, cause: str = "", note: str = "") -> Entry:
-        """Begin an interval of this phase."""
-        held = len(self.domains) * self.ranks_per_domain if self.domains else 0
-        return Entry(
-            job=self.job_name,
-            phase=self.name,
-            state=state,
-            start=self.now,
-            end=self.now,
-            gpus=min(self.gpus, held),
-            held=held,
-            site=self.site.name,
-            partition=self.partition.pool.name if self.partition else "",
-            cause=cause,
-            note=note,
-        )
-
-    def spend(
-        self, state: str, cause: str, until: float, note: str = ""
-    ) -> Generator[simpy.Event, Any, list[Signal]]:
-        """Spend time in a state until a moment or a signal; return the signals."""
-        self._open = self.entry(state, cause, note)
-        yield from self.sleep(until)
-        self.close_interval()
-        return self.take()
 
     def close_interval(self) -> None:
-        """Book the interval under way, if any; also called when the run ends."""
-        if self._open is not None:
-            self._open.end = self.now
-            self.world.recorder.entries.append(self._open)
-            self._open = None
+        """Book the interval or the stretch under way; also called when the run ends."""
+        super().close_interval()
         if self.work.underway:
             self._close_stretch()
 

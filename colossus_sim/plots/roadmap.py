@@ -12,7 +12,7 @@ import pandas as pd
 
 from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.plots.series import Floats, moments, start_of, words
-from colossus_sim.plots.style import WAIT_HATCHES, phase_family
+from colossus_sim.plots.style import SHORT_WORDS, WAIT_HATCHES, phase_family
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.units import DAY
 
@@ -65,7 +65,7 @@ class JobRow:
     slip_is_lower_bound : bool
         Whether that end lies beyond the horizon.
     observed : tuple of (earliest, latest)
-        Reported outcomes.
+        Reported outcomes; latest is infinite where it had not happened by `earliest`.
     """
 
     name: str
@@ -202,7 +202,9 @@ def _gates(spec: Any) -> Floats:
 def _observed(spec: Any) -> tuple[tuple[float, float], ...]:
     if spec is None:
         return ()
-    return tuple((seen.earliest / DAY, seen.latest / DAY) for seen in spec.observed)
+    return tuple(
+        (seen.earliest / DAY, math.inf if seen.latest is None else seen.latest / DAY) for seen in spec.observed
+    )
 
 
 def _moments_of(events: pd.DataFrame, kind: str, name: str, start: float) -> dict[str, Floats]:
@@ -259,7 +261,7 @@ def _bars(
         free[lane : lane + 1] = [right]
         bars.append(
             PhaseBar(
-                labels=(label, name) if label else (name,),
+                labels=phase_labels(name, kind, label),
                 family=phase_family(name, kind),
                 start=begin,
                 end=end,
@@ -270,11 +272,19 @@ def _bars(
     return tuple(bars)
 
 
+def phase_labels(name: str, kind: str, title: str) -> tuple[str, ...]:
+    """Return the names of a phase from long to short: its title, its family, the short word of the family."""
+    family = phase_family(name, kind)
+    first = title or (name.replace("_", " ") if family == "other work" else family.capitalize())
+    names = (first, *(() if family == "other work" else (family.capitalize(), SHORT_WORDS[family])))
+    return tuple(dict.fromkeys(names))
+
+
 def span(rows: Sequence[JobRow], *, begin: float, horizon: float) -> tuple[float, float]:
     """Return first and last moment that the chart should show, with room for labels at the right.
 
-    Reported outcomes that are open towards the future, and projections, stretch the chart only a little; their
-    lines run off its edge.
+    Projections, and reported outcomes that end far in the future, stretch the chart only a little; those
+    without an end do not stretch it. Their lines run off its edge.
     """
     unfinished = any(math.isnan(row.finish) for row in rows)
     points = [horizon] if unfinished or not rows else []
@@ -287,7 +297,7 @@ def span(rows: Sequence[JobRow], *, begin: float, horizon: float) -> tuple[float
             *row.gates.tolist(),
             *(first for first, _ in row.observed),
         ]
-        later += [row.target_end, row.projected, *(last for _, last in row.observed)]
+        later += [row.target_end, row.projected, *(last for _, last in row.observed if math.isfinite(last))]
     known = [point for point in points if not math.isnan(point)]
     first = min([begin, *known])
     last = max([horizon if not known else first + 1.0, *known])

@@ -51,6 +51,11 @@ _FAMILY_WORDS = (
     ("inference optimisation", ("infer", "distil", "quanti", "few_step", "fewstep")),
 )
 
+SHORT_WORDS: Mapping[str, str] = dict(
+    zip(FAMILIES, ("Pre", "Mid", "SFT", "RL", "Safety", "Inference", "Work"), strict=True)
+)
+"""Shortest name of a family of phases, for narrow bars."""
+
 GPU_STATE_COLOURS: Mapping[str, tuple[str, str]] = {
     "productive": (GREEN, ""),
     "contention": (SKY, ""),

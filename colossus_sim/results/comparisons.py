@@ -17,7 +17,7 @@ def backtest_section(summary: Data) -> Section:
         (
             row["job"],
             row["phase"] or "whole job",
-            f"{row['observed_earliest']} to {row['observed_latest']}",
+            _reported_range(row),
             "not reached" if row["simulated"] is None else day(row["simulated"]),
             NONE if row["error_days"] is None else _error_words(row["error_days"]),
             "; ".join(text for text in (row["note"], row["source"]) if text),
@@ -26,6 +26,12 @@ def backtest_section(summary: Data) -> Section:
     )
     header = ("job", "end of", "reported", "simulated", "difference", "what was reported")
     return Section(title="Back-test against reported outcomes", table=Table(header=header, rows=rows))
+
+
+def _reported_range(row: Data) -> str:
+    if row["observed_latest"] is None:
+        return f"not before {row['observed_earliest']}"
+    return f"{row['observed_earliest']} to {row['observed_latest']}"
 
 
 def _error_words(days: float) -> str:

@@ -270,8 +270,8 @@ _JOB_METRICS = (
            "GPUs included)", of_job=goodput),
     Metric("ettr", "ratio", "productive runtime / available wall clock, summed over phases (Kokolis et al., "
            "arXiv:2410.21680): productive runtime = planned + slower_step + fewer_gpus + placement + contention "
-           "+ degraded seconds; available = all seconds, queueing included, without data gates and calendar floors; "
-           "checkpoint stalls count as unproductive", of_job=ettr),
+           "+ degraded seconds; available = all seconds, queueing included, without data gates and calendar "
+           "floors; checkpoint stalls count as unproductive", of_job=ettr),
     Metric("interruptions", "count", "stops by failures or preemption", of_job=interruptions),
     Metric("saves", "count", "checkpoints completed", of_job=saves),
     Metric("lost_work_days", "days", "wall time of work done again after failures, summed over phases",

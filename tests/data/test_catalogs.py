@@ -200,7 +200,7 @@ def test_rsc_1_classes_meet_both_measured_points() -> None:
 @pytest.mark.parametrize(("gpus_doublings", "seconds"), [(1, 454.0), (4, 768.0)])
 def test_restart_times_are_those_of_byterobust(gpus_doublings: int, seconds: float) -> None:
     """454 s at 2,048 and 768 s at 16,384 GPUs (arXiv:2509.16293, Table 7)."""
-    restart = entry("faults", "llama3_h100", Faults).restart
+    restart = entry("faults", "rsc1_a100", Faults).restart
 
     assert restart.base + gpus_doublings * restart.per_doubling == pytest.approx(seconds, rel=0.005)
 

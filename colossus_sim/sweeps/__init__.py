@@ -1,0 +1,1 @@
+"""Many runs of one scenario: sweeps over its fields, forecasts, inverse questions."""

@@ -1,0 +1,141 @@
+"""One run of a sweep, and the player that a worker process keeps to do such runs one after another."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from colossus_sim.engine.runner import simulate
+from colossus_sim.errors import ColossusError
+from colossus_sim.loading.load import Case, load_scenario
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.sweeps.measure import measure, phase_times
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.phases import PhaseModel, build_phase_model
+
+Status = Literal["done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One run: a scenario with overrides, and a seed.
+
+    Attributes
+    ----------
+    index : int
+        Place in the sweep; results are put in this order.
+    point, replica : int
+        Which point of the sweep, and which of its runs.
+    source : str
+        Path or name of the scenario.
+    overrides : tuple of str
+        ``path=value`` texts, those of the command line first.
+    case : str
+        Which end of the assumptions.
+    seed : int
+        Root seed of the run.
+    files : tuple of (str, str)
+        Path and SHA-256 of each file that the driver read; a worker refuses others.
+    """
+
+    index: int
+    point: int
+    replica: int
+    source: str
+    overrides: tuple[str, ...]
+    case: Case
+    seed: int
+    files: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a task.
+
+    Attributes
+    ----------
+    values : mapping of str to float
+        Measures by name (see `measure.measure`); NaN and missing mean: not defined.
+    phases : mapping of str to (float, float)
+        Start and end of each ``job/phase`` since the scenario's start, NaN where it did not. [days]
+    error : str
+        Why it failed; empty if it did not.
+    attempts : int
+        How often it was begun; more than one if a worker died. Not part of any result.
+    """
+
+    index: int
+    status: Status
+    values: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, tuple[float, float]] = field(default_factory=dict)
+    error: str = ""
+    attempts: int = 1
+
+
+class ModelCache:
+    """Builds each phase model of one scenario once; what it remembers are pure functions of the scenario."""
+
+    def __init__(self) -> None:
+        self._models: dict[tuple[str, str, str, str], PhaseModel] = {}
+
+    def __call__(
+        self,
+        *,
+        scenario: Scenario,
+        job_name: str,
+        phase_name: str,
+        site: str,
+        partition_name: str,
+        fabric: Fabric,
+    ) -> PhaseModel:
+        """Return the model of one phase, built on the first call."""
+        key = (job_name, phase_name, site, partition_name)
+        found = self._models.get(key)
+        if found is None:
+            found = self._models[key] = build_phase_model(
+                scenario=scenario,
+                job_name=job_name,
+                phase_name=phase_name,
+                site=site,
+                partition_name=partition_name,
+                fabric=fabric,
+            )
+        return found
+
+
+class Player:
+    """Plays tasks; scenario and phase models of the last point are kept for its next replica."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._scenario: Scenario | None = None
+        self._models = ModelCache()
+
+    def play(self, task: Task) -> Outcome:
+        """Run a task; an input that is refused, or a run without progress, is a failed outcome."""
+        try:
+            run = simulate(self._loaded(task), seed=task.seed, build_model=self._models)
+            return Outcome(index=task.index, status="done", values=measure(run), phases=phase_times(run))
+        except ColossusError as error:
+            return Outcome(index=task.index, status="failed", error=str(error))
+
+    def _loaded(self, task: Task) -> Scenario:
+        key = (task.source, task.overrides, task.case)
+        if self._scenario is None or self._key != key:
+            self._scenario = None
+            scenario = load_scenario(task.source, overrides=task.overrides, case=task.case)
+            _check_files(scenario, task)
+            self._key, self._scenario, self._models = key, scenario, ModelCache()
+            # A run makes millions of short-lived rows; what stays need not be walked again and again.
+            gc.collect()
+            gc.freeze()
+        return self._scenario
+
+
+def _check_files(scenario: Scenario, task: Task) -> None:
+    """Refuse to mix runs of different inputs in one sweep."""
+    wanted = dict(task.files)
+    for fact in scenario.loaded.files:
+        if wanted.get(fact.path, fact.sha256) != fact.sha256:
+            raise ColossusError(f"{fact.path} was changed while the sweep was running")
