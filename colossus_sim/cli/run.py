@@ -41,9 +41,15 @@ PLAIN_INTERVAL = 30.0
 @click.option(
     "--formats", default="csv", show_default=True, help="Table formats, separated by commas: csv, parquet."
 )
-@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option(
+    "--plots", default="all", show_default=True, metavar="LIST",
+    help="Pictures, separated by commas: gantt, utilization, accounting, slip, steps; or all, or none.",
+)  # fmt: skip
+@click.option("--no-plots", is_flag=True, help="Draw no pictures: the same as --plots none.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; they stay.")
-def run(file: str, settings: Settings, formats: str, no_plots: bool, overwrite: bool) -> None:
+def run(
+    file: str, *, settings: Settings, formats: str, plots: str, no_plots: bool, overwrite: bool
+) -> None:
     """Play a scenario and write summary, tables, report and pictures.
 
     FILE is a scenario file, the name of a shipped scenario, or - for standard input. The run folder is
@@ -56,6 +62,7 @@ def run(file: str, settings: Settings, formats: str, no_plots: bool, overwrite: 
       colossus-sim run quickstart --set jobs.llama_70b.gpus=4096 --json
     """
     table_formats = parse_formats(formats)
+    kinds = () if no_plots else parse_plots(plots)
     clock = Stopwatch()
     scenario = load(file, settings)
     folder = target_folder(scenario, settings)
@@ -64,7 +71,7 @@ def run(file: str, settings: Settings, formats: str, no_plots: bool, overwrite: 
     with progress_bar(settings) as progress:
         result = simulate(scenario, progress)
         clock.lap("simulate")
-    write(result, folder, table_formats, plots=not no_plots, overwrite=overwrite, clock=clock)
+    write(result, folder, table_formats, kinds=kinds, overwrite=overwrite, clock=clock)
     show(result, folder, settings)
 
 
@@ -96,6 +103,27 @@ def parse_formats(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in ("csv", "parquet")]
     if unknown or not names:
         raise UsageError(f"--formats: {unknown[0] if unknown else text!r} is not one of csv, parquet")
+    return names
+
+
+def parse_plots(text: str) -> tuple[str, ...]:
+    """Return the pictures of ``--plots``.
+
+    Raises
+    ------
+    UsageError
+        If one is unknown.
+    """
+    from colossus_sim.cli.plot import KINDS
+    from colossus_sim.errors import UsageError
+
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if names in (("all",), ("none",)):
+        return KINDS if names == ("all",) else ()
+    unknown = next((name for name in names if name not in KINDS), None)
+    if unknown is not None or not names:
+        given = text if unknown is None else unknown
+        raise UsageError(f"--plots: {given!r} is not one of {', '.join(KINDS)}, all, none")
     return names
 
 
@@ -140,7 +168,7 @@ def write(
     folder: Path,
     formats: tuple[str, ...],
     *,
-    plots: bool,
+    kinds: tuple[str, ...],
     overwrite: bool,
     clock: Stopwatch,
 ) -> None:
@@ -150,7 +178,9 @@ def write(
     def decorate(stage: Path) -> None:
         from colossus_sim.plots import draw_all
 
-        draw_all(result, stage)
+        draw_all(result, stage, formats=("png",), kinds=kinds)
+        if "gantt" in kinds:
+            draw_all(result, stage, formats=("svg",), kinds=("gantt",))
         clock.lap("plot")
 
     write_run(
@@ -158,7 +188,7 @@ def write(
         folder,
         formats=formats,
         overwrite=overwrite,
-        decorate=decorate if plots else None,
+        decorate=decorate if kinds else None,
         timings=clock.laps,
     )
 

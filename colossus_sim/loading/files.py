@@ -26,7 +26,7 @@ def data_folder() -> Path:
 
 
 def shipped_folder(kind: str) -> Path | None:
-    """Return the folder of the shipped ``topologies`` or ``scenarios``: in the package, or in the checkout."""
+    """Return the folder of shipped files: ``topologies``, ``scenarios``, ``sweeps``; in the package or checkout."""
     package = package_folder()
     for folder in (package / "shipped" / kind, package.parent / kind):
         if folder.is_dir():
@@ -141,18 +141,33 @@ def find_scenario(path_or_name: str) -> Path:
     ScenarioError
         If there is none; with the nearest names.
     """
+    return _find(path_or_name, "scenario")
+
+
+def find_sweep(path_or_name: str) -> Path:
+    """Return the file of a sweep given by path or by the name of a shipped one.
+
+    Raises
+    ------
+    ScenarioError
+        If there is none; with the nearest names.
+    """
+    return _find(path_or_name, "sweep")
+
+
+def _find(path_or_name: str, kind: str) -> Path:
     if not is_safe_text(path_or_name):
-        raise refuse(None, "the name of the scenario file is empty, too long, or has control characters")
+        raise refuse(None, f"the name of the {kind} file is empty, too long, or has control characters")
     path = Path(path_or_name)
     if path.suffix.lower() in YAML_SUFFIXES or len(path.parts) > 1 or path.exists():
         return path
-    folder = shipped_folder("scenarios")
+    folder = shipped_folder(f"{kind}s")
     names = names_in(folder)
     if folder is not None and path_or_name in names:
         return folder / f"{path_or_name}.yaml"
     raise refuse(
         None,
-        f"no such scenario file, and no shipped scenario of that name: {path_or_name}",
+        f"no such {kind} file, and no shipped {kind} of that name: {path_or_name}",
         hint=nearest_hint(path_or_name, names),
     )
 

@@ -89,7 +89,7 @@ def _refined(colour: IntArray, rows: IntArray, neighbours: IntArray) -> IntArray
 def _hash(values: IntArray, salt: int) -> HashArray:
     """Scatter integers over 64 bits (splitmix64; Steele et al. 2014, doi:10.1145/2660193.2660195)."""
     mixed = values.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed += np.uint64(salt) * np.uint64(0xD1B54A32D192ED03)
+    mixed += np.uint64(salt * 0xD1B54A32D192ED03 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     scattered: HashArray = mixed ^ (mixed >> np.uint64(31))

@@ -25,6 +25,8 @@ WIDTH, LEFT, RIGHT = 15.0, 3.05, 0.3
 """Width of the figure, of the column of labels, and of the right margin. [in]"""
 HEADER, DATES, STRIPS, FOOT = 0.78, 0.32, (1.0, 0.72), 1.32
 """Heights of the title, the dates, the two strips, and dates plus legend at the bottom. [in]"""
+SITE_STRIP, MOST_SITES = 0.74, 4
+"""Height of a strip of GPUs where each site has one [in], and most sites for which that is so."""
 GAP = 0.14
 """Space between panels. [in]"""
 BODY = 4.0
@@ -33,6 +35,8 @@ ROW_LOW, ROW_MIN, ROW_MAX = 0.18, 0.26, 0.62
 """Least height of a job with one lane in a chart of many jobs, and of few, and the greatest. [in]"""
 MANY = 80
 """Jobs from which rows become low."""
+TWO_LINES = 0.45
+"""Least height of a row whose title may take two lines. [in]"""
 BINS = 440
 """Columns of the density of failures and of the strips."""
 
@@ -44,6 +48,8 @@ class Layout:
     height: float
     body: float
     row: float
+    gpus: float
+    """Height of a strip of GPUs."""
 
 
 @themed
@@ -59,7 +65,8 @@ def draw_gantt(result: Any, *, dark: bool = False, title: str | None = None) -> 
     jobs = job_rows(result, horizon=horizon)
     left, right = span(jobs, begin=begin, horizon=horizon)
     jobs = without_short_waits(jobs, (right - left) / BINS)
-    layout = _layout(jobs)
+    sites = shown_sites(result)
+    layout = _layout(jobs, max(1, len(sites)))
     figure = new_figure(WIDTH, layout.height)
     draw_header(figure, result, jobs, title=title, dark=dark)
     rows = _rows(jobs, layout)
@@ -67,17 +74,34 @@ def draw_gantt(result: Any, *, dark: bool = False, title: str | None = None) -> 
     edges = np.linspace(left, right, BINS + 1)
     draw_rows(axes, rows, edges=edges, horizon=horizon, dark=dark)
     _labels(figure, rows, dark=dark)
-    shown = levels(result, np.linspace(begin, max(begin + 1e-6, min(right, horizon)), BINS + 1))
-    _strips(figure, layout, shown, axes, dark=dark)
+    bins = np.linspace(begin, max(begin + 1e-6, min(right, horizon)), BINS + 1)
+    shown = levels(result, bins)
+    by_site = [(site_title(result, site), levels(result, bins, site=site)) for site in sites]
+    _strips(figure, layout, (by_site or [("Cluster GPUs", shown)], shown), axes, dark=dark)
     draw_legend(figure, rows, shown, dark=dark)
     return figure
 
 
-def _layout(jobs: Sequence[JobRow]) -> Layout:
+def shown_sites(result: Any) -> list[str]:
+    """Return the sites that get a strip of their own: all, if there are two to `MOST_SITES`; else none."""
+    names = sorted(set(result.tables["utilization"]["site"].astype(str)))
+    return names if 2 <= len(names) <= MOST_SITES else []
+
+
+def site_title(result: Any, site: str) -> str:
+    """Return the title of a site for people, else its name."""
+    scenario = getattr(result, "scenario", None)
+    spec = scenario.cluster.sites.get(site) if scenario is not None else None
+    return str(spec.title) if spec is not None and spec.title else site
+
+
+def _layout(jobs: Sequence[JobRow], strips: int) -> Layout:
     weight = max(1.0, math.fsum(_weight(job) for job in jobs))
     row = min(ROW_MAX, max(ROW_LOW if len(jobs) > MANY else ROW_MIN, BODY / weight))
     body = row * weight
-    return Layout(height=HEADER + DATES + body + sum(STRIPS) + 2 * GAP + FOOT, body=body, row=row)
+    gpus = STRIPS[0] if strips == 1 else SITE_STRIP
+    height = HEADER + DATES + body + strips * (gpus + GAP) + STRIPS[1] + GAP + FOOT
+    return Layout(height=height, body=body, row=row, gpus=gpus)
 
 
 def _weight(job: JobRow) -> float:
@@ -115,45 +139,85 @@ def _labels(figure: Figure, rows: Sequence[Row], *, dark: bool) -> None:
     size, small = (9.5, 7.5) if not low else (8.0, 6.5) if rows[0].height > 0.3 else (7.0, 6.0)
     for row in rows:
         middle = 1.0 - (HEADER + DATES + row.top + 0.5 * row.height) / total
-        name = plain(row.job.title)
-        own = size if text_width(figure, name, size, bold=True) <= room else 0.85 * size
-        title = shorten(figure, name, own, room, bold=True)
+        lines, own = title_lines(figure, plain(row.job.title), size, room, height=row.height)
+        line = 1.25 * own / 72.0
         shift = 0.0 if low else 0.085 / total
-        figure.text(0.16 / width, middle + shift, title, size=own, weight="bold", va="center_baseline")
+        top = middle + shift + (0.5 * line * (len(lines) - 1)) / total
+        for number, text in enumerate(lines):
+            figure.text(0.16 / width, top - number * line / total, text, size=own, weight="bold",
+                        va="center_baseline")  # fmt: skip
         left, space = 0.16, room
         if low:
-            left += text_width(figure, title, own, bold=True) + 0.1
+            left += text_width(figure, lines[0], own, bold=True) + 0.1
             space -= left - 0.16
         if space > 0.55:
             caption = shorten(figure, row.job.caption, small, space)
-            figure.text(
-                left / width, middle - shift, caption, size=small, color=look.muted, va="center_baseline"
-            )
+            y = middle - shift - (0.5 * line * (len(lines) - 1)) / total
+            figure.text(left / width, y, caption, size=small, color=look.muted, va="center_baseline")
 
 
-def _strips(figure: Figure, layout: Layout, shown: Levels, above: Axes, *, dark: bool) -> None:
+def title_lines(
+    figure: Figure, name: str, size: float, room: float, *, height: float
+) -> tuple[tuple[str, ...], float]:
+    """Return a title in one or two lines and its size: shrunk, then wrapped if the row is high, then cut."""
+    for factor in (1.0, 0.85, 0.75):
+        if text_width(figure, name, factor * size, bold=True) <= room:
+            return (name,), factor * size
+    words = name.split(" ")
+    own = 0.85 * size
+    for cut in range(len(words) - 1, 0, -1):
+        first, second = " ".join(words[:cut]), " ".join(words[cut:])
+        if height >= TWO_LINES and text_width(figure, first, own, bold=True) <= room:
+            return (first, shorten(figure, second, own, room, bold=True)), own
+    return (shorten(figure, name, 0.75 * size, room, bold=True),), 0.75 * size
+
+
+def _strips(
+    figure: Figure,
+    layout: Layout,
+    content: tuple[Sequence[tuple[str, Levels]], Levels],
+    above: Axes,
+    *,
+    dark: bool,
+) -> None:
+    """Draw the GPUs of each of the named levels, and the power of all."""
+    gpus, every = content
+    top = HEADER + DATES + layout.body + GAP
+    for name, shown in gpus:
+        allocated, productive = shares(shown)
+        note = f"{allocated:.0%} allocated, {productive:.0%} productive"
+        axes = _strip(figure, top, layout.gpus, above, (name, note), dark=dark)
+        draw_gpus(axes, shown, dark=dark)
+        if layout.gpus < STRIPS[0]:
+            axes.set_ylabel(axes.get_ylabel().replace("thousand", "k").replace("million", "M"))
+        _finish_strip(axes, dates=False)
+        top += layout.gpus + GAP
+    hours = float(np.sum(every.power * np.diff(every.edges))) * 24.0
+    energy = f"{hours / 1e3:,.0f} GWh" if hours >= 1e4 else f"{hours:,.0f} MWh"
+    axes = _strip(figure, top, STRIPS[1], above, ("Power", energy), dark=dark)
+    draw_power(axes, every, dark=dark)
+    _finish_strip(axes, dates=True)
+    date_axis(above, top=True)
+
+
+def _strip(
+    figure: Figure, top: float, height: float, above: Axes, words: tuple[str, str], *, dark: bool
+) -> Axes:
+    """Add an empty strip with its heading and a note at the left."""
     look = theme(dark)
     width, total = (float(size) for size in figure.get_size_inches())
-    top = HEADER + DATES + layout.body + GAP
-    allocated, productive = shares(shown)
-    hours = float(np.sum(shown.power * np.diff(shown.edges))) * 24.0
-    texts = (
-        ("Cluster GPUs", f"{allocated:.0%} allocated, {productive:.0%} productive"),
-        ("Power", f"{hours / 1e3:,.0f} GWh" if hours >= 1e4 else f"{hours:,.0f} MWh"),
-    )
-    for number, (height, draw) in enumerate(zip(STRIPS, (draw_gpus, draw_power), strict=True)):
-        axes = _panel(figure, top, height, xlim=above.get_xlim(), share=above)
-        draw(axes, shown, dark=dark)
-        axes.grid(axis="x", color=look.grid, linewidth=0.6)
-        axes.spines["bottom"].set_visible(True)
-        date_axis(axes, labels=number == len(STRIPS) - 1)
-        axes.yaxis.label.set_fontsize(7.5)
-        axes.yaxis.set_label_coords(-0.55 / (width - LEFT - RIGHT), 0.5)
-        head, note = texts[number]
-        middle = 1.0 - (top + 0.5 * height) / total
-        figure.text(0.16 / width, middle + 0.085 / total, head, size=9.5, weight="bold", va="center_baseline")
-        figure.text(
-            0.16 / width, middle - 0.085 / total, note, size=7.5, color=look.muted, va="center_baseline"
-        )
-        top += height + GAP
-    date_axis(above, top=True)
+    axes = _panel(figure, top, height, xlim=above.get_xlim(), share=above)
+    axes.grid(axis="x", color=look.grid, linewidth=0.6)
+    axes.spines["bottom"].set_visible(True)
+    lines, size = title_lines(figure, plain(words[0]), 9.5, LEFT - 0.95, height=height)
+    texts = [*((line, size, "bold", look.ink) for line in lines), (words[1], 7.5, "normal", look.muted)]
+    for number, (text, own, weight, colour) in enumerate(texts):
+        y = 1.0 - (top + 0.5 * height + 0.17 * (number - 0.5 * (len(texts) - 1))) / total
+        figure.text(0.16 / width, y, text, size=own, weight=weight, color=colour, va="center_baseline")
+    return axes
+
+
+def _finish_strip(axes: Axes, *, dates: bool) -> None:
+    date_axis(axes, labels=dates)
+    axes.yaxis.label.set_fontsize(7.5)
+    axes.yaxis.set_label_coords(-0.55 / (WIDTH - LEFT - RIGHT), 0.5)

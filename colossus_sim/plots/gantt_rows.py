@@ -23,6 +23,10 @@ FADE = 1.0
 """Length over which the bar of an unfinished phase fades out before the horizon. [in]"""
 
 
+OPEN = 0.42
+"""Length of the arrow of a reported outcome without a latest date. [in]"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A job and its place. [in]"""
@@ -161,7 +165,11 @@ def _draw_markers(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
     gates = [(moment, row.lane(0)[0]) for row in rows for moment in row.job.gates.tolist()]
     targets = [(row.job.target, row.marks) for row in rows if not math.isnan(row.job.target)]
     seen = [
-        (moment, sum(row.lane(0)) / 2) for row in rows for pair in row.job.observed for moment in set(pair)
+        (moment, sum(row.lane(0)) / 2)
+        for row in rows
+        for pair in row.job.observed
+        for moment in sorted(set(pair))
+        if math.isfinite(moment)
     ]
     for row in rows:
         if not math.isnan(row.job.target):
@@ -169,7 +177,10 @@ def _draw_markers(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
                       zorder=5.0, solid_capstyle="butt")  # fmt: skip
         for first, last in row.job.observed:
             middle = sum(row.lane(0)) / 2
-            axes.plot([first, last], [middle] * 2, color=look.ink, linewidth=1.2, zorder=5.5)
+            if math.isfinite(last):
+                axes.plot([first, last], [middle] * 2, color=look.ink, linewidth=1.2, zorder=5.5)
+            else:
+                _draw_open(axes, first, middle, look)
     for gid, points, marker, face in (
         ("gates", gates, "D", "#F0E442"),
         ("targets", targets, ">", look.ink),
@@ -181,6 +192,15 @@ def _draw_markers(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
             x, y, s=size, marker=marker, c=face, edgecolors=look.edge, linewidths=edge, zorder=6.0
         )
         marks.set_gid(gid)
+
+
+def _draw_open(axes: Axes, first: float, y: float, look: Theme) -> None:
+    """Draw an arrow from the day on which it had not happened yet towards the future."""
+    length = OPEN / _inches_per_day(axes)
+    arrow = axes.annotate("", xy=(first + length, y), xytext=(first, y), zorder=5.5, annotation_clip=True,
+                          arrowprops={"arrowstyle": "->,head_width=0.15,head_length=0.25", "color": look.ink,
+                                      "linewidth": 1.2, "shrinkA": 2.0, "shrinkB": 0.0})  # fmt: skip
+    arrow.set_gid("open-outcome")
 
 
 def slip_label(job: JobRow) -> str:

@@ -28,6 +28,8 @@ class PhaseBar:
 
     Attributes
     ----------
+    name : str
+        Name of the phase in the scenario.
     labels, family : tuple of str, str
         Names from long to short, and family that gives the colour.
     start, end : float
@@ -38,6 +40,7 @@ class PhaseBar:
         Waits long enough to be seen, before or inside the phase.
     """
 
+    name: str
     labels: tuple[str, ...]
     family: str
     start: float
@@ -203,7 +206,8 @@ def _observed(spec: Any) -> tuple[tuple[float, float], ...]:
     if spec is None:
         return ()
     return tuple(
-        (seen.earliest / DAY, math.inf if seen.latest is None else seen.latest / DAY) for seen in spec.observed
+        (seen.earliest / DAY, math.inf if seen.latest is None else seen.latest / DAY)
+        for seen in spec.observed
     )
 
 
@@ -261,6 +265,7 @@ def _bars(
         free[lane : lane + 1] = [right]
         bars.append(
             PhaseBar(
+                name=name,
                 labels=phase_labels(name, kind, label),
                 family=phase_family(name, kind),
                 start=begin,

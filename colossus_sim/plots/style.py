@@ -52,7 +52,7 @@ _FAMILY_WORDS = (
 )
 
 SHORT_WORDS: Mapping[str, str] = dict(
-    zip(FAMILIES, ("Pre", "Mid", "SFT", "RL", "Safety", "Inference", "Work"), strict=True)
+    zip(FAMILIES, ("Pre-train", "Mid", "SFT", "RL", "Safety", "Inference", "Work"), strict=True)
 )
 """Shortest name of a family of phases, for narrow bars."""
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from colossus_sim.plots.bars import date_axis
+from colossus_sim.plots.gantt import site_title
 from colossus_sim.plots.header import run_span, run_title, write_header
 from colossus_sim.plots.series import Levels, end_of, levels, start_of
 from colossus_sim.plots.strips import draw_gpus, draw_power, entries, shares
@@ -37,17 +38,11 @@ def draw_utilization(result: Any, *, dark: bool = False, title: str | None = Non
     for number, site in enumerate(sites):
         shown = levels(result, edges, site=site)
         limited |= not np.isnan(shown.power_limit)
-        _draw_site(figure, HEADER + number * block, shown, _site_title(result, site), dark=dark)
+        _draw_site(figure, HEADER + number * block, shown, site_title(result, site), dark=dark)
     handles, labels = entries(dark, limit=limited)
     legend(figure, handles, labels, loc="lower left", bbox_to_anchor=(0.16 / WIDTH, 0.1 / figure.get_figheight()),
            ncols=len(handles), borderaxespad=0.0, handlelength=1.6)  # fmt: skip
     return figure
-
-
-def _site_title(result: Any, site: str) -> str:
-    scenario = getattr(result, "scenario", None)
-    spec = scenario.cluster.sites.get(site) if scenario is not None else None
-    return str(spec.title) if spec is not None and spec.title else site
 
 
 def _draw_site(figure: Figure, top: float, shown: Levels, name: str, *, dark: bool) -> None:

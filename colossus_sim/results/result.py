@@ -13,7 +13,6 @@ import pandas as pd
 
 from colossus_sim.records import RunResult
 from colossus_sim.results.assumptions import facts_of
-from colossus_sim.results.files import output_errors
 from colossus_sim.results.ledger import build_ledger
 from colossus_sim.results.report import command_line, markdown_report, short_report, text_report
 from colossus_sim.results.summary import build_summary
@@ -73,15 +72,15 @@ class Result:
 
         Raises
         ------
+        UsageError
+            If the ending is none of these.
         OutputError
             If the file cannot be written.
         """
         # Pictures stand above results; they are looked up by name, so that results do not depend on them.
-        figure = importlib.import_module("colossus_sim.plots.gantt").draw_gantt(self, dark=dark)
-        target = Path(path)
-        with output_errors(str(target)):
-            figure.savefig(target)
-        return target
+        plots = importlib.import_module("colossus_sim.plots")
+        written: Path = plots.save_figure(plots.draw_gantt(self, dark=dark), path, dark=dark)
+        return written
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run folder (without pictures) and return its path.

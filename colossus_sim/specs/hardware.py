@@ -133,10 +133,19 @@ class Stack(Spec):
     """Share of the expert all-to-all that may hide under compute."""
     expert_dispatch_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
     """Bytes per element of a token sent to its expert, mean of dispatch and combine."""
+    expert_launch: Duration = default("0 s")
+    """Least time that each local expert takes in each matrix product, and in 8 or 4 bits again in the casts
+    of its inputs: a loop of kernels over experts; 0 with one kernel for all."""
+    expert_sync_time: Duration = default("0 s")
+    """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch."""
     expert_deduplication: bool = Field(False)
     """Whether a token goes once to each rank that holds any of its experts, not once per expert (DeepEP)."""
     pipeline_overlap: Share
     """Share of pipeline send/recv hidden under compute."""
+    pipeline_scatter: bool = Field(False)
+    """Whether each tensor-parallel rank sends only its share of an activation that all of them hold."""
+    data_bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """Bandwidth of gradient and weight exchange relative to large messages (many small pieces, copies)."""
     stage_balance: Literal["layers", "cost"] = Field("layers")
     """Whether pipeline stages get equal numbers of layers, or equal work with the logits counted in."""
     selective_repeats: Literal["attention", "elementwise"] = Field("attention")
@@ -145,6 +154,10 @@ class Stack(Spec):
     """Share of the activations that selective recomputation keeps, besides the scores that it always drops."""
     overlap_slowdown: Share
     """Extra compute time per unit of communication that runs beside it (shared SMs, memory bandwidth)."""
+    gemm_factor: Annotated[Ratio, Field(ge=0.5, le=1.3)] = Field(1.0)
+    """Rate of its matrix products relative to the device's calibrated rate (release of the libraries, layouts)."""
+    attention_factor: Annotated[Ratio, Field(ge=0.2, le=1.3)] = Field(1.0)
+    """Rate of its fused attention relative to the device's calibrated rate (FlashAttention-1 and -2 against -3)."""
     fused_attention: bool
     """Flash attention (True) or unfused softmax with the score matrix in memory."""
     dropout: bool = Field(False)
@@ -160,7 +173,9 @@ class Stack(Spec):
     collective_host_time: Duration = default("20 us")
     """Host time to issue one collective inside a layer, beside its kernels."""
     collective_host_time_per_rank: Duration = default("0 s")
-    """The same for each rank of the group, where the job spans several scale-up domains (network threads)."""
+    """The same for each rank of a group that itself spans several scale-up domains (network threads)."""
+    pipelined_collective_host_time_per_rank: Duration = default("0 s")
+    """The same for each rank of any group, where the job's pipeline spans several scale-up domains."""
     cuda_graphs: bool
     """Whether launch overhead is hidden."""
     compute_jitter: Share

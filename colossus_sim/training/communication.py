@@ -51,17 +51,20 @@ class Network:
         placement: Placement,
         fabric: Fabric,
         bandwidths: Sequence[float] | None,
+        *,
+        data_fraction: float = 1.0,
     ) -> None:
         self.fabric = fabric
+        self._data_fraction = data_fraction
         self._bandwidths = bandwidths
         self._mesh, self._placement = sizes.mesh, placement
         self._spans: dict[str, GroupSpan] = {}
-        self._known: dict[tuple[str, str, float], CollectiveTime] = {}
+        self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
 
     @property
-    def several_domains(self) -> bool:
-        """Whether the job leaves its scale-up domain."""
-        return self._mesh.world_size > self._placement.ranks_per_domain
+    def pipeline_crosses(self) -> bool:
+        """Whether the pipeline leaves its scale-up domain."""
+        return self._mesh.pp > 1 and self.span("pp").level > 0
 
     @property
     def expert_domains(self) -> int:
@@ -77,10 +80,14 @@ class Network:
     def price(self, call: Call) -> PricedCall:
         """Return the call with the time of its fastest algorithm on its worst group."""
         span = self.span(call.group)
-        key = (call.group, call.operation, call.message)
+        key = (call.axis, call.group, call.operation, call.message)
         cost = self._known.get(key)
         if cost is None:
             cost = group_collective_time(call.operation, call.message, span, self.fabric, self._bandwidths)
+            if call.axis == "dp" and self._data_fraction < 1.0:
+                cost = cost._replace(
+                    time=cost.time / self._data_fraction, busbw=cost.busbw * self._data_fraction
+                )
             self._known[key] = cost
         return PricedCall(call, cost, span)
 
@@ -142,8 +149,11 @@ class Traffic:
         )
 
     def boundary(self) -> Call:
-        """The activations that one stage sends to the next for one micro-batch, each rank its share."""
-        return Call("pp", "pp", "send_recv", self._hidden_state / self._sizes.mesh.tp, 1, 1)
+        """The activations that one stage sends to the next for one micro-batch: shared out between the
+        tensor-parallel ranks (arXiv:2104.04473, sec. 4.1), or the whole from each of them."""
+        split = self._plan.sequence_parallel or self._plan.stack.pipeline_scatter
+        shares = self._sizes.mesh.tp if split else 1
+        return Call("pp", "pp", "send_recv", self._hidden_state / shares, 1, 1)
 
     def _repeated(self, calls: list[Call]) -> list[Call]:
         """Full recomputation issues the forward calls once more during backward."""

@@ -91,8 +91,8 @@ class Machine:
     kernel: KernelCalibration
 
 
-def machine_of(gpu: Gpu, calibration: Calibration, precision: str) -> Machine:
-    """Return what kernels find on this device at this precision.
+def machine_of(gpu: Gpu, calibration: Calibration, precision: str, gemm_factor: float = 1.0) -> Machine:
+    """Return what kernels find on this device at this precision, with a stack's rate of matrix products.
 
     Raises
     ------
@@ -102,8 +102,8 @@ def machine_of(gpu: Gpu, calibration: Calibration, precision: str) -> Machine:
     half = sixteen_bit(gpu)
     kernel = kernels_of(calibration, gpu, precision)
     return Machine(
-        linear=_device(gpu, kernel, peak_of(gpu, precision)),
-        half=_device(gpu, kernels_of(calibration, gpu, half), peak_of(gpu, half)),
+        linear=_device(gpu, kernel, gemm_factor * peak_of(gpu, precision)),
+        half=_device(gpu, kernels_of(calibration, gpu, half), gemm_factor * peak_of(gpu, half)),
         half_peak=peak_of(gpu, half),
         kernel=kernel,
     )
@@ -213,7 +213,7 @@ class LayerModel:
             return kernels.attention_time(
                 work,
                 peak=peak,
-                fraction=fraction,
+                fraction=fraction * self._stack.attention_factor,
                 keys=keys,
                 half_keys=kernel.attention_half_sequence,
                 head_size=head_size,
@@ -279,20 +279,26 @@ class LayerModel:
         return block
 
     def _grouped(self, rows: float, out: float, inner: float, groups: int) -> Block:
-        """The same linear layer for each expert of the rank."""
+        """The same linear layer for each expert of the rank, none faster than a loop of kernels over them."""
         device, size = self._machine.linear, self._sizes.element_bytes
         share = self._machine.kernel.grouped_gemm_fraction
+        floor = groups * self._stack.expert_launch
 
         def time(m: float, n: float, k: float, output: float = 2.0) -> float:
-            return kernels.grouped_gemm_time(
+            needed = kernels.grouped_gemm_time(
                 m, n, k, device, groups=groups, fraction=share, input_bytes=size, output_bytes=output
             )
+            return max(needed, floor)
 
-        cast = 0.0 if size >= 2.0 else self._stack.quantisation_bytes * groups / device.bandwidth
+        def cast(elements: float) -> float:
+            if size >= 2.0:
+                return 0.0
+            return max(groups * elements * self._stack.quantisation_bytes / device.bandwidth, floor)
+
         weights = time(out, inner, rows, 2.0 * self._stack.gradient_bytes)
         return Block(
-            Work(gemm=time(rows, out, inner), quantisation=cast * rows * inner),
-            Work(gemm=time(rows, inner, out) + weights, quantisation=cast * rows * out),
+            Work(gemm=time(rows, out, inner), quantisation=cast(rows * inner)),
+            Work(gemm=time(rows, inner, out) + weights, quantisation=cast(rows * out)),
         )
 
     def _embedding(self) -> Block:

@@ -66,7 +66,8 @@ def layer_cost(
     *,
     multiplier: float = 1.0,
     edge: bool = False,
-    several_domains: bool = False,
+    routed: bool = False,
+    pipeline_crosses: bool = False,
 ) -> LayerCost:
     """Return the cost of one layer for one micro-batch.
 
@@ -82,8 +83,10 @@ def layer_cost(
         Multiplies all compute.
     edge : bool
         Embedding or logits: not recomputed, and few kernels.
-    several_domains : bool
-        Whether the job spans several scale-up domains.
+    routed : bool
+        Whether the layer has routed experts.
+    pipeline_crosses : bool
+        Whether the pipeline spans several scale-up domains.
     """
     repeated = 0.0
     if not edge and plan.activation_recomputation == "full":
@@ -93,10 +96,11 @@ def layer_cost(
         if plan.stack.selective_repeats == "attention":
             again = block.repeated.time
         repeated = again * multiplier
-    times, issued = _tally(priced, plan.stack, several_domains)
+    times, issued = _tally(priced, plan.stack, pipeline_crosses)
     kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
     passes = 2.0 if repeated and plan.activation_recomputation == "full" else 1.0
     hosts = (kernels + issued[0], passes * kernels + issued[1])
+    waiting = plan.stack.expert_sync_time if routed else 0.0
     if plan.stack.cuda_graphs:
         hosts = (0.0, 0.0)
     forward, exposed_forward = _pass_cost(
@@ -106,6 +110,7 @@ def layer_cost(
         times={axis: (t[0], 0.0) for axis, t in times.items()},
         stack=plan.stack,
         host=hosts[0],
+        waiting=waiting,
     )
     backward, exposed_backward = _pass_cost(
         block.backward,
@@ -114,12 +119,13 @@ def layer_cost(
         times={axis: (t[1], t[2]) for axis, t in times.items()},
         stack=plan.stack,
         host=hosts[1],
+        waiting=waiting * passes,
     )
     return LayerCost(forward, backward, exposed_forward, exposed_backward)
 
 
 def _tally(
-    priced: Sequence[PricedCall], stack: Stack, several_domains: bool
+    priced: Sequence[PricedCall], stack: Stack, pipeline_crosses: bool
 ) -> tuple[dict[str, list[float]], tuple[float, float]]:
     """Communication time per axis (forward, backward, beside backward), and host time to issue it."""
     times = {axis: [0.0, 0.0, 0.0] for axis in _AXES}
@@ -133,8 +139,10 @@ def _tally(
             # Weights are gathered ahead, by a thread and a stream of their own.
             continue
         host = stack.collective_host_time
-        if several_domains:
+        if span.level > 0:
             host += stack.collective_host_time_per_rank * span.size
+        if pipeline_crosses:
+            host += stack.pipelined_collective_host_time_per_rank * span.size
         forward += host * call.forward
         backward += host * (call.backward + call.beside)
     return times, (forward, backward)
@@ -148,6 +156,7 @@ def _pass_cost(
     times: dict[str, tuple[float, float]],
     stack: Stack,
     host: float,
+    waiting: float,
 ) -> tuple[Cost, dict[str, float]]:
     gemm, attention, elementwise, quantisation = (multiplier * time for time in work)
     compute = gemm + attention + elementwise + quantisation + repeated
@@ -170,7 +179,7 @@ def _pass_cost(
         ratios[axis] = exposed[axis] / (time + beside) if time + beside > 0.0 else 0.0
     slowdown = slowdown_of(hidden_total, stack)
     device = compute + math.fsum(exposed.values()) + slowdown
-    launch = max(0.0, host - device)
+    launch = max(0.0, host - device) + waiting
     cost = (
         gemm,
         attention,

@@ -77,9 +77,11 @@ def estimate_step(
         see `colossus_sim.training.memory.check_memory`.
     """
     sizes = resolve_sizes(architecture, plan, gpus)
-    machine = machine_of(gpu, calibration, plan.precision)
+    machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
     step = _Step(architecture, plan, sizes, machine, flop_multiplier)
-    network = Network(sizes, placement, fabric, bandwidths)
+    network = Network(
+        sizes, placement, fabric, bandwidths, data_fraction=plan.stack.data_bandwidth_fraction
+    )
     parts = step.parts(network)
     subtotal = math.fsum(parts.values())
     parts["other"] += (step_time_factor - 1.0) * subtotal
@@ -189,7 +191,8 @@ class _Step:
                 self._plan,
                 multiplier=self._multiplier,
                 edge=edge,
-                several_domains=network.several_domains,
+                routed=name == "moe",
+                pipeline_crosses=network.pipeline_crosses,
             )
             held = {"dense": sizes.count.dense_layers, "moe": sizes.count.moe_layers}.get(name, 1)
             on_busiest = {"dense": self._busiest(0), "moe": self._busiest(1)}.get(name, 1)

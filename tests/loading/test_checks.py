@@ -244,3 +244,12 @@ def test_any_odd_value_anywhere_is_accepted_or_refused(
     for line in problems(file, f"{path}={value}"):
         assert "pydantic" not in line
         assert "Traceback" not in line
+
+
+def test_a_few_unused_gpus_are_a_warning() -> None:
+    """Less than one per cent left over runs, but is said aloud."""
+    scenario = load_scenario("quickstart", overrides=["jobs.llama_70b.gpus=961"])
+
+    (warning,) = scenario.loaded.warnings
+    assert warning.path == "jobs.llama_70b.gpus"
+    assert "1 of 961 GPUs stay idle: tp 8 x pp 4 x cp 1 = 32" in warning.message

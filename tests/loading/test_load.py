@@ -404,3 +404,13 @@ def test_a_broken_config_json_is_refused(tiny: str, write: Writer, content: str)
     path = with_config(tiny, write, {})
     write(content, "config.json")
     assert "config.json" in refusal(path)
+
+
+def test_a_folder_does_not_hide_the_shipped_scenario_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run folder called tiny lies in the working directory; the name still means the scenario."""
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert load_scenario("tiny").name == "tiny"

@@ -54,22 +54,53 @@ def test_host_time_is_a_floor(bench: Bench) -> None:
 
 
 def test_collective_host_time_counts_ranks_across_domains(bench: Bench) -> None:
-    """The time per rank counts only where the job spans several domains."""
+    """The time per rank counts only for groups that span several domains."""
     fields = {"collective_host_time_per_rank": 1e-3}
-    outside = with_stack(bench, fields, tensor_parallel=8)
-    plain = with_stack(bench, {}, tensor_parallel=8)
-    assert outside.parts["launch"] > plain.parts["launch"]
-    plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, tensor_parallel=8)
-    inside = [
-        bench.estimate(
-            "llama3_8b",
-            "h100",
-            8,
-            plan.model_copy(update={"stack": bench.entry("stacks", "generic").model_copy(update=update)}),
-        ).step_time
-        for update in ({}, fields)
+    for degree, counts in ((8, False), (16, True)):
+        with_time = with_stack(bench, fields, tensor_parallel=degree)
+        plain = with_stack(bench, {}, tensor_parallel=degree)
+        assert (with_time.parts["launch"] > plain.parts["launch"]) == counts
+
+
+def test_pipelined_collective_host_time_needs_a_pipeline_across_domains(bench: Bench) -> None:
+    """The other time per rank counts for every group, but only where the pipeline spans domains."""
+    fields = {"pipelined_collective_host_time_per_rank": 1e-3}
+    for stages, counts in ((1, False), (2, True)):
+        plan = {"tensor_parallel": 8, "pipeline_parallel": stages}
+        with_time = with_stack(bench, fields, **plan)
+        plain = with_stack(bench, {}, **plan)
+        assert (with_time.step_time > plain.step_time) == counts
+
+
+def test_slower_kernels_of_a_stack(bench: Bench) -> None:
+    """Half the rate of attention doubles its time; a lower rate of matrix products lengthens theirs."""
+    plain = with_stack(bench, {})
+    slow = with_stack(bench, {"attention_factor": 0.5, "gemm_factor": 0.8})
+    assert slow.parts["attention"] == pytest.approx(2.0 * plain.parts["attention"], rel=1e-9)
+    assert slow.parts["gemm"] == pytest.approx(plain.parts["gemm"] / 0.8, rel=0.01)
+
+
+def test_unshared_activations_between_stages_take_longer(bench: Bench) -> None:
+    """Without sequence parallelism every tensor-parallel rank sends the whole activation unless it is scattered."""
+    plan = {"tensor_parallel": 8, "pipeline_parallel": 2, "sequence_parallel": False}
+    times = [
+        next(row.time for row in with_stack(bench, fields, **plan).communication if row.axis == "pp")
+        for fields in ({"pipeline_scatter": True}, {})
     ]
-    assert inside[0] == inside[1]
+    assert times[1] > 3.0 * times[0]
+
+
+def test_expert_host_times(bench: Bench) -> None:
+    """Waiting for token counts costs its time per routed layer and pass; a loop over experts has a floor."""
+
+    def step(**fields: float) -> StepEstimate:
+        stack = bench.entry("stacks", "generic").model_copy(update=fields)
+        plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=8)
+        return bench.estimate("mixtral_8x7b", "h100", 64, plan.model_copy(update={"stack": stack}))
+
+    plain, waiting, loop = step(), step(expert_sync_time=1e-3), step(expert_launch=1e-3)
+    assert waiting.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2e-3, rel=1e-6)
+    assert loop.parts["gemm"] > plain.parts["gemm"]
 
 
 def test_plain_context_cut_costs_causal_attention(bench: Bench) -> None:

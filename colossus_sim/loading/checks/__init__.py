@@ -45,6 +45,7 @@ ADVICE: tuple[Rule, ...] = (
     advice.no_effect_plan,
     advice.no_effect_phase,
     advice.no_effect_faults,
+    plans.idle_gpus,
     advice.uneven_layers,
     advice.uneven_batch,
     advice.incomplete_domains,

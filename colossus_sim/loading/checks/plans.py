@@ -74,6 +74,23 @@ def _automatic(use: PlanUse, unit: int) -> Iterator[Problem]:
     )
 
 
+def idle_gpus(scenario: Scenario) -> Iterator[Problem]:
+    """An automatic data-parallel degree leaves a few GPUs unused."""
+    seen: set[str] = set()
+    for use in plan_uses(scenario):
+        unit = plan_unit(use.plan, use.job.model.moe is not None)
+        idle = use.gpus % unit
+        asynchronous = use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous"
+        if idle and use.plan.data_parallel is None and not asynchronous and use.gpus_path not in seen:
+            seen.add(use.gpus_path)
+            yield Problem(
+                path=use.gpus_path,
+                message=f"{idle} of {use.gpus} GPUs stay idle: {_product(use.plan, None)} = {unit} GPUs per "
+                f"replica{_experts(use)}",
+                hint=f"{use.gpus - idle} or {use.gpus - idle + unit} would all be used",
+            )
+
+
 def _trainers(use: PlanUse, unit: int) -> Iterator[Problem]:
     trainers = int(use.gpus * (1.0 - use.phase.rollouts.generation_share))
     if trainers < unit:

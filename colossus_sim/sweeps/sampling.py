@@ -1,0 +1,80 @@
+"""Points spread evenly over ranges: Latin hypercube and Sobol sequences."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from colossus_sim.errors import UsageError
+from colossus_sim.randomness import stream
+from colossus_sim.sweeps.assumptions import triangular
+from colossus_sim.sweeps.plan import Point
+from colossus_sim.sweeps.quantities import Scale, need_numbers
+from colossus_sim.sweeps.spec import Range, Sample
+
+_Z95 = 1.6448536269514722
+
+
+def sample_points(sample: Sample, seed: int) -> tuple[Point, ...]:
+    """Return the points of a sample; the same seed gives the same points.
+
+    Raises
+    ------
+    UsageError
+        If the ends of a range are not of one kind, or are in the wrong order.
+    """
+    laws = {path: _law(path, law) for path, law in sample.ranges.items()}
+    points = []
+    for row in _unit_points(sample, seed):
+        values = {
+            path: scale.text(_quantile(sample.ranges[path].law, numbers, u))
+            for (path, (numbers, scale)), u in zip(laws.items(), row, strict=True)
+        }
+        points.append(
+            Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
+        )
+    return tuple(points)
+
+
+def _unit_points(sample: Sample, seed: int) -> list[list[float]]:
+    """Return points in the unit cube (McKay, Beckman, Conover 1979; Owen 1998 for the scrambling)."""
+    from scipy.stats import qmc
+
+    generator = stream(seed, "sample", sample.method)
+    dimension = len(sample.ranges)
+    if sample.method == "latin_hypercube":
+        rows: list[list[float]] = qmc.LatinHypercube(d=dimension, rng=generator).random(sample.points).tolist()
+        return rows
+    exponent = math.ceil(math.log2(sample.points))
+    rows = qmc.Sobol(d=dimension, rng=generator).random_base2(exponent).tolist()
+    return rows[: sample.points]
+
+
+def _law(path: str, law: Range) -> tuple[tuple[float, float, float], Scale]:
+    given: list[Any] = [law.low, law.high, *([] if law.mode is None else [law.mode])]
+    found, scale = need_numbers(given, path)
+    low, high = found[0], found[1]
+    if low >= high:
+        raise UsageError(f"{path}: low must be less than high, got {law.low} and {law.high}")
+    mode = found[2] if law.mode is not None else (low + high) / 2.0
+    if not low <= mode <= high:
+        raise UsageError(f"{path}: mode must lie between low and high, got {law.mode}")
+    if law.mode is not None and law.law != "triangular":
+        raise UsageError(f"{path}: mode belongs to the triangular law, not to {law.law}")
+    if law.law == "loguniform" and low <= 0.0:
+        raise UsageError(f"{path}: a loguniform law needs a low end above 0, got {law.low}")
+    return (low, mode, high), scale
+
+
+def _quantile(law: str, numbers: tuple[float, float, float], u: float) -> float:
+    low, mode, high = numbers
+    if law == "loguniform":
+        return low * math.exp(u * math.log(high / low))
+    if law == "triangular":
+        return triangular(u, low, mode, high)
+    if law == "normal":
+        from scipy.special import ndtri
+
+        middle, sd = (low + high) / 2.0, (high - low) / (2.0 * _Z95)
+        return middle + sd * float(ndtri(min(max(u, 1e-12), 1.0 - 1e-12)))
+    return low + u * (high - low)

@@ -1,0 +1,208 @@
+"""The tables of a sweep: one row per run, and one row per point and measure; with their column dictionary."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from colossus_sim.errors import UsageError
+from colossus_sim.results.csv_files import neutralised
+from colossus_sim.results.files import output_errors
+from colossus_sim.sweeps.measure import describe_measure
+from colossus_sim.sweeps.plan import Plan
+from colossus_sim.sweeps.statistics import Mean, mean_interval, paired_difference
+from colossus_sim.sweeps.task import Outcome
+
+Cell = str | int | float
+
+
+class Column(NamedTuple):
+    """One column of a table of a sweep."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+class SweepTable(NamedTuple):
+    """Columns and rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def column(self, name: str) -> list[Cell]:
+        """Return the cells of one column."""
+        place = [column.name for column in self.columns].index(name)
+        return [row[place] for row in self.rows]
+
+
+_RUN = (
+    Column("point", "count", "number of the point, from 0"),
+    Column("replica", "count", "number of the run at this point, from 0"),
+    Column("seed", "count", "root seed; repeat the run with run --seed"),
+    Column("status", "text", "done or failed"),
+    Column("error", "text", "why it failed"),
+)
+_SUMMARY = (
+    Column("point", "count", "number of the point, from 0"),
+    Column("measure", "text", "what was measured"),
+    Column("unit", "text", "its unit"),
+    Column("runs", "count", "runs with a value"),
+    Column("mean", "unit of the row", "mean of the runs"),
+    Column("sd", "unit of the row", "standard deviation of the runs"),
+    Column("ci_half_width", "unit of the row", "half of the 95 % t interval of the mean"),
+    Column("difference", "unit of the row", "mean difference to point 0, run by run with the same seeds"),
+    Column("difference_ci_half_width", "unit of the row", "half of its 95 % t interval"),
+)
+
+
+def measures_of(outcomes: Mapping[int, Outcome]) -> list[str]:
+    """Return the names of all measures, in order of the runs."""
+    return list(dict.fromkeys(name for index in sorted(outcomes) for name in outcomes[index].values))
+
+
+def run_table(plan: Plan, outcomes: Mapping[int, Outcome]) -> SweepTable:
+    """Return one row per run that is there, in order of point and replica."""
+    parameters, measures = plan.parameters, measures_of(outcomes)
+    columns = (
+        *_RUN[:3],
+        *(Column(name, "text", "value of the field at this point") for name in parameters),
+        *_RUN[3:],
+        *(Column(name, *describe_measure(name)) for name in measures),
+    )
+    rows = []
+    for task in plan.tasks():
+        outcome = outcomes.get(task.index)
+        if outcome is None:
+            continue
+        values = plan.points[task.point].values
+        rows.append(
+            (
+                task.point,
+                task.replica,
+                task.seed,
+                *(values.get(name, "") for name in parameters),
+                outcome.status,
+                outcome.error,
+                *(outcome.values.get(name, math.nan) for name in measures),
+            )
+        )
+    return SweepTable(columns, tuple(rows))
+
+
+def replicas_of(plan: Plan, outcomes: Mapping[int, Outcome], point: int, measure: str) -> list[float]:
+    """Return a measure of every replica of a point, NaN for those that are not there."""
+    first = point * plan.replicas
+    values = []
+    for index in range(first, first + plan.replicas):
+        outcome = outcomes.get(index)
+        values.append(math.nan if outcome is None else outcome.values.get(measure, math.nan))
+    return values
+
+
+def summary_table(plan: Plan, outcomes: Mapping[int, Outcome]) -> SweepTable:
+    """Return mean, spread, interval and difference to the first point, per point and measure."""
+    parameters = plan.parameters
+    columns = (
+        _SUMMARY[0],
+        *(Column(name, "text", "value of the field at this point") for name in parameters),
+        *_SUMMARY[1:],
+    )
+    rows: list[tuple[Cell, ...]] = []
+    measures = measures_of(outcomes)
+    base = {name: replicas_of(plan, outcomes, 0, name) for name in measures}
+    for number, point in enumerate(plan.points):
+        settings = tuple(point.values.get(name, "") for name in parameters)
+        for name in measures:
+            values = replicas_of(plan, outcomes, number, name)
+            own = mean_interval(values)
+            change = paired_difference(values, base[name])
+            rows.append((number, *settings, name, describe_measure(name)[0], own.count, *_numbers(own, change)))
+    return SweepTable(columns, tuple(rows))
+
+
+def _numbers(own: Mean, change: Mean) -> tuple[float, ...]:
+    return own.mean, own.sd, own.half_width, change.mean, change.half_width
+
+
+def csv_text(table: SweepTable) -> str:
+    """Return a table as CSV: texts quoted and harmless to spreadsheets, undefined numbers empty."""
+    lines = [",".join(_cell(column.name) for column in table.columns)]
+    lines += [",".join(_cell(value) for value in row) for row in table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, str):
+        doubled = neutralised(value).replace('"', '""')
+        return f'"{doubled}"'
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return ""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def dictionary(tables: Mapping[str, SweepTable]) -> dict[str, Any]:
+    """Return name, unit and meaning of every column of every table."""
+    return {
+        "schema_version": 1,
+        "tables": {name: [column._asdict() for column in table.columns] for name, table in tables.items()},
+    }
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files aside, wait until they are on disk, and give them their names: each is old or new, never mixed.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written; none has its new name then.
+    """
+    parts: list[tuple[Path, Path]] = []
+    try:
+        with output_errors(str(folder)):
+            for name, content in files.items():
+                part = folder / f".{name}.part"
+                parts.append((part, folder / name))
+                part.unlink(missing_ok=True)
+                with part.open("xb") as handle:
+                    handle.write(content.encode() if isinstance(content, str) else content)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+            for part, target in parts:
+                part.replace(target)
+    finally:
+        for part, _ in parts:
+            part.unlink(missing_ok=True)
+
+
+def table_files(tables: Mapping[str, SweepTable]) -> dict[str, str]:
+    """Return the files of some tables: a CSV each, and the column dictionary."""
+    files = {f"{name}.csv": csv_text(table) for name, table in tables.items()}
+    text = json.dumps(dictionary(tables), indent=2, ensure_ascii=False, allow_nan=False)
+    return {**files, "columns.json": text + "\n"}
+
+
+def parquet_bytes(table: SweepTable) -> bytes:
+    """Return a table as Parquet.
+
+    Raises
+    ------
+    UsageError
+        If pyarrow is not installed.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame({column.name: table.column(column.name) for column in table.columns})
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, engine="pyarrow", index=False)
+    except ImportError as error:
+        raise UsageError("Parquet needs pyarrow: install colossus-sim[parquet]") from error
+    return buffer.getvalue()
