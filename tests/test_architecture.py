@@ -1,4 +1,4 @@
-"""The shape of the code: floors, third-party libraries, cycles, sizes, docstrings, forbidden habits (all by ast)."""
+"""The shape of the code, by ast: floors, third-party libraries, cycles, sizes, docstrings, forbidden habits."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ LIBRARIES = {
     "numpy": set(FLOORS) - {"errors", "version", "specs"},
     "scipy": set(FLOORS) - {"errors", "version", "specs", "cli", "units"},
     "numba": {"network", "engine", "sweeps"},
-    "pydantic": {"units", "specs", "loading", "results", "sweeps"},
+    "pydantic": {"units", "specs", "loading", "results", "validation", "sweeps", "cli"},
+    "pydantic_core": {"units", "specs"},
     "yaml": {"loading"},
     "networkx": {"topology", "network"},
     "simpy": {"engine"},
@@ -66,9 +67,12 @@ LIBRARIES = {
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
-MAX_CLASS_METHODS = 20
+MAX_CLASS_METHODS = 25
 MAX_CLASS_LINES = 300
 MAX_POSITIONAL = 6
+
+LATE_IMPORTS = {("colossus_sim.results.result", "colossus_sim.results.store")}
+"""`Result.save` is a convenience of the Python API; the store reads and writes results."""
 
 BROAD_EXCEPT = {("cli/main.py", "run_command_line")}
 """The last door of the command line, where a bug becomes one line instead of a traceback."""
@@ -206,6 +210,8 @@ def test_no_import_cycles() -> None:
     for module, path in names.items():
         for target, node in imports(path):
             found = target if target in names else target.rpartition(".")[0]
+            if (module, found) in LATE_IMPORTS:
+                continue
             if found in names and found != module and node.lineno not in type_checking_lines(path):
                 graph[module].add(found)
     done: set[str] = set()
@@ -252,7 +258,7 @@ def test_functions_take_few_positional_parameters() -> None:
 
 
 def test_classes_are_small() -> None:
-    """A class has at most 20 methods and 300 lines."""
+    """A class has at most 25 methods and 300 lines."""
     wrong = []
     for path in files():
         for node in ast.walk(tree(path)):

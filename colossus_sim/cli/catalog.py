@@ -23,7 +23,7 @@ def catalog(kind: str, name: str | None, settings: Settings) -> None:
     """List the entries of a KIND, or show one entry with all its fields.
 
     KIND is one of gpus, models, topologies, storage, collectives, stacks, calibrations, faults,
-    scenarios.
+    parts, scenarios.
     """
     from colossus_sim.loading.listing import check_kind, entry_names, written_entry
 
@@ -185,6 +185,7 @@ _COLUMNS: dict[str, dict[str, Callable[[Any], str]]] = {
     },
     "calibrations": {"kernels": lambda record: str(len(record.kernels))},
     "faults": {"classes": _fault_classes},
+    "parts": {"title": _text("title"), "rates": lambda record: str(len(record.rates))},
 }
 _RIGHT = frozenset(
     (

@@ -33,9 +33,23 @@ COMMANDS: dict[str, Command] = {
     "run": Command(
         "colossus_sim.cli.run:run", "Play a scenario; write summary, tables, report and pictures."
     ),
+    "forecast": Command(
+        "colossus_sim.cli.forecast:forecast", "Play a scenario many times: dates with probabilities."
+    ),
+    "sweep": Command("colossus_sim.cli.sweep:sweep", "Play a scenario at many points, and compare them."),
+    "solve": Command("colossus_sim.cli.solve:solve", "Find the value with which a condition holds."),
     "check": Command("colossus_sim.cli.check:check", "Validate scenario files; explain every value."),
     "estimate": Command("colossus_sim.cli.estimate:estimate", "Step time, memory and MFU of each job."),
     "plot": Command("colossus_sim.cli.plot:plot", "Draw the pictures of a run again."),
+    "topology": Command(
+        "colossus_sim.cli.topology:topology", "Show, compare and export networks, with cost and power."
+    ),
+    "report": Command(
+        "colossus_sim.cli.report:report", "One interactive page of a run, as a single HTML file."
+    ),
+    "trace": Command(
+        "colossus_sim.cli.trace:trace", "Timeline of a run, or of one step, for ui.perfetto.dev."
+    ),
     "catalog": Command("colossus_sim.cli.catalog:catalog", "List what a scenario can name, with sources."),
     "validate": Command(
         "colossus_sim.cli.validate:validate", "Compare the model with published measurements."

@@ -47,9 +47,7 @@ PLAIN_INTERVAL = 30.0
 )  # fmt: skip
 @click.option("--no-plots", is_flag=True, help="Draw no pictures: the same as --plots none.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; they stay.")
-def run(
-    file: str, *, settings: Settings, formats: str, plots: str, no_plots: bool, overwrite: bool
-) -> None:
+def run(file: str, *, settings: Settings, formats: str, plots: str, no_plots: bool, overwrite: bool) -> None:
     """Play a scenario and write summary, tables, report and pictures.
 
     FILE is a scenario file, the name of a shipped scenario, or - for standard input. The run folder is

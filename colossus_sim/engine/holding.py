@@ -185,6 +185,10 @@ class Holding:
             step_time=estimate.time,
         )
 
+    def unit_time(self, bandwidths: tuple[float, ...]) -> float:
+        """Time of one unit when each fabric level has so much bandwidth per GPU. [s]"""
+        return self.model.unit(self.gpus, self.placement(), bandwidths).time
+
     def take_replacements(self) -> bool:
         """Fill up with spare or free domains; return whether none is missing."""
         pool = self.held_partition().pool

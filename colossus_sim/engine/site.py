@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from colossus_sim.engine.checkpointing import storage_share
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
-from colossus_sim.network.sharing import shared_bandwidths
+from colossus_sim.network.sharing import joint_bandwidths, shared_bandwidths
 from colossus_sim.records import LevelRow
 from colossus_sim.specs.cluster import Site
 from colossus_sim.topology.fabric import Fabric
@@ -53,7 +53,13 @@ class PartitionState:
         key = tuple(sorted((number, phase.layout) for number, phase in self.computing.items()))
         if key not in self._known:
             demands = [self.computing[number].demand() for number, _ in key]
-            shared = shared_bandwidths(fabric=self.fabric, demands=demands, mode=self._contention)
+            phases = {str(number): self.computing[number] for number, _ in key}
+            shared = joint_bandwidths(
+                fabric=self.fabric,
+                demands=demands,
+                mode=self._contention,
+                step_time=lambda name, mine: phases[name].unit_time(mine),
+            )
             self._known[key] = {number: shared[str(number)] for number, _ in key}
         old, self.bandwidths = self.bandwidths, self._known[key]
         for number, mine in self.bandwidths.items():

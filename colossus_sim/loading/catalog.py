@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path as FilePath
 
 from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.loading.files import YAML_SUFFIXES, Files, data_folder, names_in, shipped_folder
@@ -15,6 +16,9 @@ from colossus_sim.loading.tree import merge
 
 MAX_CHAIN = 8
 """Entries that may be built on one another with ``use``."""
+
+CABLE_SUFFIXES = (".graphml", ".csv", ".ibnet", ".topo", ".txt")
+"""Files that a custom network may name."""
 
 
 class Catalog:
@@ -58,6 +62,9 @@ class Catalog:
             return node
         if "hf_config" in entries and kind == "models":
             return self._from_hf(node, path)
+        if kind == "topologies":
+            node = self._with_cables(node, path)
+            entries = node.mapping or {}
         if "use" not in entries:
             return node
         base = self._named(kind, entries["use"], join(path, "use"), chain)
@@ -94,6 +101,22 @@ class Catalog:
             If it, or something that it names, does not exist.
         """
         node = self.resolve(kind, Node(name, Origin(f"catalog {kind}")), name)
+        return self._with_nested(kind, node, name)
+
+    def full_file(self, kind: str, file: FilePath) -> Node:
+        """Return the entry in a file of its own, with everything that it is built on and that it names.
+
+        Raises
+        ------
+        ScenarioError
+            If the file, or something that it names, does not exist.
+        """
+        written = self._files.read_yaml(file)
+        full = self._resolve(kind, written, "", ())
+        named = self._with_name(full, file.stem, written) if full.mapping is not None else full
+        return self._with_nested(kind, named, "")
+
+    def _with_nested(self, kind: str, node: Node, name: str) -> Node:
         for pattern, inner in nested_references(kind):
 
             def resolve(child: Node, path: str, inner: str = inner) -> Node:
@@ -120,6 +143,20 @@ class Catalog:
         changes = {name: child for name, child in entries.items() if name != "hf_config"}
         return merge(base, replace(node, value=changes))
 
+    def _with_cables(self, node: Node, path: str) -> Node:
+        """Read the file that a custom network names into its field `text`."""
+        fabric = (node.mapping or {}).get("fabric")
+        fields = fabric.mapping if fabric is not None else None
+        pointer = fields.get("file") if fields is not None else None
+        if fabric is None or fields is None or pointer is None or pointer.text is None or "text" in fields:
+            return node
+        where = join(join(path, "fabric"), "file")
+        file = self._files.resolve(pointer.text, pointer.origin, where)
+        data = self._files.read_bytes(file, CABLE_SUFFIXES, asked_by=pointer.origin, field=where)
+        text = Node(data.decode("utf-8", errors="replace"), pointer.origin, None)
+        read = replace(fabric, value={**fields, "text": text})
+        return replace(node, value={**(node.mapping or {}), "fabric": read})
+
     def _entries(self, kind: str) -> dict[str, Node]:
         file = data_folder() / f"{kind}.yaml"
         if not file.is_file():
@@ -136,6 +173,7 @@ _NOUN = {
     "stacks": "software stack",
     "calibrations": "calibration",
     "faults": "set of faults",
+    "parts": "list of network parts",
 }
 
 

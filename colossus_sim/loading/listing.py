@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,12 +13,13 @@ from colossus_sim.loading.cases import resolve_cases
 from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.files import Files
 from colossus_sim.loading.messages import problems_of
-from colossus_sim.loading.nodes import plain
+from colossus_sim.loading.nodes import Node, plain
 from colossus_sim.loading.references import KINDS
 from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.faults import Faults
 from colossus_sim.specs.hardware import Calibration, Gpu, Stack, Storage
+from colossus_sim.specs.parts import Parts
 from colossus_sim.specs.topology import CollectiveConstants, Topology
 
 RECORDS: Mapping[str, type[BaseModel]] = {
@@ -29,6 +31,7 @@ RECORDS: Mapping[str, type[BaseModel]] = {
     "stacks": Stack,
     "calibrations": Calibration,
     "faults": Faults,
+    "parts": Parts,
 }
 
 
@@ -81,7 +84,22 @@ def validated_entry(kind: str, catalog: Catalog, name: str, *, case: str) -> Bas
     ScenarioError
         With the place of each problem in the catalog's file.
     """
-    tree, _ = resolve_cases(catalog.full_entry(kind, name), case)
+    return _validated(kind, catalog.full_entry(kind, name), case)
+
+
+def validated_file(kind: str, catalog: Catalog, file: Path, *, case: str = "central") -> BaseModel:
+    """Return the entry in a file of its own as a validated record.
+
+    Raises
+    ------
+    ScenarioError
+        With the place of each problem in the file.
+    """
+    return _validated(kind, catalog.full_file(kind, file), case)
+
+
+def _validated(kind: str, node: Node, case: str) -> BaseModel:
+    tree, _ = resolve_cases(node, case)
     record = RECORDS[kind]
     try:
         return record.model_validate(plain(tree))

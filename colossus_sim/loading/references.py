@@ -26,6 +26,7 @@ KINDS = (
     "stacks",
     "calibrations",
     "faults",
+    "parts",
     "scenarios",
 )
 """What ``colossus-sim catalog`` can list."""

@@ -146,7 +146,7 @@ def _apply(node: Node, path: Path, value: Node, done: str) -> Node:
     head, rest = path[0], path[1:]
     here = join(done, head)
     if isinstance(node.value, tuple):
-        return _apply_to_list(node, path, value, done)
+        return _apply_to_list((node, node.value), path, value, done)
     if node.mapping is None:
         if node.value is not None:
             raise refuse(value.origin, f"{done} is a single value, it has no {head!r}", path=here)
@@ -166,18 +166,18 @@ def _apply(node: Node, path: Path, value: Node, done: str) -> Node:
     return replace(node, value=entries)
 
 
-def _apply_to_list(node: Node, path: Path, value: Node, done: str) -> Node:
-    assert isinstance(node.value, tuple)
+def _apply_to_list(old: tuple[Node, tuple[Node, ...]], path: Path, value: Node, done: str) -> Node:
+    node, nodes = old
     head, rest = path[0], path[1:]
     index = head if isinstance(head, int) else int(head) if head.isdigit() else None
-    if index is None or index >= len(node.value):
+    if index is None or index >= len(nodes):
         raise refuse(
             value.origin,
-            f"{done} is a list of {len(node.value)}, it has no item {head!r}",
+            f"{done} is a list of {len(nodes)}, it has no item {head!r}",
             path=join(done, head),
             hint="items count from [0]",
         )
-    items = list(node.value)
+    items = list(nodes)
     if not rest and value.value is None:
         del items[index]
     else:

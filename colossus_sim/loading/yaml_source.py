@@ -204,7 +204,7 @@ class _Composer:
         top = self._stack[-1] if self._stack else None
         origin = self._at(event)
         if top is not None and top.entries is not None and top.key is None:
-            self._key(top, event.value, origin)
+            self._key(top, top.entries, event.value, origin)
             return
         try:
             value: Scalar = scalar(event.value) if event.implicit[0] else event.value
@@ -212,10 +212,9 @@ class _Composer:
             raise refuse(origin, str(error)) from None
         self._add(Node(value, origin), 1, event.anchor)
 
-    def _key(self, top: _Open, name: str, origin: Origin) -> None:
-        assert top.entries is not None
-        if name in top.entries:
-            first = top.entries[name].key
+    def _key(self, top: _Open, entries: dict[str, Node], name: str, origin: Origin) -> None:
+        if name in entries:
+            first = entries[name].key
             raise refuse(origin, f"key {name!r} is written twice in the same mapping; first at {first}")
         if name == "<<":
             raise refuse(origin, "merge keys are not supported", hint="use 'extends: base.yaml'")
@@ -242,10 +241,9 @@ class _Composer:
             return
         top = self._stack[-1]
         top.size += size
-        if top.entries is None:
+        if top.entries is None or top.key is None:
             top.items.append(node)
             return
-        assert top.key is not None
         top.entries[top.key] = replace(node, key=top.key_origin)
         top.key = None
 

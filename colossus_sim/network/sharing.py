@@ -8,8 +8,8 @@ job's rate is that of its worst-placed group.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from colossus_sim.topology.fabric import Fabric
 
-MODES = ("none", "average", "worst_case")
+MODES = ("none", "average", "worst_case", "best_case")
 
 _Array = npt.NDArray[np.float64]
 
@@ -80,7 +80,8 @@ def shared_bandwidths(
         The jobs that run on it, on disjoint domains.
     mode : str
         none: links to itself (a job that fills only part of a group may use more than its share of the
-        uplinks, up to what its NICs carry); average: the others take their mean demand away, never more than
+        uplinks, up to what its NICs carry); best_case: jobs interleave, each sends while the others compute, so
+        a link holds nobody back until their mean demands exceed it, and then all by as much; average: the others take their mean demand away, never more than
         leaves the fair share; worst_case: all that use a level communicate at the same moment and share it by
         max-min fairness.
 
@@ -102,6 +103,67 @@ def shared_bandwidths(
         columns.append(ceiling)
     table = np.column_stack(columns)
     return {name: tuple(row.tolist()) for name, row in zip(names, table, strict=True)}
+
+
+StepTime = Callable[[str, tuple[float, ...]], float]
+"""Step time of a job, by name, when its levels have these per-GPU bandwidths. [s]"""
+
+
+def joint_bandwidths(
+    *, fabric: Fabric, demands: Sequence[JobDemand], mode: str, step_time: StepTime
+) -> dict[str, tuple[float, ...]]:
+    """Return what `shared_bandwidths` does when every job's demand follows from its own slowed step.
+
+    A job that is slowed asks for less, which leaves more to the others: duty cycles and shares are solved
+    together, as a fixed point with damping. Modes that ignore duty cycles need one round. The answer is the
+    uncontended one, to the last bit, where nobody is slowed.
+
+    Parameters
+    ----------
+    fabric, demands, mode
+        As for `shared_bandwidths`; step times are those alone.
+    step_time : callable
+        The step model.
+
+    Raises
+    ------
+    ValueError
+        As `shared_bandwidths`.
+    """
+    shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
+    if mode not in ("average", "best_case") or len(demands) < 2:
+        return shares
+    for _ in range(_ROUNDS):
+        slowed, change = [], 0.0
+        for demand in demands:
+            time = step_time(demand.name, shares[demand.name])
+            change = max(change, abs(time / demand.step_time - 1.0) if demand.step_time > 0 else 0.0)
+            slowed.append(replace(demand, step_time=0.5 * (demand.step_time + time)))
+        if change <= _SETTLED:
+            break
+        demands = slowed
+        shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
+    return shares
+
+
+def contention_band(
+    *, fabric: Fabric, demands: Sequence[JobDemand], step_time: StepTime
+) -> dict[str, dict[str, float]]:
+    """Return per assumption (`MODES`) and job the step time under contention. [s]
+
+    best_case and worst_case bound what jobs can do to each other, average lies between; none is each job alone.
+    """
+    band = {}
+    for mode in MODES:
+        shares = joint_bandwidths(fabric=fabric, demands=demands, mode=mode, step_time=step_time)
+        band[mode] = {name: step_time(name, mine) for name, mine in shares.items()}
+    return band
+
+
+_ROUNDS = 30
+"""Most rounds of the fixed point; with damping by half the error is below 1e-8 of the first step by then."""
+_SETTLED = 1e-4
+"""Relative change of a step time that ends the rounds."""
 
 
 def _boundary(fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: str) -> _Array:
@@ -128,6 +190,13 @@ def _shares(capacity: _Array, usage: _Array, means: _Array, limit: float, mode: 
     if mode == "worst_case":
         return fair
     load = means @ usage
+    if mode == "best_case":
+        excess = np.maximum(load / capacity, 1.0)
+        alone = [_worst_group(capacity, row, limit) for row in usage]
+        scaled = [
+            rate / float(excess[row > 0].max(initial=1.0)) for rate, row in zip(alone, usage, strict=True)
+        ]
+        return np.maximum(scaled, fair)
     free = [
         _worst_group(capacity - (load - mean * row), row, limit)
         for mean, row in zip(means, usage, strict=True)

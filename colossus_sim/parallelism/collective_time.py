@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from colossus_sim.formulas import collectives as formulas
 from colossus_sim.parallelism.groups import GroupSpan
-from colossus_sim.specs.topology import CollectiveConstants, Protocol
+from colossus_sim.specs.topology import CollectiveConstants, InNetworkReduction, Protocol
 from colossus_sim.topology.fabric import Fabric, Level
 
 
@@ -264,9 +264,28 @@ class _Call:
             factor = formulas.bus_factor(self.operation, self.span.size)
             streaming = factor * self.size / (inside.busbw_fraction * self.uniform[0])
             yield inside.latency + formulas.chunked_time(streaming, inside.pipeline_overhead), "nvls"
+        if self.operation == "all_reduce" and inside and self.levels > 1:
+            yield from self._reducing_tree(inside)
         per_rank = constants.logarithmic_per_rank
         if per_rank is not None and self.operation in ("all_gather", "reduce_scatter"):
             yield from self._logarithmic(constants, per_rank)
+
+    def _reducing_tree(self, inside: InNetworkReduction) -> Iterator[tuple[float, str]]:
+        """Switches add up inside each domain, trees across them, all pipelined (NCCL's NVLSTree)."""
+        fewest, domains = self.span.members[0], self.span.groups[0]
+        if fewest < inside.min_group:
+            return
+        protocol = self.constants.protocols[-1] if self.constants else None
+        factor = formulas.bus_factor(self.operation, fewest)
+        volumes = [factor * self.size] + [
+            formulas.tree_volume(count) * self.size / few
+            for count, few in zip(self.span.groups, self.span.members[: self.levels - 1], strict=False)
+        ]
+        rates = [inside.busbw_fraction * self.uniform[0], *self.ring[1:]]
+        depth = formulas.tree_depth(domains)
+        latency = inside.latency + 2 * depth * self._alphas(protocol, tree=True)[-1]
+        streaming = formulas.pipelined_time(volumes, rates)
+        yield latency + _chunked(streaming, protocol, 2 * depth), "nvls_tree"
 
     def _logarithmic(self, constants: CollectiveConstants, per_rank: float) -> Iterator[tuple[float, str]]:
         if self.span.members[0] != 1:

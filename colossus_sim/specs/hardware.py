@@ -152,6 +152,12 @@ class Stack(Spec):
     """What selective recomputation runs again: the attention core, or everything between matrix products."""
     selective_kept: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
     """Share of the activations that selective recomputation keeps, besides the scores that it always drops."""
+    selective_kept_experts: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """The same for routed experts, whose activation function some stacks run again."""
+    keeps_gathered_inputs: bool = Field(False)
+    """Whether sequence parallelism keeps the gathered inputs of the column-parallel layers for backward."""
+    logit_bytes: Annotated[Ratio, Field(ge=2, le=16)] = Field(6.0)
+    """Bytes per logit alive at once: 16-bit logits, fp32 copy, soft-max and gradient, as far as not in place."""
     overlap_slowdown: Share
     """Extra compute time per unit of communication that runs beside it (shared SMs, memory bandwidth)."""
     gemm_factor: Annotated[Ratio, Field(ge=0.5, le=1.3)] = Field(1.0)
@@ -188,6 +194,8 @@ class Stack(Spec):
     """Bytes per gradient element as stored and reduced."""
     extra_gradient_bytes: Annotated[int, Field(ge=0, le=4)] = Field(0)
     """Bytes per gradient element of a second copy that is kept but not reduced (bf16 beside fp32 sums)."""
+    zero_buffer_bytes: Annotated[Ratio, Field(ge=0, le=4)] = Field(0.0)
+    """Bytes per parameter of buffers that a sharded optimizer adds and does not shard (gathered updates)."""
     gathered_parameter_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
     """Bytes per parameter when sharded parameters are gathered (1 = fp8 all-gather)."""
     master_bytes: Annotated[int, Field(ge=0, le=4)]

@@ -70,7 +70,27 @@ class Torus(Spec):
     """Bandwidth of one link, per direction."""
 
 
-FabricSpec = Annotated[Clos | Dragonfly | Torus, Field(discriminator="kind")]
+class Custom(Spec):
+    """Network given as a list of cables, e.g. what a fabric manager has discovered."""
+
+    kind: Literal["custom"]
+    """Discriminator."""
+    file: str
+    """File beside this one: GraphML, a table of cables (CSV with a header: from, to, bandwidth, links), or what
+    ``ibnetdiscover`` or ``nvidia-smi topo -m`` print."""
+    format: Literal["graphml", "csv", "ibnetdiscover", "nvidia-smi"] | None = Field(None)
+    """What is in it; left out = by its ending (.graphml, .csv, .ibnet, .topo)."""
+    hosts: str = Field("host*")
+    """Which names are hosts in a table of cables (``*`` and ``?`` stand for anything)."""
+    nvlink_bandwidth: Bandwidth = default("25 GB/s")
+    """One direction of one NVLink, for ``nvidia-smi topo -m`` (NVLink 3 and 4: 25 GB/s; NVLink 5: 50 GB/s)."""
+    pcie_bandwidth: Bandwidth = default("50 GB/s")
+    """One direction of a PCIe path, for pairs without NVLink there (assumption: Gen5 x16 at about 80 %)."""
+    text: str = ""
+    """Contents of the file; filled in on loading."""
+
+
+FabricSpec = Annotated[Clos | Dragonfly | Torus | Custom, Field(discriminator="kind")]
 
 
 class Protocol(Spec):
@@ -135,6 +155,10 @@ class CollectiveConstants(Spec):
     """Its share of the bandwidth."""
     send_overhead: Duration = default("1 us")
     """Time to post one message to another domain, for all-to-all."""
+    token_exchange_latency: Duration = default("0 s")
+    """Fixed time of one exchange of tokens by kernels of their own (DeepEP: counts, layout, barrier)."""
+    token_exchange_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """Share of the bandwidth that such an exchange reaches (tokens are copied in and out of buffers)."""
     hierarchical: bool = Field(False)
     """Whether the library splits groups level by level (BlueConnect, process groups inside process groups)."""
     provenance: Provenance

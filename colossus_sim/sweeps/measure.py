@@ -25,7 +25,14 @@ _OF_JOB = (
     "wall_clock_days", "queue_wait_days", "gpu_days", "goodput", "ettr", "mfu", "interruptions",
     "lost_work_gpu_days", "energy_MWh",
 )  # fmt: skip
-_OF_CLUSTER = ("capacity_gpu_days", "allocated", "productive", "energy_MWh", "failures", "mean_queue_wait_days")
+_OF_CLUSTER = (
+    "capacity_gpu_days",
+    "allocated",
+    "productive",
+    "energy_MWh",
+    "failures",
+    "mean_queue_wait_days",
+)
 
 
 def measure(run: RunResult) -> dict[str, float]:

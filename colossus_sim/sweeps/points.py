@@ -42,7 +42,11 @@ def _is_plain(text: str) -> bool:
 
 
 def make_points(
-    vary: Vary, *, seed: int, assumptions: Sequence[Assumption] = ()
+    vary: Vary,
+    *,
+    seed: int,
+    assumptions: Sequence[Assumption] = (),
+    sites: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Point, ...], str]:
     """Return the points and the kind of the sweep: ``sweep`` or ``tornado``.
 
@@ -52,6 +56,8 @@ def make_points(
         Root seed, for samples.
     assumptions : sequence of Assumption
         Those of the scenario, for a tornado.
+    sites : mapping of str to str, optional
+        Site of each job (see `assumptions.groups`).
 
     Raises
     ------
@@ -60,11 +66,13 @@ def make_points(
     """
     several = bool(vary.grid or vary.zip or vary.list)
     if several + (vary.sample is not None) + (vary.tornado is not None) != 1:
-        raise UsageError("vary: give grid, zip or list (or several of them), or sample alone, or tornado alone")
+        raise UsageError(
+            "vary: give grid, zip or list (or several of them), or sample alone, or tornado alone"
+        )
     if vary.sample is not None:
         return sample_points(vary.sample, seed), "sweep"
     if vary.tornado is not None:
-        return tornado_points(assumptions, vary.tornado.assumptions), "tornado"
+        return tornado_points(assumptions, vary.tornado.assumptions, sites), "tornado"
     factors = [
         _grid(vary.grid),
         _zipped(vary.zip),
@@ -102,7 +110,9 @@ def _point(parts: Sequence[Mapping[str, Any]]) -> Point:
     return Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
 
 
-def tornado_points(assumptions: Sequence[Assumption], wanted: Sequence[str] = ()) -> tuple[Point, ...]:
+def tornado_points(
+    assumptions: Sequence[Assumption], wanted: Sequence[str] = (), sites: Mapping[str, str] | None = None
+) -> tuple[Point, ...]:
     """Return the central point, then the low and the high end of each assumption (group).
 
     Raises
@@ -111,7 +121,7 @@ def tornado_points(assumptions: Sequence[Assumption], wanted: Sequence[str] = ()
         If the scenario has no such assumption.
     """
     chosen = [item for item in assumptions if not wanted or item.path.startswith(tuple(wanted))]
-    found = groups(chosen)
+    found = groups(chosen, sites)
     missing = [text for text in wanted if not any(item.path.startswith(text) for item in assumptions)]
     if missing:
         raise UsageError(f"tornado: the scenario has no assumption whose path begins with {missing[0]!r}")

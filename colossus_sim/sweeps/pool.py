@@ -1,7 +1,8 @@
 """Worker processes under supervision: one that dies takes nothing with it but its own time.
 
-A `concurrent.futures.ProcessPoolExecutor` gives up the whole sweep when one worker is killed. Here each worker has a
-pipe of its own; if it dies, the task it was at is tried again, and given up after `MAX_ATTEMPTS`; the others go on.
+A `concurrent.futures.ProcessPoolExecutor` gives up the whole sweep when one worker is killed. Here each worker
+has a pipe of its own; if it dies, the task it was at is tried again, and given up after `MAX_ATTEMPTS`; the
+others go on.
 """
 
 from __future__ import annotations

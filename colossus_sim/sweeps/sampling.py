@@ -43,7 +43,9 @@ def _unit_points(sample: Sample, seed: int) -> list[list[float]]:
     generator = stream(seed, "sample", sample.method)
     dimension = len(sample.ranges)
     if sample.method == "latin_hypercube":
-        rows: list[list[float]] = qmc.LatinHypercube(d=dimension, rng=generator).random(sample.points).tolist()
+        rows: list[list[float]] = (
+            qmc.LatinHypercube(d=dimension, rng=generator).random(sample.points).tolist()
+        )
         return rows
     exponent = math.ceil(math.log2(sample.points))
     rows = qmc.Sobol(d=dimension, rng=generator).random_base2(exponent).tolist()

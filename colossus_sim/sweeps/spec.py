@@ -45,7 +45,7 @@ class Tornado(Spec):
 
 
 class Vary(Spec):
-    """What differs between points. grid, zip and list are combined with each other; sample and tornado stand alone."""
+    """What differs between points: grid, zip, list and their combinations, or a sample, or a tornado."""
 
     grid: dict[FieldPath, Values] = Field(default_factory=dict)
     """Every combination of these values."""

@@ -122,7 +122,9 @@ def summary_table(plan: Plan, outcomes: Mapping[int, Outcome]) -> SweepTable:
             values = replicas_of(plan, outcomes, number, name)
             own = mean_interval(values)
             change = paired_difference(values, base[name])
-            rows.append((number, *settings, name, describe_measure(name)[0], own.count, *_numbers(own, change)))
+            rows.append(
+                (number, *settings, name, describe_measure(name)[0], own.count, *_numbers(own, change))
+            )
     return SweepTable(columns, tuple(rows))
 
 

@@ -10,6 +10,7 @@ from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Topology
 from colossus_sim.topology.clos import build_clos, clos_problems
+from colossus_sim.topology.custom import build_custom, custom_problems
 from colossus_sim.topology.dragonfly import build_dragonfly, dragonfly_problems
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric
@@ -28,6 +29,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "clos": Builder(clos_problems, build_clos),
         "dragonfly": Builder(dragonfly_problems, build_dragonfly),
         "torus": Builder(torus_problems, build_torus),
+        "custom": Builder(custom_problems, build_custom),
     }
 )
 """Kind of network -> its builder."""

@@ -7,8 +7,10 @@ from itertools import combinations
 import networkx as nx
 
 from colossus_sim.specs.hardware import Gpu
-from colossus_sim.specs.topology import Clos, Dragonfly, Topology, Torus
+from colossus_sim.specs.topology import Clos, Custom, Dragonfly, Topology, Torus
+from colossus_sim.topology.cables import read_cables
 from colossus_sim.topology.clos import networks, tier_plans
+from colossus_sim.topology.custom import gpus_per_host, hosts_of
 from colossus_sim.topology.dragonfly import dragonfly_sizes
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.torus import gpus_per_node
@@ -27,7 +29,21 @@ def quotient_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.
         return _clos(spec, ends)
     if isinstance(spec, Dragonfly):
         return _dragonfly(spec, ends)
+    if isinstance(spec, Custom):
+        return _custom(spec, ends)
     return _torus(spec, ends)
+
+
+def _custom(spec: Custom, ends: Endpoints) -> nx.Graph:
+    """Keep the cables as they are; a switch's tier is its distance from the nearest host less one."""
+    graph = read_cables(spec)
+    hosts = hosts_of(graph)
+    per_host = gpus_per_host(graph, hosts, ends.gpus)
+    near = nx.multi_source_dijkstra_path_length(graph, set(hosts), weight=lambda *_: 1)
+    for node, fields in graph.nodes(data=True):
+        fields["tier"] = int(near.get(node, 0))
+        fields["gpus"] = per_host if fields["host"] else 0
+    return graph
 
 
 def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:

@@ -55,7 +55,7 @@ class Network:
         data_fraction: float = 1.0,
     ) -> None:
         self.fabric = fabric
-        self._data_fraction = data_fraction
+        self.data_fraction = data_fraction
         self._bandwidths = bandwidths
         self._mesh, self._placement = sizes.mesh, placement
         self._spans: dict[str, GroupSpan] = {}
@@ -84,9 +84,9 @@ class Network:
         cost = self._known.get(key)
         if cost is None:
             cost = group_collective_time(call.operation, call.message, span, self.fabric, self._bandwidths)
-            if call.axis == "dp" and self._data_fraction < 1.0:
+            if call.axis == "dp" and self.data_fraction < 1.0:
                 cost = cost._replace(
-                    time=cost.time / self._data_fraction, busbw=cost.busbw * self._data_fraction
+                    time=cost.time / self.data_fraction, busbw=cost.busbw * self.data_fraction
                 )
             self._known[key] = cost
         return PricedCall(call, cost, span)

@@ -98,6 +98,8 @@ class MemoryModel:
                 zero_stage=self._plan.zero_stage,
                 shards=ranks,
             )
+            if self._plan.zero_stage and ranks > 1:
+                parts = (parts[0] + stack.zero_buffer_bytes, *parts[1:])
             total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
         return total[0], total[1], total[2]
 
@@ -146,6 +148,9 @@ class MemoryModel:
             dropout=plan.stack.dropout,
             input_bytes=min(2.0, self._sizes.element_bytes),
         )
+        if plan.stack.keeps_gathered_inputs and plan.sequence_parallel and self._tp > 1:
+            # The whole input of the attention block and of the feed-forward block in place of one shard.
+            kept += 2.0 * 2.0 * arch.hidden_size * (1.0 - 1.0 / self._tp)
         # Cross-attention keeps as much again; its keys and values are few.
         return 2.0 * kept if self._sizes.count.cross_attention else kept
 
@@ -172,6 +177,8 @@ class MemoryModel:
         )
         copies = moe.num_experts_per_tok * moe.imbalance * mesh.etp / self._tp
         # The norm before the experts and the shared expert, whose width may be zero.
+        if self._plan.activation_recomputation == "selective":
+            copies *= self._plan.stack.selective_kept_experts
         return per_copy * copies + self._mlp_bytes(moe.shared_expert_intermediate_size)
 
     def _buffers(self, stage: int) -> float:
@@ -180,9 +187,9 @@ class MemoryModel:
         state = sizes.tokens * arch.hidden_size * 2.0
         total = 2.0 * state
         if stage == sizes.stages - 1 and arch.vocab_size:
-            # Logits in fp32 and their gradient in 16 bits.
-            width = memory.logits_bytes(vocab=arch.vocab_size, tensor_parallel=self._tp)
-            total += sizes.tokens * 1.5 * width
+            total += sizes.tokens * memory.logits_bytes(
+                vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
+            )
         if plan.activation_recomputation == "full":
             full = plan.model_copy(update={"activation_recomputation": "none"})
             total += max(MemoryModel(arch, full, sizes)._layer_activations())

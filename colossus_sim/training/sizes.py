@@ -183,12 +183,15 @@ def _bounds_by_number(layers: int, parts: int) -> list[int]:
 
 
 def _bounds_by_cost(architecture: Architecture, parts: int) -> list[int]:
-    """Cut where the running cost of layers comes closest to equal shares; logits cost their parameters."""
+    """Cut behind the layer whose running cost exceeds a stage's share; logits cost their parameters.
+
+    Source: huggingface/nanotron, src/nanotron/models/base.py (``block_cumulative_costs`` and thresholds).
+    """
     count = transformer.count_parameters(architecture)
     layers = architecture.num_hidden_layers
     layer = (count.dense_layers * count.dense_layer + count.moe_layers * count.block) / layers
     share = (layers * layer + (count.output or count.embedding)) / parts
-    cuts = [min(layers, max(part, round(part * share / layer))) for part in range(1, parts)]
+    cuts = [min(layers, max(part, math.floor(part * share / layer) + 1)) for part in range(1, parts)]
     return [0, *cuts, layers]
 
 

@@ -103,6 +103,51 @@ def estimate_step(
     )
 
 
+def step_time(
+    *,
+    architecture: Architecture,
+    plan: ParallelPlan,
+    gpu: Gpu,
+    calibration: Calibration,
+    sizes: Sizes,
+    network: Network,
+) -> float:
+    """Return the time of a step alone, for fits that ask for the same plan with many constants. [s]
+
+    Parameters
+    ----------
+    architecture, plan, gpu, calibration
+        As for `estimate_step`.
+    sizes, network : Sizes, Network
+        Resolved once; the network remembers what its collectives cost.
+    """
+    machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
+    return math.fsum(_Step(architecture, plan, sizes, machine, 1.0).parts(network).values())
+
+
+def pass_costs(
+    *,
+    architecture: Architecture,
+    plan: ParallelPlan,
+    gpu: Gpu,
+    calibration: Calibration,
+    sizes: Sizes,
+    network: Network,
+    flop_multiplier: float = 1.0,
+) -> tuple[list[list[LayerCost]], float]:
+    """Return the cost of every ``[virtual chunk][stage]`` for one micro-batch, and the exposed transfer. [s]
+
+    Parameters
+    ----------
+    architecture, plan, gpu, calibration, sizes, network
+        As for `step_time`.
+    flop_multiplier : float
+        As for `estimate_step`.
+    """
+    machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
+    return _Step(architecture, plan, sizes, machine, flop_multiplier).passes(network)
+
+
 def _repeated_flops(architecture: Architecture, plan: ParallelPlan) -> float:
     """Forward FLOPs per token that recomputation runs again."""
     flops = transformer.token_flops(architecture, plan.sequence_length)
@@ -168,6 +213,12 @@ class _Step:
         share = self._arch.video.encoder_share if self._arch.video is not None else 0.0
         parts["other"] = share * compute
         return {name: parts[name] for name in PARTS}
+
+    def passes(self, network: Network) -> tuple[list[list[LayerCost]], float]:
+        """Return the cost of every chunk of every stage for one micro-batch, and the exposed transfer. [s]"""
+        self.ledger.network = network
+        costs = self._chunk_costs(network)
+        return [[costs[chunk] for chunk in row] for row in self._sizes.chunks], self._transfer(network)
 
     def _chunk_costs(self, network: Network) -> dict[Chunk, LayerCost]:
         """Cost of each distinct chunk for one micro-batch; its collectives go to the ledger."""

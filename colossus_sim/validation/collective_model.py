@@ -102,9 +102,13 @@ def _expert_exchange_time(row: CollectiveRow, fabric: Fabric, per_domain: int) -
     inner = group_collective_time(
         "all_to_all", inner_bytes, _span(per_domain, per_domain, fabric), fabric
     ).time
+    constants = fabric.collectives
+    latency = constants.token_exchange_latency if constants else 0.0
+    fraction = constants.token_exchange_fraction if constants else 1.0
     if nodes == 1:
-        return inner
+        return latency + inner / fraction
     placement = Placement(domain_gpus=fabric.gpus_per_domain, ranks_per_domain=1, runs=((0, nodes),))
     rail = group_span(Mesh(tp=1, cp=1, dp=nodes, pp=1).axis("dp"), placement, fabric)
     outer_bytes = row.message_bytes * distinct_targets(nodes, DEEPEP_TOP_K)
-    return max(inner, group_collective_time("all_to_all", outer_bytes, rail, fabric).time)
+    outer = group_collective_time("all_to_all", outer_bytes, rail, fabric).time
+    return latency + max(inner, outer) / fraction

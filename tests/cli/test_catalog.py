@@ -55,7 +55,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """--json gives the entries as written."""
     assert run_command_line(["catalog", "gpus", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["entries"]["h100"]["hbm_capacity"] == "80 GB"
+    assert document["entries"]["h100"]["hbm_capacity"] == "79.6 GiB"
     assert run_command_line(["catalog", "gpus", "h100", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["entry"] == document["entries"]["h100"]
 

@@ -1,0 +1,161 @@
+"""``colossus-sim solve``: the value of a field with which a condition holds often enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colossus_sim.cli.common import Settings, echo, echo_json, note, scenario_options
+from colossus_sim.cli.many import executor, stopping, worker_options
+
+if TYPE_CHECKING:
+    from colossus_sim.sweeps.solve import Answer, Question, Trial
+
+NOT_FOUND = 3
+
+
+@click.command("solve")
+@click.argument("file")
+@scenario_options
+@click.option("--find", "path", required=True, metavar="PATH", help="The field, e.g. jobs.a.gpus.")
+@click.option("--so-that", "condition", required=True, metavar="CONDITION", help="E.g. jobs.a.slip_days<=0.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=0.8,
+    show_default=True,
+    help="In which share of the runs, at least.",
+)
+@click.option(
+    "--between", metavar="LOW,HIGH", help="Where to look; default: a quarter of to four times the value."
+)
+@click.option(
+    "--replicas", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Runs per value."
+)
+@worker_options
+def solve(file: str, settings: Settings, **options: Any) -> int:
+    """Find the smallest (or largest) value of a field with which a condition holds.
+
+    The search halves the range; every value is run with the same seeds. GPUs of a job are searched among the
+    counts that its parallel plan can use.
+
+    \b
+    Examples:
+      colossus-sim solve tiny --find jobs.small.gpus --so-that "jobs.small.slip_days<=0"
+      colossus-sim solve quickstart --find jobs.llama_70b.gpus --so-that "jobs.llama_70b.finish<=2026-03-01"
+
+    Exit codes: 0 found, 3 no value in the range meets it.
+    """  # fmt: skip
+    from colossus_sim.sweeps.solve import solve as search
+
+    question = _question(file, settings, options)
+    with (
+        executor(
+            jobs=options["jobs"], task_timeout=options["task_timeout"], kind=options["executor"],
+            scheduler=options["scheduler"], insecure=options["insecure"],
+        ) as workers,
+        stopping(None, settings, lambda: (0, 0)),
+    ):  # fmt: skip
+        answer = search(question, workers, lambda trial: note(trial_line(trial), settings))
+    if settings.json:
+        echo_json(_document(question, answer))
+    else:
+        echo(answer_text(question, answer))
+    return 0 if answer.found is not None else NOT_FOUND
+
+
+def _question(file: str, settings: Settings, options: dict[str, Any]) -> Question:
+    from colossus_sim.errors import UsageError
+    from colossus_sim.loading.load import load_scenario
+    from colossus_sim.sweeps.condition import parse_condition
+    from colossus_sim.sweeps.solve import Question, default_range
+
+    if file == "-":
+        raise UsageError("every worker reads the scenario itself: save it to a file first")
+    if not Path(file).suffix and options["path"].count(".") == 0:
+        raise UsageError(f"--find: {options['path']!r} is no field path, e.g. jobs.my_job.gpus")
+    scenario = load_scenario(file, overrides=settings.overrides, case=settings.case)  # type: ignore[arg-type]
+    if options["between"] is None:
+        low, high = default_range(scenario, options["path"])
+    else:
+        low, comma, high = options["between"].partition(",")
+        if not comma or not low.strip() or not high.strip():
+            raise UsageError(f"--between: expected LOW,HIGH, got {options['between']!r}")
+    return Question(
+        source=file,
+        path=options["path"],
+        condition=parse_condition(options["condition"], start=scenario.start),
+        confidence=options["confidence"],
+        low=low.strip(),
+        high=high.strip(),
+        replicas=options["replicas"],
+        overrides=settings.overrides,
+        case=settings.case,  # type: ignore[arg-type]
+        seed=settings.seed,
+    )
+
+
+def trial_line(trial: Trial) -> str:
+    """Return one line on a value that was tried."""
+    if trial.error:
+        return f"  {trial.text}: cannot be run: {trial.error.splitlines()[0]}"
+    low, high = trial.interval
+    return f"  {trial.text}: {trial.met} of {trial.runs} runs ({low:.0%} to {high:.0%})"
+
+
+def answer_text(question: Question, answer: Answer) -> str:
+    """Return the answer in words."""
+    wish = f"{question.condition.text} in at least {question.confidence:.0%} of the runs"
+    if answer.found is None:
+        best = max(answer.trials, key=lambda trial: trial.share)
+        text = (
+            f"no solution: {question.path} between {question.low} and {question.high} has no value for {wish}; "
+            f"at its ends it holds in {_ends(answer)} (best: {best.text})"
+        )
+        return f"{text}\n{answer.limit or 'look farther with --between, or change something else'}"
+    low, high = answer.found.interval
+    text = (
+        f"{question.path} = {answer.found.text}: {question.condition.text} in {answer.found.met} of "
+        f"{answer.found.runs} runs ({answer.found.share:.0%}; 95 % interval {low:.0%} to {high:.0%})"
+    )
+    if answer.neighbour is None:
+        rest = answer.limit or "look farther with --between"
+        return f"{text}\nit holds in the whole range {question.low} to {question.high}; {rest}"
+    side = "smallest" if answer.smallest else "largest"
+    other = answer.neighbour
+    why = (
+        f"cannot be run: {other.error.splitlines()[0]}"
+        if other.error
+        else f"{other.met} of {other.runs} runs"
+    )
+    return f"{text}\nthe {side} value found; next to it, {other.text}: {why}"
+
+
+def _ends(answer: Answer) -> str:
+    return " and ".join(f"{trial.met} of {trial.runs} runs" if not trial.error else "none (it cannot be run)"
+                        for trial in answer.trials[:2])  # fmt: skip
+
+
+def _document(question: Question, answer: Answer) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "path": question.path,
+        "condition": question.condition.text,
+        "confidence": question.confidence,
+        "between": [question.low, question.high],
+        "found": None if answer.found is None else answer.found.text,
+        "smallest": answer.smallest,
+        "trials": [
+            {
+                "value": trial.text,
+                "met": trial.met,
+                "runs": trial.runs,
+                "share": trial.share,
+                "interval": list(trial.interval),
+                "error": trial.error,
+            }
+            for trial in answer.trials
+        ],
+    }

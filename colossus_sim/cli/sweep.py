@@ -1,0 +1,283 @@
+"""``colossus-sim sweep``: run a scenario at many points, with replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colossus_sim.cli.common import Settings, echo, echo_json, note, scenario_and_out_options, text_table
+from colossus_sim.cli.many import SOME_FAILED, Progress, executor, say_damaged, stopping, worker_options
+
+if TYPE_CHECKING:
+    from colossus_sim.sweeps.folder import State
+    from colossus_sim.sweeps.plan import Plan
+    from colossus_sim.sweeps.read import Sweep
+    from colossus_sim.sweeps.task import Outcome
+
+MAX_ROWS = 40
+"""Rows of the table on standard output; all are in points.csv."""
+
+
+@click.command("sweep")
+@click.argument("file")
+@scenario_and_out_options
+@click.option(
+    "--set-grid", "grid", multiple=True, metavar="PATH=V1,V2", help="Vary a field; repeat: all combinations."
+)
+@click.option("--set-zip", "zipped", multiple=True, metavar="PATH=V1,V2", help="Vary fields together.")
+@click.option("--tornado", is_flag=True, help="Move one assumption at a time to its low and high end.")
+@click.option("--replicas", type=click.IntRange(1, 1_000_000), metavar="N", help="Runs per point.")
+@click.option(
+    "--measure", "measures", multiple=True, metavar="NAME", help="Show and draw this, e.g. jobs.a.slip_days."
+)
+@click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Run only the I-th of N parts; run without --shard and with --resume to join.",
+)
+@click.option(
+    "--merge", multiple=True, type=click.Path(), metavar="DIR", help="Count the results in DIR too."
+)
+@click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
+@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@worker_options
+def sweep(file: str, settings: Settings, **options: Any) -> int:
+    """Run a scenario at many points: a grid, a sample of ranges, or one assumption at a time.
+
+    FILE is a sweep file, the name of a shipped sweep, or a scenario with --set-grid, --set-zip or --tornado.
+    Runs go to out/NAME-sweep unless --out names another folder: results.csv (a row per run), points.csv (means
+    with intervals and paired differences to the first point), pictures. A run is counted only when it is on
+    disk; --resume goes on.
+
+    \b
+    Examples:
+      colossus-sim sweep sweeps/restart_time.yaml --jobs 4
+      colossus-sim sweep quickstart --set-grid jobs.llama_70b.gpus=1024,2048 --replicas 20
+      colossus-sim sweep colossus_roadmap --tornado --measure jobs.grok_5_10t.slip_days
+      colossus-sim sweep sweeps/restart_time.yaml --out /shared/run --shard 3/16
+
+    Exit codes: 0 done, 3 some runs failed, 4 output, 130 interrupted and saved.
+    """  # fmt: skip
+    from colossus_sim.cli.run import parse_formats
+    from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
+
+    formats = parse_formats(options["formats"])
+    asked = _asked(file, options)
+    plan = make(asked, settings, options["replicas"])
+    folder = Path(settings.out) if settings.out else Path("out") / f"{asked.name}-sweep"
+    shard = parse_shard(options["shard"]) if options["shard"] else Shard()
+    measures = tuple(options["measures"]) or asked.spec.measures or default_measures(plan)
+    state: list[State] = []
+    with (
+        executor(
+            jobs=options["jobs"], task_timeout=options["task_timeout"], kind=options["executor"],
+            scheduler=options["scheduler"], insecure=options["insecure"],
+        ) as workers,
+        stopping(folder, settings, lambda: (len(state[0].outcomes), state[0].total) if state else (0, 0)),
+        open_folder(
+            folder, plan, resume=options["resume"], shard=shard, merge=[Path(item) for item in options["merge"]]
+        ) as opened,
+    ):  # fmt: skip
+        state.append(opened.state)
+        say_damaged(opened.state, settings)
+        with Progress(settings, best=_best(plan, measures)) as progress:
+            outcomes = opened.run(workers, plan.tasks(), progress)
+        if shard.count > 1:
+            note(
+                f"part {shard.number} of {shard.count} is done: {opened.state.total} runs in {folder}",
+                settings,
+            )
+            return SOME_FAILED if opened.state.failed else 0
+        title = "" if asked.spec.title == "untitled" else asked.spec.title
+        plots = not options["no_plots"]
+        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title)
+    show(folder, plan, outcomes, measures, settings)
+    return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
+
+
+def _asked(file: str, options: Mapping[str, Any]) -> Sweep:
+    from colossus_sim.errors import UsageError
+    from colossus_sim.sweeps.read import is_sweep_file, read_sweep, sweep_of_flags
+
+    flags = bool(options["grid"] or options["zipped"] or options["tornado"])
+    if file == "-":
+        raise UsageError("every worker reads the scenario itself: save it to a file first")
+    if is_sweep_file(file):
+        if flags:
+            raise UsageError(
+                f"{file} is a sweep file and says itself what varies; --set-grid needs a scenario"
+            )
+        return read_sweep(file)
+    if not flags:
+        raise UsageError(f"{file} is no sweep file: say what varies with --set-grid, --set-zip or --tornado")
+    tornado = () if options["tornado"] else None
+    return sweep_of_flags(file, grid=options["grid"], zipped=options["zipped"], tornado=tornado)
+
+
+def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
+    """Return the plan of a sweep; every point is checked like a scenario of its own, plans included.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario or a point of it is wrong.
+    """
+    from colossus_sim.loading.load import load_scenario
+    from colossus_sim.sweeps.plan import make_plan
+    from colossus_sim.sweeps.points import make_points, override
+
+    spec = asked.spec
+    overrides = (*(override(path, value) for path, value in spec.set.items()), *settings.overrides)
+    case = spec.case if settings.case == "central" else settings.case
+    base = load_scenario(asked.source, overrides=overrides, case=case)  # type: ignore[arg-type]
+    seed = next((value for value in (settings.seed, spec.seed) if value is not None), base.seed)
+    points, kind = make_points(
+        spec.vary,
+        seed=seed,
+        assumptions=base.loaded.assumptions,
+        sites={name: job.site for name, job in base.jobs.items()},
+    )
+    plan = make_plan(
+        asked.source,
+        points,
+        replicas=replicas or spec.replicas,
+        overrides=overrides,
+        case=case,  # type: ignore[arg-type]
+        seed=seed,
+        kind=kind,
+        paired=spec.common_random_numbers,
+    )
+    if kind == "sweep":
+        _check_first(plan)
+    return plan
+
+
+def _check_first(plan: Plan) -> None:
+    """Refuse a field path or value that no point can use, before any run."""
+    from colossus_sim.loading.load import load_scenario
+
+    point = plan.points[0]
+    load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
+
+
+def default_measures(plan: Plan) -> tuple[str, ...]:
+    """Return the slip of each job with a target, and the cost; without targets the ends."""
+    jobs = plan.scenario.jobs
+    slips = [f"jobs.{name}.slip_days" for name, job in jobs.items() if job.target is not None]
+    ends = slips or [f"jobs.{name}.finish_days" for name in jobs]
+    return (*ends, "cluster.gpu_days")
+
+
+def _best(plan: Plan, measures: tuple[str, ...]) -> Any:
+    """Return a text maker: the point with the least first measure so far."""
+    tasks, least = {task.index: task.point for task in plan.tasks()}, [float("inf"), -1.0]
+    seen: set[int] = set()
+
+    def text(state: State) -> str:
+        for index in [index for index in state.outcomes if index not in seen]:
+            seen.add(index)
+            value = state.outcomes[index].values.get(measures[0])
+            if value is not None and value < least[0]:
+                least[:] = [value, tasks[index]]
+        return f"best {measures[0]} {least[0]:.4g} at point {int(least[1])}" if least[1] >= 0 else ""
+
+    return text if len(plan.points) > 1 else None
+
+
+def write(
+    folder: Path,
+    plan: Plan,
+    outcomes: Mapping[int, Outcome],
+    measures: tuple[str, ...],
+    *,
+    formats: tuple[str, ...],
+    plots: bool,
+    title: str = "",
+) -> None:
+    """Write tables and pictures, each whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        If a measure does not exist.
+    """
+    from colossus_sim.sweeps.table import parquet_bytes, run_table, summary_table, table_files, write_files
+
+    tables = {"results": run_table(plan, outcomes), "points": summary_table(plan, outcomes)}
+    files: dict[str, str | bytes] = {**table_files(tables)}
+    if "parquet" in formats:
+        files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
+    if plots and any(item.status == "done" for item in outcomes.values()):
+        from colossus_sim.plots.draw import render
+        from colossus_sim.plots.sweep import sweep_figures
+        from colossus_sim.sweeps.view import sweep_view
+
+        view = sweep_view(plan, outcomes, measures, title)
+        for name, figure in sweep_figures(view).items():
+            files |= {f"{name}.{ending}": render(figure, ending) for ending in ("png", "svg")}
+    write_files(folder, files)
+
+
+def show(
+    folder: Path,
+    plan: Plan,
+    outcomes: Mapping[int, Outcome],
+    measures: tuple[str, ...],
+    settings: Settings,
+) -> None:
+    """Show means, intervals and paired differences."""
+    from colossus_sim.sweeps.table import summary_table
+
+    failed = sum(1 for item in outcomes.values() if item.status == "failed")
+    table = summary_table(plan, outcomes)
+    names = [column.name for column in table.columns]
+    wanted = [dict(zip(names, row, strict=True)) for row in table.rows]
+    wanted = [row for row in wanted if row["measure"] in measures]
+    if settings.json:
+        rows = [{key: _jsonable(value) for key, value in row.items()} for row in wanted]
+        echo_json(
+            {
+                "schema_version": 1,
+                "folder": str(folder),
+                "runs": len(outcomes),
+                "failed": failed,
+                "rows": rows,
+            }
+        )
+        return
+    if settings.quiet:
+        return
+    parameters = plan.parameters
+    header = ["point", *parameters, "measure", "runs", "mean", "+-", "difference", "+-"]
+    keys = [
+        "point",
+        *parameters,
+        "measure",
+        "runs",
+        "mean",
+        "ci_half_width",
+        "difference",
+        "difference_ci_half_width",
+    ]
+    cells = [[_cell(row[key]) for key in keys] for row in wanted[:MAX_ROWS]]
+    echo(text_table(header, cells, right=range(len(header) - 5, len(header))))
+    if len(wanted) > MAX_ROWS:
+        echo(f"... and {len(wanted) - MAX_ROWS} more rows in points.csv")
+    first = next((item.error for item in outcomes.values() if item.error), "")
+    if failed:
+        echo(f"\n{failed} of {len(outcomes)} runs failed, e.g.: {first.splitlines()[0] if first else ''}")
+    echo(f"\nwrote {folder}: results.csv (every run), points.csv (means, 95 % intervals, paired differences)")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    return str(value)
+
+
+def _jsonable(value: object) -> object:
+    return None if isinstance(value, float) and value != value else value

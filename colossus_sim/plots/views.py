@@ -1,0 +1,136 @@
+"""What the pictures of sweeps and forecasts show: plain numbers, made elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One measure at every point of a sweep; NaN where there are no runs.
+
+    Attributes
+    ----------
+    name, label, unit : str
+        Name, words for the axis, unit.
+    mean, half_width : tuple of float
+        Mean and half of its 95 % interval.
+    low, high : tuple of float
+        P10 and P90 of the runs.
+    """
+
+    name: str
+    label: str
+    unit: str
+    mean: tuple[float, ...]
+    half_width: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One thing that differs between points.
+
+    Attributes
+    ----------
+    name : str
+        Field path.
+    texts : tuple of str
+        Value at each point as written.
+    numbers : tuple of float or None
+        The same as numbers in the unit of the first; None if they are none.
+    unit : str
+        That unit.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    numbers: tuple[float, ...] | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One unknown of a tornado: how much a measure changes at its low and at its high end."""
+
+    label: str
+    low: float
+    high: float
+    low_half_width: float
+    high_half_width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepView:
+    """A sweep.
+
+    Attributes
+    ----------
+    tornado : tuple of (Measured, tuple of Bar)
+        Filled for a tornado; then `parameters` are not drawn.
+    cost : Measured or None
+        What the points cost.
+    """
+
+    title: str
+    note: str
+    parameters: tuple[Parameter, ...]
+    measures: tuple[Measured, ...]
+    cost: Measured | None
+    tornado: tuple[tuple[Measured, tuple[Bar, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseBand:
+    """When a phase starts and ends. Days since 1970-01-01; infinite where it does not come to that.
+
+    Attributes
+    ----------
+    start, end : (float, float, float)
+        P10, P50, P90.
+    """
+
+    name: str
+    kind: str
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBand:
+    """A job of a forecast. Days since 1970-01-01; NaN where there is none.
+
+    Attributes
+    ----------
+    finish : (float, float, float)
+        P10, P50, P90 of the end of what the target means.
+    probability : float
+        Share of runs that meet the target.
+    """
+
+    title: str
+    target: float
+    finish: tuple[float, float, float]
+    probability: float
+    phases: tuple[PhaseBand, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastView:
+    """A forecast.
+
+    Attributes
+    ----------
+    horizon : float
+        End of the simulated time. Days since 1970-01-01.
+    drivers : tuple of (str, tuple of (str, float))
+        Per job the shares of variance of what drives its end, the largest first.
+    """
+
+    title: str
+    note: str
+    start: float
+    horizon: float
+    jobs: tuple[JobBand, ...]
+    drivers: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]

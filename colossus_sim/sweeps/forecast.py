@@ -1,0 +1,233 @@
+"""A forecast: when each job will be done, how sure that is, and what the spread comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colossus_sim.loading.load import Case
+from colossus_sim.sweeps.assumptions import Group, draw_quantiles, groups
+from colossus_sim.sweeps.plan import Plan, Point, make_plan
+from colossus_sim.sweeps.statistics import (
+    first_order_index,
+    mean_interval,
+    quantiles,
+    rank_correlation,
+    wilson_interval,
+)
+from colossus_sim.sweeps.task import Outcome
+
+LEVELS = (0.1, 0.5, 0.8, 0.9)
+"""Quantiles that a forecast shows."""
+FIRST_BATCH = 20
+"""Runs before the first look at the precision; the next looks are when they have grown by half."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Plan of a forecast and what its draws were.
+
+    Attributes
+    ----------
+    plan : Plan
+        The runs.
+    groups : tuple of Group
+        What is drawn besides the seed; empty if nothing is.
+    draws : array
+        Quantile of each group (column) in each replica (row).
+    """
+
+    plan: Plan
+    groups: tuple[Group, ...]
+    draws: NDArray[np.float64]
+
+    @property
+    def replicas(self) -> int:
+        """Runs planned."""
+        return len(self.plan.points) * self.plan.replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """How much one unknown moves a job's end."""
+
+    name: str
+    rank_correlation: float
+    first_order_index: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobForecast:
+    """What the replicas say about one job. Days since the scenario's start.
+
+    Attributes
+    ----------
+    finish, slip : tuple of float
+        Quantiles at `LEVELS`; slip is NaN without a target. [days]
+    finish_mean_half_width : float
+        Half of the 95 % interval of the mean end. [days]
+    finished : int
+        Replicas in which it ended before the horizon; the others enter with their projected end.
+    met : int
+        Replicas in which it ended by its target.
+    probability : tuple of float
+        Share of `met` and its 95 % Wilson interval; NaN without a target.
+    drivers : tuple of Driver
+        What moves its end, the most important first.
+    """
+
+    job: str
+    count: int
+    finish: tuple[float, ...]
+    slip: tuple[float, ...]
+    finish_mean: float
+    finish_mean_half_width: float
+    finished: int
+    met: int
+    probability: tuple[float, float, float]
+    drivers: tuple[Driver, ...]
+
+
+def make_forecast(
+    source: str,
+    replicas: int,
+    *,
+    overrides: Sequence[str] = (),
+    case: Case = "central",
+    seed: int | None = None,
+    sample_assumptions: bool = False,
+) -> Forecast:
+    """Return the plan of a forecast.
+
+    Parameters
+    ----------
+    sample_assumptions : bool
+        Draw the assumptions of the scenario anew in each replica, from triangular laws between low and high with
+        the mode at central; otherwise only the seed differs.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario is wrong.
+    """
+    base = make_plan(source, [Point(values={}, overrides=())], replicas=replicas, overrides=overrides, case=case,
+                     seed=seed, kind="forecast")  # fmt: skip
+    if not sample_assumptions:
+        return Forecast(plan=base, groups=(), draws=np.empty((replicas, 0)))
+    changed = {text.partition("=")[0] for text in overrides}
+    free = [item for item in base.scenario.loaded.assumptions if item.path not in changed]
+    found = groups(free, {name: job.site for name, job in base.scenario.jobs.items()})
+    draws = draw_quantiles(found, base.seed, replicas)
+    points = [_point(found, row) for row in draws]
+    plan = make_plan(source, points, replicas=1, overrides=overrides, case=case, seed=seed, kind="forecast")
+    return Forecast(plan=plan, groups=found, draws=draws)
+
+
+def _point(found: Sequence[Group], row: NDArray[np.float64]) -> Point:
+    overrides = [text for group, u in zip(found, row, strict=True) for text in group.overrides(float(u))]
+    return Point(values={}, overrides=tuple(overrides))
+
+
+def batches(total: int, *, growing: bool) -> Iterator[int]:
+    """Yield how many runs are to be there before each look at the precision; `total` if it is not looked at."""
+    count = min(FIRST_BATCH, total) if growing else total
+    while True:
+        yield count
+        if count >= total:
+            return
+        count = min(total, count + max(1, count // 2))
+
+
+def widest_interval(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> float:
+    """Return the widest half interval of the mean end of any job. [days]"""
+    widths = [
+        mean_interval(series(outcomes, f"jobs.{job}.finish_days")).half_width
+        for job in forecast.plan.scenario.jobs
+    ]
+    return max((math.inf if math.isnan(width) else width for width in widths), default=0.0)
+
+
+def series(outcomes: Mapping[int, Outcome], measure: str) -> list[float]:
+    """Return a measure of all replicas that are done, in order."""
+    return [
+        outcomes[index].values.get(measure, math.nan)
+        for index in sorted(outcomes)
+        if outcomes[index].status == "done"
+    ]
+
+
+def job_forecasts(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> tuple[JobForecast, ...]:
+    """Return the forecast of every job, in order of the scenario."""
+    return tuple(_job(forecast, outcomes, name) for name in forecast.plan.scenario.jobs)
+
+
+def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobForecast:
+    finish = series(outcomes, f"jobs.{name}.finish_days")
+    slip = series(outcomes, f"jobs.{name}.slip_days")
+    finished = series(outcomes, f"jobs.{name}.finished")
+    met = sum(1 for days, done in zip(slip, finished, strict=True) if done and days <= 0.0)
+    with_target = forecast.plan.scenario.jobs[name].target is not None
+    mean = mean_interval(finish)
+    share = (met / len(slip), *wilson_interval(met, len(slip))) if with_target and slip else (math.nan,) * 3
+    return JobForecast(
+        job=name,
+        count=len(finish),
+        finish=quantiles(finish, LEVELS),
+        slip=quantiles(slip, LEVELS),
+        finish_mean=mean.mean,
+        finish_mean_half_width=mean.half_width,
+        finished=int(sum(finished)),
+        met=met,
+        probability=(share[0], share[1], share[2]),
+        drivers=_drivers(forecast, outcomes, f"jobs.{name}.finish_days"),
+    )
+
+
+def _drivers(forecast: Forecast, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Driver, ...]:
+    """Rank what is drawn by its share of the variance of a measure."""
+    rows = [index for index in sorted(outcomes) if outcomes[index].status == "done"]
+    values = [outcomes[index].values.get(measure, math.nan) for index in rows]
+    kept = [number for number, value in enumerate(values) if not math.isnan(value)]
+    y = [values[number] for number in kept]
+    found = []
+    for column, group in enumerate(forecast.groups):
+        x = [float(forecast.draws[rows[number], column]) for number in kept]
+        if len(x) > 2:
+            found.append(
+                Driver(
+                    name=group.name,
+                    rank_correlation=rank_correlation(x, y),
+                    first_order_index=first_order_index(x, y),
+                )
+            )
+    return tuple(sorted(found, key=_importance, reverse=True))
+
+
+def _importance(driver: Driver) -> tuple[float, float]:
+    index, correlation = driver.first_order_index, driver.rank_correlation
+    strength = 0.0 if math.isnan(correlation) else correlation**2
+    return (strength if math.isnan(index) else max(index, strength), strength)
+
+
+def phase_bands(outcomes: Mapping[int, Outcome]) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Return the quantiles (`LEVELS`) of start and end of each ``job/phase``; infinite where there is none.
+
+    Days since the scenario's start. A phase without an end in a replica counts as later than any other.
+    """
+    times: dict[str, tuple[list[float], list[float]]] = {}
+    for index in sorted(outcomes):
+        for name, (start, end) in outcomes[index].phases.items():
+            starts, ends = times.setdefault(name, ([], []))
+            starts.append(math.inf if math.isnan(start) else start)
+            ends.append(math.inf if math.isnan(end) else end)
+    return {name: (_order(starts), _order(ends)) for name, (starts, ends) in times.items()}
+
+
+def _order(values: Sequence[float]) -> tuple[float, ...]:
+    """Return quantiles that may be infinite: the least value that a share `level` does not exceed."""
+    ranked = sorted(values)
+    return tuple(ranked[max(0, math.ceil(level * len(ranked)) - 1)] for level in LEVELS)

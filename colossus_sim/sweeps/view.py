@@ -1,0 +1,177 @@
+"""What the pictures show, from the outcomes of a sweep or forecast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from colossus_sim.errors import UsageError
+from colossus_sim.loading.suggest import nearest_hint
+from colossus_sim.loading.yaml_source import scalar
+from colossus_sim.plots.views import Bar, ForecastView, JobBand, Measured, Parameter, PhaseBand, SweepView
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
+from colossus_sim.sweeps.measure import describe_measure
+from colossus_sim.sweeps.plan import Plan
+from colossus_sim.sweeps.quantities import numbers
+from colossus_sim.sweeps.statistics import mean_interval, paired_difference, quantiles
+from colossus_sim.sweeps.table import measures_of, replicas_of
+from colossus_sim.sweeps.task import Outcome
+from colossus_sim.units import DAY
+
+COST = "cluster.gpu_days"
+_BAND = tuple(LEVELS.index(level) for level in (0.1, 0.5, 0.9))
+
+
+def title_of(scenario: Scenario) -> str:
+    """Return the title of a scenario, or its name."""
+    return scenario.title if scenario.title not in ("", "untitled") else scenario.name
+
+
+def check_measures(outcomes: Mapping[int, Outcome], names: Sequence[str]) -> None:
+    """Refuse measures that runs do not have.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name.
+    """
+    known = measures_of(outcomes)
+    for name in names:
+        if known and name not in known:
+            raise UsageError(f"runs have no measure {name!r}; {nearest_hint(name, known)}")
+
+
+def sweep_view(
+    plan: Plan, outcomes: Mapping[int, Outcome], measures: Sequence[str], title: str = ""
+) -> SweepView:
+    """Return what the pictures of a sweep show; the title is the scenario's unless another is given."""
+    check_measures(outcomes, measures)
+    drawn = tuple(_measured(plan, outcomes, name) for name in measures)
+    runs = f"{plan.replicas} runs per point" if plan.replicas > 1 else "1 run per point"
+    band = "; marks: mean with 95 % interval, bands: P10 to P90" if plan.replicas > 1 else ""
+    return SweepView(
+        title=title or title_of(plan.scenario),
+        note=f"{len(plan.points)} points, {runs}{band}",
+        parameters=tuple(_parameter(plan, name) for name in plan.parameters),
+        measures=tuple(item for item in drawn if item.name != COST or len(drawn) == 1),
+        cost=_measured(plan, outcomes, COST),
+        tornado=tuple((item, _bars(plan, outcomes, item.name)) for item in drawn)
+        if plan.kind == "tornado"
+        else (),
+    )
+
+
+def _parameter(plan: Plan, name: str) -> Parameter:
+    texts = tuple(point.values.get(name, "") for point in plan.points)
+    found = numbers([scalar(text) for text in texts])
+    if found is None:
+        return Parameter(name=name, texts=texts, numbers=None, unit="")
+    values, scale = found
+    return Parameter(name=name, texts=texts, numbers=tuple(values), unit=scale.unit)
+
+
+def _measured(plan: Plan, outcomes: Mapping[int, Outcome], name: str) -> Measured:
+    rows = [replicas_of(plan, outcomes, point, name) for point in range(len(plan.points))]
+    means = [mean_interval(row) for row in rows]
+    bands = [quantiles(row, (0.1, 0.9)) for row in rows]
+    return Measured(
+        name=name,
+        label=label_of(plan.scenario, name),
+        unit=describe_measure(name)[0],
+        mean=tuple(item.mean for item in means),
+        half_width=tuple(item.half_width for item in means),
+        low=tuple(item[0] for item in bands),
+        high=tuple(item[1] for item in bands),
+    )
+
+
+def label_of(scenario: Scenario, name: str) -> str:
+    """Return words for a measure, e.g. ``slip, Grok 5 class 10T``."""
+    where, _, key = name.rpartition(".")
+    words = (
+        key.removesuffix("_days").replace("_", " ").replace("gpu", "GPU days" if key == "gpu_days" else "GPU")
+    )
+    if where.startswith("jobs."):
+        job = scenario.jobs.get(where.removeprefix("jobs."))
+        return f"{words}, {job.title if job is not None and job.title else where.removeprefix('jobs.')}"
+    return words if where != "cluster" else f"{words} (all jobs)" if key == "gpu_days" else words
+
+
+def _bars(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Bar, ...]:
+    base = replicas_of(plan, outcomes, 0, measure)
+    ends: dict[str, dict[str, tuple[float, float]]] = {}
+    for number, point in enumerate(plan.points[1:], start=1):
+        change = paired_difference(replicas_of(plan, outcomes, number, measure), base)
+        ends.setdefault(point.values["assumption"], {})[point.values["end"]] = (
+            change.mean,
+            change.half_width,
+        )
+    bars = [
+        Bar(label=name, low=item["low"][0], high=item["high"][0], low_half_width=item["low"][1],
+            high_half_width=item["high"][1])
+        for name, item in ends.items()
+    ]  # fmt: skip
+    return tuple(sorted(bars, key=_reach, reverse=True))
+
+
+def _reach(bar: Bar) -> float:
+    return max((abs(value) for value in (bar.low, bar.high) if not math.isnan(value)), default=0.0)
+
+
+def forecast_view(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> ForecastView:
+    """Return what the pictures of a forecast show."""
+    scenario = forecast.plan.scenario
+    bands = phase_bands(outcomes)
+    start = scenario.start / DAY
+    jobs = job_forecasts(forecast, outcomes)
+    done = sum(1 for item in outcomes.values() if item.status == "done")
+    drawn = (
+        "assumptions drawn between low and high" if forecast.groups else "assumptions fixed, failures drawn"
+    )
+    return ForecastView(
+        title=f"Forecast: {title_of(scenario)}",
+        note=f"{done} runs, {drawn} \u00b7 bars: median schedule, boxes: P10 to P90",
+        start=start,
+        horizon=start + scenario.horizon / DAY,
+        jobs=tuple(_job_band(scenario, item, bands, start) for item in jobs),
+        drivers=tuple(
+            (
+                scenario.jobs[item.job].title or item.job,
+                tuple((d.name, _share(d.first_order_index)) for d in item.drivers),
+            )
+            for item in jobs
+        ),
+    )  # fmt: skip
+
+
+def _share(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _job_band(
+    scenario: Scenario,
+    item: JobForecast,
+    bands: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]],
+    start: float,
+) -> JobBand:
+    spec = scenario.jobs[item.job]
+    phases = []
+    for name, phase in spec.phases.items():
+        if f"{item.job}/{name}" in bands:
+            starts, ends = bands[f"{item.job}/{name}"]
+            phases.append(
+                PhaseBand(name=name, kind=phase.kind, start=_picked(starts, start), end=_picked(ends, start))
+            )
+    return JobBand(
+        title=spec.title or item.job,
+        target=math.nan if spec.target is None else spec.target.date / DAY,
+        finish=_picked(item.finish, start),
+        probability=item.probability[0],
+        phases=tuple(phases),
+    )
+
+
+def _picked(values: Sequence[float], start: float) -> tuple[float, float, float]:
+    low, middle, high = (start + values[place] for place in _BAND)
+    return low, middle, high

@@ -1,0 +1,178 @@
+"""Networks given cable by cable: checked, measured by shortest paths and cuts, turned into levels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import networkx as nx
+
+from colossus_sim.specs.topology import Custom
+from colossus_sim.topology.cables import CableError, read_cables
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.fabric import Fabric, Level
+
+MAX_NODES = 20_000
+"""Nodes beyond which path and cut computations take too long; larger networks are described by parameters."""
+
+
+def custom_problems(spec: Custom, ends: Endpoints) -> list[str]:
+    """Return in words what cannot be built."""
+    try:
+        graph = read_cables(spec)
+    except CableError as error:
+        return [f"{spec.file}: {error}"]
+    hosts = hosts_of(graph)
+    if not hosts:
+        return [f"{spec.file}: no host among {len(graph)} nodes; hosts have kind host, or a name like {spec.hosts!r}"]
+    if len(graph) > MAX_NODES:
+        return [f"{spec.file}: {len(graph)} nodes are too many to measure; the limit is {MAX_NODES}"]
+    problems = _sizes(spec, graph, hosts, ends)
+    if not nx.is_connected(graph):
+        parts = sorted(nx.connected_components(graph), key=len, reverse=True)
+        lonely = sorted(parts[1])[0]
+        problems.append(
+            f"{spec.file}: the network falls into {len(parts)} parts, so it cannot reach all GPUs; "
+            f"{lonely!r} is cut off from the largest"
+        )
+    return problems
+
+
+def _sizes(spec: Custom, graph: nx.Graph, hosts: Sequence[str], ends: Endpoints) -> list[str]:
+    given = {graph.nodes[host]["gpus"] for host in hosts}
+    if len(given) > 1:
+        return [f"{spec.file}: hosts have different numbers of GPUs ({', '.join(map(str, sorted(given)))})"]
+    per_host = given.pop()
+    if per_host == 0 and ends.gpus % len(hosts):
+        return [f"{spec.file}: {ends.gpus} GPUs do not divide over {len(hosts)} hosts"]
+    if per_host and per_host * len(hosts) < ends.gpus:
+        total = per_host * len(hosts)
+        return [f"{spec.file}: {len(hosts)} hosts x {per_host} GPUs = {total}; it cannot reach all {ends.gpus}"]
+    each = per_host or ends.gpus // len(hosts)
+    if max(each, ends.domain) % min(each, ends.domain):
+        return [f"{spec.file}: {each} GPUs of a host and a scale-up domain of {ends.domain} do not divide"]
+    return []
+
+
+def hosts_of(graph: nx.Graph) -> list[str]:
+    """Return the hosts, in an order that keeps neighbours together: by the switches that they hang on."""
+    hosts = [node for node, host in graph.nodes(data="host") if host]
+    return sorted(hosts, key=lambda host: (sorted(map(str, graph[host])), host))
+
+
+def gpus_per_host(graph: nx.Graph, hosts: Sequence[str], gpus: int) -> int:
+    """Return the GPUs of one host: as the file says, or else an equal share of all."""
+    return graph.nodes[hosts[0]]["gpus"] or gpus // len(hosts)
+
+
+def uniform_rate(graph: nx.Graph, hosts: Sequence[str]) -> float:
+    """Return what each host can send when all send evenly to all others over all shortest paths. [B/s]
+
+    The load of a cable is its edge betweenness between hosts (Brandes 2008, doi:10.1016/j.socnet.2007.11.001).
+    """
+    if len(hosts) < 2:
+        return math.inf
+    # Per unordered pair of hosts, which sends both ways: the sum is the load of one direction.
+    load = nx.edge_betweenness_centrality_subset(graph, hosts, hosts, normalized=False)
+    per_pair = 1.0 / (len(hosts) - 1)
+    rates = (
+        graph.edges[edge]["bandwidth"] / (share * per_pair) for edge, share in load.items() if share > 0
+    )
+    return min(rates)
+
+
+def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:
+    """Return the least bandwidth between two halves of the hosts, over the splits tried. [B/s]
+
+    Each split is measured exactly, as a maximum flow; finding the worst split of all is NP-hard, so this is an
+    upper bound of the bisection bandwidth. Tried: blocks of hosts in their order, in order of distance, and every
+    second block.
+    """
+    if len(hosts) < 2:
+        return 0.0
+    half = len(hosts) // 2
+    distance = nx.single_source_shortest_path_length(graph, hosts[0])
+    near = sorted(hosts, key=lambda host: (distance.get(host, 0), hosts.index(host)))
+    quarter = max(1, half // 2)
+    orders = (list(hosts), near, [*hosts[:quarter], *hosts[-(half - quarter) :]] if half > quarter else near)
+    return min(_flow(graph, set(order[:half]), hosts) for order in orders)
+
+
+def _flow(graph: nx.Graph, first: set[str], hosts: Sequence[str]) -> float:
+    net = nx.DiGraph()
+    for one, two, bandwidth in graph.edges(data="bandwidth"):
+        net.add_edge(one, two, capacity=bandwidth)
+        net.add_edge(two, one, capacity=bandwidth)
+    for host in hosts:
+        # Edges without a capacity are not limited.
+        net.add_edge("(source)", host) if host in first else net.add_edge(host, "(sink)")
+    value: float = nx.maximum_flow_value(net, "(source)", "(sink)")
+    return value
+
+
+def host_diameter(graph: nx.Graph, hosts: Sequence[str]) -> int:
+    """Return the most switches between two hosts; hosts with the same neighbours count once."""
+    examples = {tuple(sorted(map(str, graph[host]))): host for host in hosts}
+    longest = 0
+    for host in examples.values():
+        far = nx.single_source_shortest_path_length(graph, host)
+        longest = max(longest, max(far[other] for other in hosts))
+    return max(longest - 1, 0)
+
+
+def leaf_groups(graph: nx.Graph, hosts: Sequence[str]) -> list[list[str]]:
+    """Return the hosts that hang on the same switches, group by group."""
+    return [
+        list(members)
+        for _, members in itertools.groupby(hosts, key=lambda host: sorted(map(str, graph[host])))
+    ]
+
+
+def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
+    """Return the fabric: the scale-up domain, the hosts of one leaf where all leaves are alike, and the whole."""
+    graph = read_cables(spec)
+    hosts = hosts_of(graph)
+    per_host = gpus_per_host(graph, hosts, ends.gpus)
+    efficiency = ends.topology.link_efficiency
+    injection = min(sum(edge["bandwidth"] for edge in graph[host].values()) for host in hosts) / per_host
+    diameter = host_diameter(graph, hosts)
+    levels = [ends.domain_level()]
+    groups = leaf_groups(graph, hosts)
+    leaf = len(groups[0]) * per_host
+    alike = len({len(group) for group in groups}) == 1 and len(groups) > 1
+    if alike and leaf > ends.domain and leaf % ends.domain == 0:
+        levels.append(
+            Level(name="leaf", group_gpus=leaf, bandwidth=injection * efficiency, latency=ends.latency(1))
+        )
+    uniform = min(uniform_rate(graph, hosts) / per_host, injection)
+    whole = -(-per_host * len(hosts) // levels[-1].group_gpus) * levels[-1].group_gpus
+    if whole > levels[-1].group_gpus:
+        levels.append(
+            Level(
+                name="network",
+                group_gpus=whole,
+                bandwidth=uniform * efficiency,
+                latency=ends.latency(max(diameter, 1)),
+            )
+        )
+    return Fabric(
+        name=ends.topology.name or ends.topology.title,
+        kind="custom",
+        levels=tuple(levels),
+        injection_bandwidth=injection * efficiency,
+        gpus=ends.gpus,
+        gpus_per_domain=ends.domain,
+        switches={"all": sum(not host for _, host in graph.nodes(data="host"))},
+        links=_cable_counts(graph),
+        bisection_bandwidth=half_cut(graph, hosts),
+        diameter=diameter,
+        collectives=ends.topology.collectives,
+    )
+
+
+def _cable_counts(graph: nx.Graph) -> dict[str, int]:
+    counts = {"host": 0, "switch-to-switch": 0}
+    for one, two, links in graph.edges(data="links"):
+        counts["host" if graph.nodes[one]["host"] or graph.nodes[two]["host"] else "switch-to-switch"] += links
+    return counts

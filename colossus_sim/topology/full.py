@@ -1,0 +1,135 @@
+"""The whole network as a graph, one node per GPU and switch: for other programs, and only when asked for."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import networkx as nx
+
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import Clos, Dragonfly, Topology
+from colossus_sim.topology.clos import ClosTierPlan, networks, tier_plans
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.quotient import quotient_graph
+from colossus_sim.topology.torus import gpus_per_node
+
+
+def full_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Graph:
+    """Return the network with a node per GPU and per switch, as plain names and numbers.
+
+    Nodes carry `kind` (host, switch) and `tier`, edges `bandwidth` (of one cable, one direction [B/s]) and
+    `links`. Inside a tier the cables go round the switches above in turn.
+    """
+    ends = Endpoints.of(topology, gpu, gpus)
+    spec = topology.fabric
+    if isinstance(spec, Clos):
+        return _clos(spec, ends)
+    if isinstance(spec, Dragonfly):
+        return _dragonfly(spec, ends)
+    return _named(topology, gpu, gpus, ends)
+
+
+def _host(graph: nx.Graph, index: int) -> str:
+    name = f"gpu{index}"
+    graph.add_node(name, kind="host", tier=0, gpus=1)
+    return name
+
+
+def _cable(graph: nx.Graph, first: str, second: str, bandwidth: float, links: int = 1) -> None:
+    if graph.has_edge(first, second):
+        graph.edges[first, second]["links"] += links
+    else:
+        graph.add_edge(first, second, bandwidth=bandwidth, links=links)
+
+
+def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
+    graph = nx.Graph()
+    plans = tier_plans(spec, ends)
+    for plane in range(networks(spec)):
+        for tier, plan in enumerate(plans):
+            for group in range(plan.groups):
+                for switch in range(plan.switches):
+                    graph.add_node(_switch(plane, plan, group, switch), kind="switch", tier=tier + 1)
+    rails = spec.rails
+    for index in range(ends.gpus):
+        host = _host(graph, index)
+        rail = index % ends.domain * rails // ends.domain
+        group = index // plans[0].group_gpus
+        for plane in range(spec.planes):
+            if spec.rail_only:
+                leaf = _switch(plane * rails + rail, plans[0], group, 0)
+            else:
+                leaf = _switch(plane, plans[0], group, rail)
+            _cable(graph, host, leaf, ends.nic / spec.planes)
+    for plane in range(networks(spec)):
+        for lower, upper in zip(plans, plans[1:], strict=False):
+            _uplinks(graph, plane, lower, upper, ends.nic / spec.planes)
+    return graph
+
+
+def _switch(plane: int, plan: ClosTierPlan, group: int, switch: int) -> str:
+    return f"{plan.name}-{plane}-{group}-{switch}"
+
+
+def _uplinks(
+    graph: nx.Graph, plane: int, lower: ClosTierPlan, upper: ClosTierPlan, bandwidth: float
+) -> None:
+    """Lay the cables from every group of a tier to the tier above."""
+    for group in range(lower.groups):
+        above = group * lower.group_gpus // upper.group_gpus
+        for port in range(lower.ports_up):
+            _cable(
+                graph,
+                _switch(plane, lower, group, port * lower.switches // lower.ports_up),
+                _switch(plane, upper, above, port % upper.switches),
+                bandwidth,
+            )
+
+
+def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
+    graph = nx.Graph()
+    per_group = spec.endpoints_per_router * spec.routers_per_group
+    groups = -(-ends.gpus // per_group)
+    for group in range(groups):
+        names = [f"router-{group}-{router}" for router in range(spec.routers_per_group)]
+        for name in names:
+            graph.add_node(name, kind="switch", tier=1)
+        for first, second in combinations(names, 2):
+            _cable(graph, first, second, spec.local_link_bandwidth)
+    for index in range(ends.gpus):
+        group, place = divmod(index, per_group)
+        router = place // spec.endpoints_per_router
+        _cable(graph, _host(graph, index), f"router-{group}-{router}", ends.nic)
+    free = [0] * groups
+    ports = spec.routers_per_group * spec.global_links_per_router
+    pairs = list(combinations(range(groups), 2))
+    # Rounds over all pairs of groups spread the global links evenly until no port is left.
+    while pairs and any(free[one] < ports and free[two] < ports for one, two in pairs):
+        for one, two in pairs:
+            if free[one] < ports and free[two] < ports:
+                ends_of = [
+                    f"router-{group}-{free[group] // spec.global_links_per_router}" for group in (one, two)
+                ]
+                _cable(graph, ends_of[0], ends_of[1], spec.global_link_bandwidth)
+                free[one] += 1
+                free[two] += 1
+    return graph
+
+
+def _named(topology: Topology, gpu: Gpu, gpus: int | None, ends: Endpoints) -> nx.Graph:
+    """Return a torus or a list of cables with plain names; each node of a torus is a host."""
+    found = quotient_graph(topology, gpu, gpus)
+    graph = nx.Graph()
+    torus = topology.fabric.kind == "torus"
+    for node, fields in found.nodes(data=True):
+        host = torus or fields["host"]
+        count = gpus_per_node(topology.fabric, ends) if torus else fields["gpus"]  # type: ignore[arg-type]
+        graph.add_node(_plain(node), kind="host" if host else "switch", tier=fields["tier"], gpus=count)
+    for first, second, fields in found.edges(data=True):
+        links = int(fields["links"])
+        graph.add_edge(_plain(first), _plain(second), bandwidth=fields["bandwidth"] / links, links=links)
+    return graph
+
+
+def _plain(node: object) -> str:
+    return "-".join(map(str, node)) if isinstance(node, tuple) else str(node)

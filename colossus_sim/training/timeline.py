@@ -1,0 +1,159 @@
+"""One training step as intervals: every pass of every pipeline stage, and what follows the pipeline."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from colossus_sim.errors import UsageError
+from colossus_sim.formulas.pipeline_events import simulate_pipeline, stage_order
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.topology.builders import build_fabric
+from colossus_sim.training.communication import Network
+from colossus_sim.training.layer_cost import PASS_PARTS, Cost, LayerCost, total
+from colossus_sim.training.phases import build_phase_model
+from colossus_sim.training.sizes import resolve_sizes
+from colossus_sim.training.step import pass_costs
+
+DRAWABLE = ("1f1b", "interleaved_1f1b", "gpipe", "zero_bubble")
+"""Schedules whose order of passes is known."""
+
+TAIL = ("optimizer", "straggler", "overhead", "other")
+"""Parts of a step that follow the pipeline, after the exposed exchange of gradients and weights."""
+
+
+class StepPass(NamedTuple):
+    """One pass of one micro-batch on one stage. Times in seconds from the start of the step."""
+
+    stage: int
+    kind: str
+    """F: forward; B: backward; W: weight gradients where they are separate."""
+    chunk: int
+    microbatch: int
+    start: float
+    end: float
+    communication: float
+    """Exposed communication inside the pass. [s]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTimeline:
+    """One step of one phase, alone and healthy, on packed GPUs.
+
+    Attributes
+    ----------
+    job, phase, schedule : str
+        What is trained, and in which order the stages work.
+    stages, microbatches : int
+        Pipeline stages, and micro-batches per replica.
+    passes : tuple of StepPass
+        Every pass.
+    tail : tuple of (str, float, float)
+        What all stages do after the pipeline: name, start, end. [s]
+    step_time : float
+        End of the step, as `estimate_step` gives it. [s]
+    """
+
+    job: str
+    phase: str
+    schedule: str
+    stages: int
+    microbatches: int
+    passes: tuple[StepPass, ...]
+    tail: tuple[tuple[str, float, float], ...]
+    step_time: float
+
+    @property
+    def pipeline_time(self) -> float:
+        """End of the last pass. [s]"""
+        return max(work.end for work in self.passes)
+
+
+def step_timeline(scenario: Scenario, job_name: str, phase_name: str = "") -> StepTimeline:
+    """Return one step of a phase (the first one that trains, unless named).
+
+    Raises
+    ------
+    UsageError
+        If the phase does not train, or its schedule has no known order of passes.
+    InfeasibleError
+        If the plan does not fit.
+    """
+    job = scenario.jobs[job_name]
+    name = phase_name or next((n for n, phase in job.phases.items() if phase.kind == "train"), "")
+    phase = job.phases.get(name)
+    if phase is None or phase.kind != "train":
+        raise UsageError(f"job {job_name} has no training phase {name or phase_name!r}")
+    plan = phase.parallel or job.parallel
+    if plan.schedule not in DRAWABLE:
+        raise UsageError(
+            f"job {job_name}: the order of passes of schedule {plan.schedule} is not known; "
+            f"those of {', '.join(DRAWABLE)} are"
+        )
+    site = scenario.cluster.sites[job.site]
+    partition_name = job.partition or next(iter(site.partitions))
+    gpu = site.partitions[partition_name].gpu
+    fabric = build_fabric(site.topology, gpu)
+    model = build_phase_model(scenario=scenario, job_name=job_name, phase_name=name, site=job.site,
+                              partition_name=partition_name, fabric=fabric)  # fmt: skip
+    sizes = resolve_sizes(job.model, plan, model.gpus_wanted)
+    network = Network(sizes, model.placement, fabric, data_fraction=plan.stack.data_bandwidth_fraction)
+    table, transfer = pass_costs(architecture=job.model, plan=plan, gpu=gpu, calibration=scenario.calibration,
+                                 sizes=sizes, network=network, flop_multiplier=phase.flop_multiplier)  # fmt: skip
+    passes = _play(plan.schedule, table, microbatches=sizes.microbatches, transfer=transfer)
+    estimate = model.reference
+    parts = {} if estimate is None else dict(estimate.parts)
+    step_time = math.fsum(parts.values())
+    return StepTimeline(
+        job=job_name,
+        phase=name,
+        schedule=plan.schedule,
+        stages=sizes.stages,
+        microbatches=sizes.microbatches,
+        passes=passes,
+        tail=_tail(parts, max(work.end for work in passes), step_time),
+        step_time=step_time,
+    )
+
+
+def _play(
+    schedule: str, table: list[list[LayerCost]], *, microbatches: int, transfer: float
+) -> tuple[StepPass, ...]:
+    stages, chunks = len(table[0]), len(table)
+    orders = [
+        stage_order(schedule, stages=stages, stage=stage, microbatches=microbatches, chunks=chunks)
+        for stage in range(stages)
+    ]
+    # Zero-bubble schedules split a backward pass into its input and its weight half (arXiv:2401.10241).
+    share = 0.5 if schedule == "zero_bubble" else 1.0
+    forward = [[total(cost.forward) for cost in row] for row in table]
+    backward = [[share * total(cost.backward) for cost in row] for row in table]
+    played = simulate_pipeline(orders, forward, backward, transfer=transfer, weight=backward)
+    spent = {
+        "F": [[_communication(cost.forward) for cost in row] for row in table],
+        "B": [[share * _communication(cost.backward) for cost in row] for row in table],
+    }
+    return tuple(
+        StepPass(item.stage, *item.work, item.start, item.end,
+                 spent["F" if item.work.kind == "F" else "B"][item.work.chunk][item.stage])
+        for item in played
+    )  # fmt: skip
+
+
+def _communication(cost: Cost) -> float:
+    return math.fsum(
+        value for name, value in zip(PASS_PARTS, cost, strict=True) if name.endswith("communication")
+    )
+
+
+def _tail(parts: dict[str, float], start: float, step_time: float) -> tuple[tuple[str, float, float], ...]:
+    """Return what follows the pipeline; the exchange of data parallelism is what the other parts leave."""
+    lengths = {name: parts.get(name, 0.0) for name in TAIL}
+    exchange = step_time - start - math.fsum(lengths.values())
+    rows, at = [], start
+    for name, length in (("data_communication", exchange), *lengths.items()):
+        if length > 1e-9:
+            rows.append((name, at, at + length))
+            at += length
+    return tuple(rows)

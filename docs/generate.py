@@ -1,0 +1,379 @@
+"""Write the pages that are made from the code, and the numbers in README.md.
+
+    python docs/generate.py              the pages of PAGES and what is not modelled (seconds)
+    python docs/generate.py --numbers    also the blocks of README.md that hold results (minutes)
+
+A test checks that the pages are current; the README's numbers are checked against the golden summaries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTICE = "<!-- Made by docs/generate.py; change the source, not this file. -->\n\n"
+ROOT_SECTIONS = (
+    "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Job", "ParallelPlan", "Phase", "Rollouts",
+    "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Repair", "Restart",
+    "CheckpointPolicy", "CheckpointTier", "Policies",
+)  # fmt: skip
+"""Sections of a scenario in reading order; the catalog entries that it may name follow by alphabet."""
+
+_KINDS = {
+    "s": "duration",
+    "B/s": "bandwidth",
+    "B": "bytes",
+    "W": "power",
+    "FLOP/s": "FLOP rate",
+    "1/s": "frequency",
+    "m": "length",
+    "tokens": "tokens",
+}
+"""Words for SI units in the tables."""
+
+
+def cell(text: str) -> str:
+    """Return text for one cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def kind_of(field: Mapping[str, Any]) -> str:
+    """Return in words what may be written for a field of a JSON schema."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in field:
+        return " / ".join(f"`{value}`" for value in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "x-si-unit" in field and field.get("examples"):
+        unit = _KINDS.get(field["x-si-unit"], "")
+        return f"{unit + ', ' if unit else ''}e.g. `{field['examples'][0]}`"
+    for key in ("anyOf", "oneOf"):
+        if key in field:
+            kinds = [kind_of(choice) for choice in field[key] if choice.get("type") != "null"]
+            return " or ".join(dict.fromkeys(kinds))
+    if field.get("type") == "array":
+        return f"list of {kind_of(field.get('items', {'type': 'values'}))}"
+    named = [field.get("additionalProperties"), *field.get("patternProperties", {}).values()]
+    for inner in named:
+        if isinstance(inner, dict):
+            return f"mapping from a name to {kind_of(inner)}"
+    return {"string": "text", "boolean": "true / false", "object": "mapping"}.get(
+        field.get("type", ""), str(field.get("type", "value"))
+    )
+
+
+def default_of(name: str, model: Mapping[str, Any]) -> str:
+    """Return the default of a field in words."""
+    field = model["properties"][name]
+    if name == "calibration":
+        return "the shipped one"
+    if name in model.get("required", ()):
+        return "required"
+    value = field.get("default")
+    if value is None or isinstance(value, dict):
+        return "-"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value != "" else "-"
+
+
+def scenario_page() -> str:
+    """Return docs/scenario.md: every key of a scenario file."""
+    from colossus_sim.specs.scenario import Scenario
+
+    schema = Scenario.model_json_schema()
+    models = {**schema["$defs"], "Scenario": {k: v for k, v in schema.items() if k != "$defs"}}
+    rest = sorted(name for name in models if name not in ROOT_SECTIONS)
+    parts = [NOTICE, "# Every key of a scenario file\n\n", SCENARIO_RULES]
+    for name in (*ROOT_SECTIONS, *rest):
+        model = models[name]
+        rows = [
+            (f"`{key}`", kind_of(field), default_of(key, model), cell(field.get("description", "")))
+            for key, field in model["properties"].items()
+        ]
+        parts.append(f"\n## {name}\n\n{cell(model.get('description', ''))}\n\n")
+        parts.append(table(("key", "value", "default", "meaning"), rows))
+    return "".join(parts)
+
+
+SCENARIO_RULES = """\
+The file is strict YAML: an unknown or repeated key is an error, and every error names file, line and column.
+
+- **Quantities** are texts with their unit: `"400 Gbit/s"`, `80 GB`, `30 min`, `60 days`, `2026-04-08`, `15T`, `5%`.
+  `GB` is 1e9 bytes and `GiB` 2**30; `b` or `bit` is a bit, `B` a byte. A bare number where a unit is needed is an
+  error. Dates are UTC.
+- **Ranges**: any value may be `{low: 1, central: 2, high: 3, source: "..."}`; `--case low|central|high` picks one.
+  `{value: 2, source: "..."}` is a value with a source. Sources are listed in the report.
+- **Catalog entries** (GPU, model, topology, storage, stack, faults, calibration, collectives) are given by name
+  (`colossus-sim catalog gpus`), by the path of a YAML file, by all their fields, or as `{use: name, field: value}`:
+  the entry with some fields changed; `null` removes an item. A model may also be `{hf_config: path/config.json}`.
+- **`extends: other.yaml`** lays a file over another; later wins, `null` deletes.
+- **`--set jobs.my_job.gpus=4096`** changes any field on the command line and is checked like the file.
+- **Links** count per direction, peaks are dense.
+- Editors complete and check with `colossus-sim schema > scenario.schema.json` and, as the first line of a
+  scenario, `# yaml-language-server: $schema=scenario.schema.json`.
+"""
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md: one formula for each metric, GPU state and cause of slip."""
+    from colossus_sim.results.columns import CAUSE_MEANING, STATE_MEANING
+    from colossus_sim.results.metrics import CLUSTER_METRICS, METRICS
+
+    parts = [NOTICE, "# Metrics: one formula each\n\n", METRIC_RULES]
+    for title, metrics in (("Of a job", METRICS), ("Of the cluster", CLUSTER_METRICS)):
+        rows = [(f"`{m.name}`", m.unit, cell(m.formula)) for m in metrics.values()]
+        parts.append(f"\n## {title}\n\n{table(('metric', 'unit', 'formula'), rows)}")
+    states = [(f"`{name}`", cell(text)) for name, text in STATE_MEANING.items()]
+    parts.append(
+        "\n## States of a GPU-second\n\nEach GPU-second of installed capacity is in exactly one.\n\n"
+    )
+    parts.append(table(("state", "meaning"), states))
+    causes = [(f"`{name}`", cell(text)) for name, text in CAUSE_MEANING.items()]
+    parts.append("\n## Causes of slip\n\nThe causes of a job add up exactly to its slip.\n\n")
+    parts.append(table(("cause", "meaning"), causes))
+    return "".join(parts)
+
+
+METRIC_RULES = """\
+Papers use the same words for different ratios. What is computed here is what the formula says. All metrics come
+from one ledger in which every GPU-second of capacity has exactly one state and every second of a phase exactly one
+cause; each run checks that states add up to capacity and causes to the slip. A metric that is not defined for a run
+is empty (`null` in `summary.json`), never zero.
+"""
+
+
+def commands_page() -> str:
+    """Return docs/commands.md: what every command does, its arguments and options."""
+    from colossus_sim.cli.main import cli
+
+    parts = [NOTICE, "# Commands\n\n`python -m colossus_sim` is the same as `colossus-sim`.\n"]
+    for words, command in commands(cli, ("colossus-sim",)):
+        parts.append(command_section(" ".join(words), command))
+    return "".join(parts)
+
+
+def command_section(name: str, command: Any) -> str:
+    """Return the section of one command, from its declaration alone: click's own layout varies with its version."""
+    import click
+
+    given = [argument_word(param) for param in command.params if isinstance(param, click.Argument)]
+    text = inspect.cleandoc((command.help or "").replace("\b\n", "\n"))
+    text = re.sub(r"\n\s*\n+", "\n\n", text)
+    options = [
+        (
+            f"`{', '.join((*param.opts, *param.secondary_opts))}`",
+            cell((param.help or "") + option_default(param)),
+        )
+        for param in command.params
+        if isinstance(param, click.Option)
+    ]
+    shown = f"\n```\n{text}\n```\n"
+    if options:
+        shown += f"\n{table(('option', 'meaning'), options)}"
+    return f"\n## {' '.join((name, *given))}\n{shown}"
+
+
+def argument_word(argument: Any) -> str:
+    """Return how an argument is called in the usage of a command."""
+    word = argument.metavar or argument.name.upper()
+    if not word.isidentifier():
+        return str(word)
+    return f"{word}..." if argument.nargs == -1 else word if argument.required else f"[{word}]"
+
+
+def option_default(option: Any) -> str:
+    """Return in words the choices and the default that the help of an option shows."""
+    choices = getattr(option.type, "choices", None)
+    text = f" One of {', '.join(choices)}." if choices else ""
+    return text + (
+        f" Default: {option.default}." if option.show_default and option.default is not None else ""
+    )
+
+
+def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Give every command below one, with the words that call it."""
+    import click
+
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from commands(found, (*words, name))
+
+
+def scenarios_page() -> str:
+    """Return scenarios/README.md."""
+    from colossus_sim import load_scenario
+
+    rows = []
+    for path in sorted((ROOT / "scenarios").glob("*.yaml")):
+        scenario = load_scenario(str(path))
+        rows.append((f"[{path.stem}]({path.name})", cell(scenario.title), cell(scenario.question)))
+    return NOTICE + SCENARIOS_ABOUT + table(("name", "what", "question"), rows)
+
+
+SCENARIOS_ABOUT = """\
+# Shipped scenarios
+
+`colossus-sim run NAME` finds them by name from anywhere, `colossus-sim run scenarios/NAME.yaml` by path. Each number
+that is not public is an assumption with its range and source beside it; `colossus-sim check NAME --explain` lists all.
+What they give is pinned in `tests/golden/`.
+
+"""
+
+
+def topologies_page() -> str:
+    """Return topologies/README.md."""
+    from colossus_sim.loading.listing import load_entries
+
+    rows = []
+    for name, entry in load_entries("topologies").items():
+        source = f"{entry.provenance.kind}: {entry.provenance.reference}"  # type: ignore[attr-defined]
+        gpus = f"{entry.gpus:,}"  # type: ignore[attr-defined]
+        rows.append((f"[{name}]({name}.yaml)", gpus, cell(entry.title), cell(source)))  # type: ignore[attr-defined]
+    return NOTICE + TOPOLOGIES_ABOUT + table(("name", "GPUs", "what", "source"), rows)
+
+
+TOPOLOGIES_ABOUT = """\
+# Shipped networks
+
+Parameters for the builders `clos`, `dragonfly` and `torus`; a scenario names one in `cluster.sites.SITE.topology`, or
+changes it: `{use: colossus_2, link_efficiency: 0.9}`. Bandwidths are per direction. The GPU named in a file is the one
+that the network was drawn for; a partition may hold another.
+
+"""
+
+PAGES = {
+    "docs/scenario.md": scenario_page,
+    "docs/metrics.md": metrics_page,
+    "docs/commands.md": commands_page,
+    "scenarios/README.md": scenarios_page,
+    "topologies/README.md": topologies_page,
+}
+"""Generated pages, by path."""
+
+
+def limits_block() -> str:
+    """Return what the simulator leaves out, as the report says it."""
+    from colossus_sim.results.report import not_modelled
+
+    return "".join(f"- {line}\n" for line in not_modelled())
+
+
+def flagship_block(summary: Mapping[str, Any]) -> str:
+    """Return what `colossus-sim run` prints for the flagship scenario."""
+    from colossus_sim.results.report import short_report
+
+    return f"```\n{short_report(summary).rstrip()}\n```\n"
+
+
+def reality_block(summary: Mapping[str, Any]) -> str:
+    """Return the comparison of the Llama 3 scenario with its published figures."""
+    rows = []
+    for row in summary["published"]:
+        sign = {"at_least": ">= ", "at_most": "<= "}.get(row["relation"], "")
+        error = "" if row["relative_error"] is None else f"{row['relative_error']:+.1%}"
+        held = {True: "holds", False: "does not hold", None: error}[row["holds"]]
+        rows.append(
+            (
+                row["metric"],
+                sign + f"{row['published']:.4g}",
+                f"{row['simulated']:.4g}",
+                held,
+                cell(row["note"]),
+            )
+        )
+    return table(("metric", "published", "simulated", "difference", "what it counts"), rows)
+
+
+def validation_block() -> str:
+    """Return the errors of the training-step model on the published measurements."""
+    from colossus_sim.validation import metrics
+    from colossus_sim.validation.inputs import shipped_inputs
+    from colossus_sim.validation.predict import Predictor
+    from colossus_sim.validation.rows import read_training_rows, shipped
+
+    measured = read_training_rows(shipped("training_rows.csv"))
+    predictions, left_out = Predictor(shipped_inputs()).predict(measured)
+    rows = []
+    for group in metrics.groups(predictions, ("kind",)):
+        if group.by != "fixed" or group.time is None:
+            continue
+        naive = "" if group.naive is None else f"{group.naive.median:.1%}"
+        time = group.time
+        rows.append(
+            (group.name, str(time.count), f"{time.median:.1%}", f"{time.mean:.1%}", f"{time.p90:.1%}",
+             f"{time.bias:+.1%}", naive)
+        )  # fmt: skip
+    header = ("rows", "count", "median error", "mean", "90th percentile", "bias", "median, constant MFU")
+    return (
+        table(header, rows)
+        + f"\n{len(left_out)} rows are left out because a needed input is not published.\n"
+    )
+
+
+def number_blocks() -> dict[str, str]:
+    """Return the blocks of README.md that hold results."""
+    from colossus_sim import load_scenario, simulate
+
+    flagship = simulate(load_scenario(str(ROOT / "scenarios" / "colossus_roadmap.yaml"))).summary()
+    llama = simulate(load_scenario(str(ROOT / "scenarios" / "llama3_405b.yaml"))).summary()
+    return {
+        "flagship": flagship_block(flagship),
+        "reality": reality_block(llama),
+        "validation": validation_block(),
+    }
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """Return `text` with what stands between the marks of a block replaced."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"README.md has no block {name}")
+    return before + begin + content + end + after
+
+
+def block(text: str, name: str) -> str:
+    """Return what stands between the marks of a block."""
+    return text.partition(f"<!-- {name}:begin -->\n")[2].partition(f"<!-- {name}:end -->")[0]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the pages, and with --numbers the README's results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--numbers", action="store_true", help="also simulate and fill README.md")
+    given = parser.parse_args(arguments)
+    for name, page in PAGES.items():
+        (ROOT / name).write_text(page(), encoding="utf-8", newline="\n")
+    readme = ROOT / "README.md"
+    blocks = {"limits": limits_block(), **(number_blocks() if given.numbers else {})}
+    text = readme.read_text("utf-8")
+    for name, content in blocks.items():
+        text = replace_block(text, name, content)
+    readme.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
