@@ -134,7 +134,7 @@ class Model:
             if case.device.catalog in self.inputs.gpus and self._expressible(case):
                 self.rows.append(row)
                 self.cases.append(case)
-        self._resolved = [self._resolve(case) for case in self.cases]
+        self.resolved = [self._resolve(case) for case in self.cases]
         self.published = np.array([row.published_step for row in self.rows])
         self.sources = [source_of(row.id) for row in self.rows]
         self.touched = [self._rows_of(index) for index in range(len(parameters))]
@@ -191,10 +191,10 @@ class Model:
             case = self.cases[i]
             stack = inputs.stacks.get(case.stack_name, inputs.stacks["generic"])
             plan = case.plan.model_copy(update={"stack": stack})
-            gpu, sizes, network = self._resolved[i]
+            gpu, sizes, network = self.resolved[i]
             if stack.data_bandwidth_fraction != network.data_fraction:
                 gpu, sizes, network = self._resolve(dataclasses.replace(case, plan=plan))
-                self._resolved[i] = gpu, sizes, network
+                self.resolved[i] = gpu, sizes, network
             times.append(
                 step_time(
                     architecture=case.architecture,
@@ -253,9 +253,12 @@ class Fit:
         for index, touched in enumerate(self._touched):
             matrix[len(self._rows) + index, index] = 1.0
             if touched:
-                step = STEP if self._model.parameters[index].bound(self._model.parameters[index].high) > x[
-                    index
-                ] + STEP else -STEP
+                step = (
+                    STEP
+                    if self._model.parameters[index].bound(self._model.parameters[index].high)
+                    > x[index] + STEP
+                    else -STEP
+                )
                 moved = x.copy()
                 moved[index] += step
                 times = self._model.predict(moved, [self._rows[k] for k in touched])
@@ -268,7 +271,13 @@ class Fit:
         bounds = ([p.bound(p.low) for p in parameters], [p.bound(p.high) for p in parameters])
         start = np.zeros(len(parameters))
         result = least_squares(
-            self.residuals, start, jac=self.jacobian, bounds=bounds, max_nfev=evaluations, xtol=1e-3, ftol=1e-3
+            self.residuals,
+            start,
+            jac=self.jacobian,
+            bounds=bounds,
+            max_nfev=evaluations,
+            xtol=1e-3,
+            ftol=1e-3,
         )
         print(f"cost {result.cost:.1f} after {result.nfev} evaluations", file=sys.stderr, flush=True)
         return np.asarray(result.x)
@@ -302,11 +311,34 @@ def cross_validate(model: Model, rows: Sequence[int], folds: int, evaluations: i
     return errors
 
 
+def scores(model: Model, errors: dict[int, float], held: dict[int, float] | None = None) -> dict[str, str]:
+    """Return what to say about the fit of each stack, and of each device and format."""
+    members: dict[str, list[int]] = {}
+    for i, case in enumerate(model.cases):
+        members.setdefault(case.stack_name, []).append(i)
+        gpu = model.resolved[i][0].name
+        precision = case.plan.precision
+        for name in {precision, "*" if precision in ("bf16", "fp16") else precision}:
+            members.setdefault(f"{gpu}/{name}", []).append(i)
+    texts = {}
+    for name, rows in members.items():
+        stats = error_stats(errors[i] for i in rows)
+        if stats is None:
+            continue
+        texts[name] = f"{stats.count} rows, median error of step time {stats.median:.1%}"
+        left = error_stats(held[i] for i in rows if i in held) if held else None
+        if left is not None:
+            texts[name] += f", {left.median:.1%} with the row's family left out"
+    return texts
+
+
 def table(model: Model, errors: dict[int, float], title: str) -> str:
     """Return the error table by kind, and by source."""
     kinds = {i: "moe" if model.cases[i].architecture.moe else "dense" for i in errors}
     sweeps = ("hf", "vtrain-multi", "vtrain-single")
-    groups = [("dense, sweeps apart", [i for i in errors if kinds[i] == "dense" and model.sources[i] not in sweeps])]
+    groups = [
+        ("dense, sweeps apart", [i for i in errors if kinds[i] == "dense" and model.sources[i] not in sweeps])
+    ]
     groups.append(("moe, sweeps apart", [i for i in errors if kinds[i] == "moe"]))
     groups += [(s, [i for i in errors if model.sources[i] == s]) for s in sorted(set(model.sources))]
     lines = [title, f"{'group':24}{'rows':>6}{'median':>9}{'mean':>9}{'p90':>9}{'bias':>9}"]
@@ -320,7 +352,9 @@ def table(model: Model, errors: dict[int, float], title: str) -> str:
 
 def main() -> None:
     """Fit, print, and write if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folds", type=int, default=0, help="cross-validate with so many folds of families")
     parser.add_argument("--evaluations", type=int, default=10, help="evaluations of the model per fit")
     parser.add_argument("--write", action="store_true", help="write the constants into the catalogs")
@@ -335,13 +369,18 @@ def main() -> None:
     print(table(model, errors, f"in-sample, {len(rows)} rows fitted"))
     for parameter, deviation in zip(model.parameters, x, strict=True):
         names = ", ".join(parameter.targets)
-        print(f"{parameter.value(deviation):12.4g} ({deviation:+.1f}) {parameter.field} {names} {parameter.formats}")
+        print(
+            f"{parameter.value(deviation):12.4g} ({deviation:+.1f}) {parameter.field} {names} {parameter.formats}"
+        )
     if options.write:
         values = [(p, p.value(float(d))) for p, d in zip(model.parameters, x, strict=True)]
-        write_constants(values, errors, model, options.date, DATA)
+        write_constants(values, scores(model, errors), options.date, DATA)
     if options.folds:
+        sys.stdout.flush()
         held = cross_validate(model, rows, options.folds, options.evaluations)
         print(table(model, held, f"cross-validated, {options.folds} folds of families"))
+        if options.write:
+            write_constants(values, scores(model, errors, held), options.date, DATA)
     print(f"{time.process_time() - started:.0f} s of CPU", file=sys.stderr)
 
 

@@ -119,6 +119,8 @@ class LevelRow(NamedTuple):
     queued_jobs: int
     power: float
     """IT power of the partition times PUE. [W]"""
+    fragmentation: float = 0.0
+    """Share of the free scale-up domains that is not in the longest run of neighbouring ones."""
 
 
 class EventRow(NamedTuple):

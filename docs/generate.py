@@ -232,9 +232,9 @@ def scenarios_page() -> str:
 SCENARIOS_ABOUT = """\
 # Shipped scenarios
 
-`colossus-sim run NAME` finds them by name from anywhere, `colossus-sim run scenarios/NAME.yaml` by path. Each number
-that is not public is an assumption with its range and source beside it; `colossus-sim check NAME --explain` lists all.
-What they give is pinned in `tests/golden/`.
+`colossus-sim run NAME` finds them by name from anywhere, `colossus-sim run scenarios/NAME.yaml` by path.
+Each number that is not public is an assumption with its range and source beside it;
+`colossus-sim check NAME --explain` lists all. What they give is pinned in `tests/golden/`.
 
 """
 
@@ -254,9 +254,9 @@ def topologies_page() -> str:
 TOPOLOGIES_ABOUT = """\
 # Shipped networks
 
-Parameters for the builders `clos`, `dragonfly` and `torus`; a scenario names one in `cluster.sites.SITE.topology`, or
-changes it: `{use: colossus_2, link_efficiency: 0.9}`. Bandwidths are per direction. The GPU named in a file is the one
-that the network was drawn for; a partition may hold another.
+Parameters for the builders `clos`, `dragonfly` and `torus`; a scenario names one in
+`cluster.sites.SITE.topology`, or changes it: `{use: colossus_2, link_efficiency: 0.9}`. Bandwidths are per
+direction. The GPU named in a file is the one that the network was drawn for; a partition may hold another.
 
 """
 

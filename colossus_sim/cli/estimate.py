@@ -20,6 +20,7 @@ from colossus_sim.cli.common import (
 from colossus_sim.units import format_duration, format_si
 
 if TYPE_CHECKING:
+    from colossus_sim.cli.contention import JobBand
     from colossus_sim.specs.parallel import ParallelPlan
     from colossus_sim.specs.scenario import Scenario
     from colossus_sim.training.estimate import StepEstimate
@@ -47,8 +48,13 @@ class Line:
     is_flag=True,
     help="Add the waterfall from peak to achieved, each collective, memory per stage.",
 )
+@click.option(
+    "--contention",
+    is_flag=True,
+    help="Add the step time of each job beside the others, from interleaved to all at once.",
+)
 @scenario_options
-def estimate(file: str, jobs: tuple[str, ...], explain: bool, settings: Settings) -> None:
+def estimate(file: str, jobs: tuple[str, ...], explain: bool, contention: bool, settings: Settings) -> None:
     """Print step time and its breakdown, memory per GPU and MFU of each job, alone and healthy.
 
     FILE is a scenario file, the name of a shipped scenario, or - for standard input.
@@ -66,10 +72,16 @@ def estimate(file: str, jobs: tuple[str, ...], explain: bool, settings: Settings
     if problems:
         raise InfeasibleError(problems)
     lines = [line for line in _lines(scenario) if not jobs or line.job in jobs]
+    bands = _bands(scenario) if contention else []
     if settings.json:
-        echo_json({"schema_version": SCHEMA_VERSION, "phases": [_document(line) for line in lines]})
+        document = {"schema_version": SCHEMA_VERSION, "phases": [_document(line) for line in lines]}
+        echo_json(document | ({"contention": [band.document() for band in bands]} if contention else {}))
         return
     echo(_overview(lines))
+    if contention:
+        from colossus_sim.cli.contention import band_table
+
+        echo("\n" + band_table(bands))
     shown: set[str] = set()
     for line in lines:
         step = line.model.reference
@@ -81,6 +93,12 @@ def estimate(file: str, jobs: tuple[str, ...], explain: bool, settings: Settings
         if explain:
             echo("\n" + _communication(step))
             echo("\n" + _memory(step))
+
+
+def _bands(scenario: Scenario) -> list[JobBand]:
+    from colossus_sim.cli.contention import job_bands
+
+    return job_bands(scenario)
 
 
 def _known(jobs: tuple[str, ...], scenario: Scenario) -> None:

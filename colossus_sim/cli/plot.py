@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from colossus_sim.cli.common import Settings, echo, echo_json, note, output_options
 
-KINDS = ("gantt", "utilization", "accounting", "slip", "steps")
-"""The pictures; the same names as in `plots.PLOTS`, which is not imported before it is needed."""
+if TYPE_CHECKING:
+    from colossus_sim.results.result import Result
+
+USUAL = ("gantt", "utilization", "accounting", "slip", "steps")
+"""Pictures that `run` draws."""
+
+KINDS = (*USUAL, "waterfall", "failures", "checkpoints")
+"""The pictures of a run; the same names as in `plots.PLOTS`, which is not imported before it is needed."""
+
+JOB_KINDS = ("pipeline", "scaling")
+"""Pictures of one job's step, made from the scenario of the run."""
 
 
 @click.command("plot")
 @click.argument("run_folder", type=click.Path())
-@click.option("--kind", "kinds", type=click.Choice((*KINDS, "all")), multiple=True, default=("all",),
-              show_default=True, help="What to draw. Repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", type=click.Choice((*KINDS, *JOB_KINDS, "all")), multiple=True, default=("all",),
+              show_default=True, help="What to draw; pipeline and scaling need --job. Repeatable.")  # fmt: skip
+@click.option("--job", metavar="JOB", help="Job of the pipeline and scaling pictures.")
+@click.option("--compare", "other", type=click.Path(), metavar="RUN_FOLDER",
+              help="Draw this run and the other one on one axis, and nothing else.")  # fmt: skip
 @click.option("--dark", is_flag=True, help="Light on dark.")
 @click.option("--format", "formats", default="png,svg", show_default=True, metavar="LIST",
               help="File formats, separated by commas: png, svg, pdf.")  # fmt: skip
@@ -26,6 +39,8 @@ def plot(
     run_folder: str,
     *,
     kinds: tuple[str, ...],
+    job: str | None,
+    other: str | None,
     dark: bool,
     formats: str,
     target: str | None,
@@ -39,23 +54,78 @@ def plot(
     Examples:
       colossus-sim plot out/quickstart-central-seed1
       colossus-sim plot out/quickstart-central-seed1 --kind gantt --dark --format pdf -o slides
+      colossus-sim plot out/quickstart-central-seed1 --kind pipeline --kind scaling --job llama_70b
+      colossus-sim plot out/quickstart-central-seed1 --compare out/quickstart-high-seed1
     """
     endings = parse_formats(formats)
     from colossus_sim.results.store import load_run
 
     result = load_run(run_folder)
 
-    from colossus_sim.plots import draw_all
+    from colossus_sim.plots import draw_all, save_figure
 
     folder = Path(target) if target is not None else default_folder(run_folder)
-    chosen = KINDS if "all" in kinds else tuple(dict.fromkeys(kinds))
-    written = draw_all(result, folder, formats=endings, dark=dark, kinds=chosen)
+    if other is not None:
+        figures = {"compare": comparison(result, run_folder, other, dark=dark)}
+        chosen: tuple[str, ...] = ()
+    else:
+        figures = job_figures(result, kinds, job, dark=dark)
+        chosen = KINDS if "all" in kinds else tuple(kind for kind in dict.fromkeys(kinds) if kind in KINDS)
+    written = list(draw_all(result, folder, formats=endings, dark=dark, kinds=chosen))
+    for name, figure in figures.items():
+        written += [save_figure(figure, folder / f"{name}.{ending}", dark=dark) for ending in endings]
     if settings.json:
         echo_json({"schema_version": 1, "files": [str(path) for path in written]})
         return
     for path in written:
         echo(str(path))
     note(f"{len(written)} pictures in {folder}", settings)
+
+
+def comparison(result: Result, run_folder: str, other: str, *, dark: bool) -> Any:
+    """Return the picture of two runs on one axis."""
+    from colossus_sim.plots.compare import draw_comparison
+    from colossus_sim.results.store import load_run
+
+    names = (Path(run_folder).resolve().name, Path(other).resolve().name)
+    return draw_comparison(result, load_run(other), names=names, dark=dark)
+
+
+def job_figures(result: Result, kinds: tuple[str, ...], job: str | None, *, dark: bool) -> dict[str, Any]:
+    """Return the wanted pictures of one job's step, by file name.
+
+    Raises
+    ------
+    UsageError
+        If --job is missing or names no job, or its step cannot be drawn.
+    OutputError
+        If the run folder holds no scenario that can be read.
+    """
+    wanted = [kind for kind in JOB_KINDS if kind in kinds]
+    if not wanted:
+        return {}
+    from colossus_sim.errors import OutputError, UsageError
+
+    if job is None:
+        raise UsageError(f"--kind {wanted[0]} needs --job")
+    if result.scenario is None:
+        raise OutputError("the run folder holds no scenario that this version reads; this picture needs it")
+    if job not in result.scenario.jobs:
+        from colossus_sim.loading.suggest import nearest_hint
+
+        raise UsageError(f"there is no job {job!r}; {nearest_hint(job, result.scenario.jobs)}")
+    from colossus_sim.plots.pipeline import draw_pipeline
+    from colossus_sim.plots.scaling import draw_scaling, scaling_points
+    from colossus_sim.training.timeline import step_timeline
+
+    title = result.scenario.jobs[job].title or job
+    figures: dict[str, Any] = {}
+    if "pipeline" in wanted:
+        figures[f"pipeline-{job}"] = draw_pipeline(step_timeline(result.scenario, job), dark=dark)
+    if "scaling" in wanted:
+        points, gpus = scaling_points(result.scenario, job)
+        figures[f"scaling-{job}"] = draw_scaling(points, gpus, dark=dark, job=title)
+    return figures
 
 
 def default_folder(run_folder: str) -> Path:

@@ -42,8 +42,9 @@ PLAIN_INTERVAL = 30.0
     "--formats", default="csv", show_default=True, help="Table formats, separated by commas: csv, parquet."
 )
 @click.option(
-    "--plots", default="all", show_default=True, metavar="LIST",
-    help="Pictures, separated by commas: gantt, utilization, accounting, slip, steps; or all, or none.",
+    "--plots", default="usual", show_default=True, metavar="LIST",
+    help="Pictures, separated by commas: gantt, utilization, accounting, slip, steps (the usual ones), "
+    "waterfall, failures, checkpoints; or usual, all, none.",
 )  # fmt: skip
 @click.option("--no-plots", is_flag=True, help="Draw no pictures: the same as --plots none.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; they stay.")
@@ -112,16 +113,17 @@ def parse_plots(text: str) -> tuple[str, ...]:
     UsageError
         If one is unknown.
     """
-    from colossus_sim.cli.plot import KINDS
+    from colossus_sim.cli.plot import KINDS, USUAL
     from colossus_sim.errors import UsageError
 
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
-    if names in (("all",), ("none",)):
-        return KINDS if names == ("all",) else ()
+    groups = {"usual": USUAL, "all": KINDS, "none": ()}
+    if len(names) == 1 and names[0] in groups:
+        return groups[names[0]]
     unknown = next((name for name in names if name not in KINDS), None)
     if unknown is not None or not names:
         given = text if unknown is None else unknown
-        raise UsageError(f"--plots: {given!r} is not one of {', '.join(KINDS)}, all, none")
+        raise UsageError(f"--plots: {given!r} is not one of {', '.join(KINDS)}, usual, all, none")
     return names
 
 

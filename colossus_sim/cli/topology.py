@@ -102,8 +102,8 @@ def compare(networks: tuple[str, ...], gpus: int | None, groups: tuple[int, ...]
     times = [_collectives(one, sizes) for one in built]
     if settings.json:
         pairs = zip(built, times, strict=True)
-        rows = [_document(one) | {"collective_times_s": _keyed(found)} for one, found in pairs]
-        echo_json({"schema_version": SCHEMA_VERSION, "networks": rows})
+        documents = [_document(one) | {"collective_times": _keyed(found)} for one, found in pairs]
+        echo_json({"schema_version": SCHEMA_VERSION, "networks": documents})
         return
     names = [one.fabric.name for one in built]
     rows = [[label, *(_facts(one)[label] for one in built)] for label in _facts(built[0])]

@@ -37,9 +37,14 @@ class Strike:
     exponential: float
 
 
+def by_hand(repair: Repair, strike: Strike) -> bool:
+    """Return whether the repair takes a technician (a reset or a reboot does not)."""
+    return strike.auto >= repair.auto_fraction
+
+
 def repair_time(repair: Repair, strike: Strike) -> float:
     """Return the time until the unit is back. [s]"""
-    mean = repair.auto_time if strike.auto < repair.auto_fraction else repair.manual_time
+    mean = repair.manual_time if by_hand(repair, strike) else repair.auto_time
     if repair.distribution == "fixed":
         return mean
     if repair.distribution == "exponential":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.failures import FailureSource, Strike, repair_time
-from colossus_sim.engine.signals import Failure, Slow
+from colossus_sim.engine.degradation import Degradation, group_of
+from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
+from colossus_sim.engine.signals import Failure, Rerate, Slow
 from colossus_sim.engine.site import PartitionState, SiteState
-from colossus_sim.specs.faults import FaultClass
+from colossus_sim.engine.workshop import Workshop
+from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.specs.faults import Degradation as DegradationSpec
+from colossus_sim.specs.faults import FaultClass, Repair
 
 if TYPE_CHECKING:
     from colossus_sim.engine.holding import Holding
@@ -44,6 +49,8 @@ class FaultInjector:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._broken_parts = 0
+        self._workshops: dict[str, Workshop] = {}
         self._sources: dict[tuple[str, str, str], FailureSource] = {}
         self._stopping = [
             (spec.per, spec.rate, failure_of(name, spec).rank)
@@ -73,12 +80,40 @@ class FaultInjector:
 
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
+        self._check_levels()
         for site in self._world.sites.values():
+            self._workshops[site.name] = Workshop(
+                self._world.agenda,
+                crew=site.spec.repair_crew,
+                parts=site.spec.repair_parts,
+                lead_time=site.spec.part_lead_time,
+            )
             for name, spec in self.classes("site"):
                 self._add(site, None, name, spec).set_population(1.0)
             for partition in site.partitions.values():
                 for name, spec in self.classes("gpu", "node", "domain"):
                     self._add(site, partition, name, spec)
+
+    def _check_levels(self) -> None:
+        """Refuse a class that degrades a level that no network here has, or that is never repaired.
+
+        Raises
+        ------
+        ScenarioError
+            With the levels that there are.
+        """
+        fabrics = [part.fabric for site in self._world.sites.values() for part in site.partitions.values()]
+        known = sorted({level.name for fabric in fabrics for level in fabric.levels})
+        for name, spec in self.classes("gpu", "node", "domain", "site", "job"):
+            if spec.degrades is None:
+                continue
+            path = f"faults.classes.{name}"
+            if spec.degrades.level not in known:
+                text = f"no network here has a level {spec.degrades.level!r}; levels: {', '.join(known)}"
+                raise ScenarioError([Problem(path=f"{path}.degrades.level", message=text)])
+            if spec.repair is None or spec.interrupts or spec.per in ("site", "job"):
+                text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
+                raise ScenarioError([Problem(path=path, message=text)])
 
     def _add(
         self, site: SiteState, partition: PartitionState | None, name: str, spec: FaultClass
@@ -129,10 +164,43 @@ class FaultInjector:
         hit = _Hit(
             site=site, partition=partition, name=name, spec=spec, strike=strike, domain=domain, phase=phase
         )
-        if spec.interrupts:
+        if spec.degrades is not None and not spec.interrupts:
+            self._degrade(hit, spec.degrades)
+        elif spec.interrupts:
             self._remove(hit, planned=spec.planned)
         elif phase is not None:
             self._slow_down(hit, phase)
+
+    def _degrade(self, hit: _Hit, spec: DegradationSpec) -> None:
+        """Take bandwidth from the group around the broken part until it is mended."""
+        partition, fabric = hit.partition, hit.partition.fabric
+        group = group_of(fabric, spec.level, hit.domain)
+        if group is None or hit.spec.repair is None:
+            return  # this partition has no such level
+        self._broken_parts += 1
+        number = self._broken_parts
+        partition.degradations[number] = Degradation(*group, spec.fraction)
+        self._tell(hit, number)
+
+        def mended() -> None:
+            self._tell(hit, number)
+            del partition.degradations[number]
+            self._world.recorder.event(
+                self._world.agenda.now,
+                "repair",
+                site=hit.site.name,
+                partition=partition.pool.name,
+                subject=hit.name,
+            )
+
+        self._repair(hit, hit.spec.repair, mended)
+
+    def _tell(self, hit: _Hit, number: int) -> None:
+        """Let the phases that a broken network part touches work out their steps anew."""
+        part = hit.partition.degradations[number]
+        for phase in hit.partition.computing.values():
+            if part.touches(phase.domains):
+                phase.notify(Rerate())
 
     def _slow_down(self, hit: _Hit, phase: PhaseRun) -> None:
         """Slow a phase until the degraded unit is found; then take the unit out in a controlled stop."""
@@ -155,12 +223,18 @@ class FaultInjector:
             gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
                 phase.domains.remove(domain)
-            now = self._world.agenda.now
-            back = now + repair_time(hit.spec.repair, hit.strike)
-            self._world.agenda.at(back, Order.REPAIR, lambda: self._mended(hit, gpus))
+            self._repair(hit, hit.spec.repair, lambda: self._mended(hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
             phase.notify(failure_of(hit.name, hit.spec, planned=planned))
+
+    def _repair(self, hit: _Hit, repair: Repair, done: Callable[[], None]) -> None:
+        """Mend a unit: by itself, or by hand when a technician and a part are there."""
+        seconds = repair_time(repair, hit.strike)
+        if by_hand(repair, hit.strike):
+            self._workshops[hit.site.name].repair(seconds, done)
+        else:
+            self._world.agenda.at(self._world.agenda.now + seconds, Order.REPAIR, done)
 
     def _mended(self, hit: _Hit, gpus: int) -> None:
         pool = hit.partition.pool

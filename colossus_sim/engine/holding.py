@@ -75,6 +75,9 @@ class Holding:
         self.gpus = 0
         self.layout = 0
         """Changes whenever the ranks are placed anew."""
+        self.held_since = 0.0
+        """When the run on the GPUs at hand began. [s]"""
+        self.account = self.job.account or self.job_name
         self._placement: Placement | None = None
         self._known_tiers: dict[tuple[int, int, float, int], tuple[SaveTier, ...]] = {}
 
@@ -115,6 +118,24 @@ class Holding:
         scale = self.model.gpus_wanted / self.job.gpus
         return max(self.model.gpus_wanted, math.floor((self.job.max_gpus or 0) * scale))
 
+    def time_left(self) -> float:
+        """Return the time that the work left takes at the reference pace. [s]"""
+        return (self.work.total - self.work.units) * self.model.reference_time
+
+    def expected_run(self) -> float:
+        """Return how long a run that starts now is announced to take. [s]"""
+        return self.time_left() if self.job.walltime is None else self.job.walltime
+
+    def expected_end(self) -> float:
+        """Return when a run under way is announced to end; never in the past. [s]"""
+        if self.job.walltime is not None:
+            return max(self.now, self.held_since + self.job.walltime)
+        return self.now + self.time_left()
+
+    def held_gpu_seconds(self) -> float:
+        """Return the GPU-seconds of the run under way."""
+        return (self.now - self.held_since) * len(self.domains) * self.ranks_per_domain
+
     def usable(self, gpus: int) -> int:
         """How many of so many GPUs the plan can use."""
         return self.model.usable_gpus(gpus)
@@ -145,6 +166,7 @@ class Holding:
         self.wanted_domains = len(domains)
         self._placement = None
         self.layout += 1
+        self.held_since = self.now
         self.fit()
         self.world.holding_changed(self)
 

@@ -191,7 +191,7 @@ class PhaseRun(Waiting):
             packed=self.packed_time(),
             alone=alone,
             shared=shared,
-            actual=shared * slowest / self.site.speed,
+            actual=self.unit_time(partition.limited(self)) * slowest / self.site.speed,
         )
 
     def _next_stop(self, limit: int) -> float:
@@ -221,6 +221,7 @@ class PhaseRun(Waiting):
             return
         self.leave()
         partition = self.partition
+        self.world.scheduler.returned(self)
         partition.pool.release(self.number)
         self.domains = []
         self.gpus = 0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.engine.placers import PLACERS, fragmentation, from_domain
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.cluster import Partition
 
@@ -23,14 +24,23 @@ IntArray = npt.NDArray[np.int64]
 class PartitionPool:
     """Domains of one partition."""
 
-    def __init__(self, site: str, name: str, spec: Partition, group_domains: int) -> None:
+    def __init__(
+        self,
+        site: str,
+        name: str,
+        spec: Partition,
+        group_domains: int,
+        *,
+        level_domains: tuple[int, ...] = (),
+    ) -> None:
         self.site = site
         self.name = name
         self.spec = spec
         self.domain_gpus = spec.gpu.scale_up_domain
         self.node_gpus = min(spec.gpu.gpus_per_node, self.domain_gpus)
         self.used_per_domain = spec.gpus_used_per_domain or self.domain_gpus
-        self.group_domains = max(1, group_domains)
+        self.level_domains = level_domains or (max(1, group_domains),)
+        """Domains below one group of each scale-out level that has more than one group; at least one entry."""
         most = max(step.gpus for step in spec.capacity) // self.domain_gpus
         self.owner = np.full(most, ABSENT, dtype=np.int64)
         self.broken: dict[int, int] = {}
@@ -75,6 +85,10 @@ class PartitionPool:
         """Whether a node of this domain could fail and leave enough GPUs for a job."""
         return self.domain_gpus - self.broken.get(domain, 0) - self.node_gpus >= self.used_per_domain
 
+    def fragmentation(self) -> float:
+        """Return the share of the free domains that is not in the longest run of neighbours."""
+        return fragmentation(np.flatnonzero(self.owner == FREE))
+
     def available(self) -> int:
         """Domains that a job could get now."""
         return self.counts[FREE]
@@ -105,8 +119,10 @@ class PartitionPool:
             return OUT
         return SPARE if self.counts[SPARE] < self.spec.spare_domains else FREE
 
-    def allocate(self, owner: int, count: int, policy: str, rng: np.random.Generator) -> list[int]:
-        """Give `count` free domains to `owner` and return them in rank order.
+    def allocate(
+        self, owner: int, count: int, policy: str, rng: np.random.Generator, *, first: int | None = None
+    ) -> list[int]:
+        """Give `count` free domains to `owner` and return them in rank order: from `first` on if it is given.
 
         Raises
         ------
@@ -116,7 +132,10 @@ class PartitionPool:
         free = np.flatnonzero(self.owner == FREE)
         if len(free) < count:
             raise ValueError(f"{count} domains asked, {len(free)} free")
-        chosen = PLACERS[policy](free, count, self.group_domains, rng)
+        if first is not None:
+            chosen = from_domain(free, count, first)
+        else:
+            chosen = PLACERS[policy](free, count, self.level_domains, rng)
         for domain in chosen:
             self._move(domain, owner)
         return chosen
@@ -224,35 +243,3 @@ class PartitionPool:
             else:
                 runs.append((domain, 1))
         return Placement(self.domain_gpus, self.used_per_domain, tuple(runs))
-
-
-def _packed(free: IntArray, count: int, group: int, rng: np.random.Generator) -> list[int]:
-    """The shortest run of neighbouring free domains that is long enough, or else the lowest ones."""
-    breaks = np.flatnonzero(np.diff(free) != 1) + 1
-    starts = np.concatenate(([0], breaks))
-    lengths = np.diff(np.concatenate((starts, [len(free)])))
-    enough = np.flatnonzero(lengths >= count)
-    if len(enough):
-        start = int(starts[enough[np.argmin(lengths[enough])]])
-        return [int(domain) for domain in free[start : start + count]]
-    return [int(domain) for domain in free[:count]]
-
-
-def _spread(free: IntArray, count: int, group: int, rng: np.random.Generator) -> list[int]:
-    """Evenly over the groups of the first scale-out level: one from each in turn."""
-    rank_in_group = np.zeros(len(free), dtype=np.int64)
-    groups = free // group
-    edges = np.flatnonzero(np.diff(groups)) + 1
-    for block in np.split(np.arange(len(free)), edges):
-        rank_in_group[block] = np.arange(len(block))
-    order = np.lexsort((groups, rank_in_group))
-    return sorted(int(domain) for domain in free[order[:count]])
-
-
-def _random(free: IntArray, count: int, group: int, rng: np.random.Generator) -> list[int]:
-    """Anywhere, in random order."""
-    return [int(domain) for domain in rng.permutation(free)[:count]]
-
-
-PLACERS = {"packed": _packed, "spread": _spread, "random": _random}
-"""Placement policies: (free domains in order, how many, domains per first-level group, stream) -> domains."""

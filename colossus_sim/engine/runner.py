@@ -93,16 +93,15 @@ def _build_sites(world: World) -> None:
         for key, part in spec.partitions.items():
             most = max(step.gpus for step in part.capacity)
             fabric = build_fabric(spec.topology, part.gpu, most)
-            pool = PartitionPool(name, key, part, _group_domains(fabric))
+            pool = PartitionPool(name, key, part, 1, level_domains=level_domains(fabric))
             partitions[key] = PartitionState(pool, fabric, policies.contention)
         world.sites[name] = SiteState(name, spec, partitions)
 
 
-def _group_domains(fabric: Fabric) -> int:
-    """Scale-up domains below one group of the first scale-out level."""
-    if len(fabric.levels) < 2:
-        return 1
-    return fabric.levels[1].group_gpus // fabric.gpus_per_domain
+def level_domains(fabric: Fabric) -> tuple[int, ...]:
+    """Return the scale-up domains below one group of each scale-out level but the last, or of the only one."""
+    sizes = [max(1, level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels[1:]]
+    return tuple(sizes[:-1] or sizes or [1])
 
 
 def _build_phases(world: World, build_model: ModelBuilder) -> dict[str, PhaseModel]:
@@ -144,8 +143,10 @@ def _plan_capacity(world: World) -> None:
 
 def _plan_submissions(world: World) -> None:
     """Start each phase when its predecessors allow it."""
-    for job_name in world.scenario.jobs:
-        phases = {phase.name: phase for phase in world.phases if phase.job_name == job_name}
+    by_job: dict[str, dict[str, PhaseRun]] = {}
+    for phase in world.phases:
+        by_job.setdefault(phase.job_name, {})[phase.name] = phase
+    for phases in by_job.values():
         before: str | None = None
         for name, phase in phases.items():
             after = phase.spec.after if phase.spec.after is not None else ((before,) if before else ())

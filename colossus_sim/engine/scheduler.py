@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from colossus_sim.engine.disciplines import SCHEDULERS
 from colossus_sim.engine.signals import Granted, Grow, Stop
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.specs.policies import Policies
@@ -14,18 +16,13 @@ if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
 
 
-def queue_order(policies: Policies, phase: PhaseRun) -> tuple[float, float, int]:
-    """Return the sort key of a queued phase: smaller goes first."""
-    if policies.scheduler == "fifo":
-        return (0.0, phase.queued_since, phase.number)
-    return (-float(phase.job.priority), phase.queued_since, phase.number)
-
-
 class Scheduler:
     """Gang allocation of whole scale-up domains."""
 
     def __init__(self, policies: Policies, rng: np.random.Generator) -> None:
         self._policies = policies
+        self._policy = SCHEDULERS[policies.scheduler]
+        self._usage: dict[str, float] = {}
         self._rng = rng
         self.queue: list[PhaseRun] = []
         self.broken: list[PhaseRun] = []
@@ -33,6 +30,17 @@ class Scheduler:
         self.holders: dict[int, PhaseRun] = {}
         self.elastic = False
         """Whether any job may grow or shrink."""
+
+    def usage_of(self, phase: PhaseRun) -> float:
+        """Return the GPU-seconds that the account of a phase has held so far."""
+        account = phase.account
+        holders = (holder for holder in self.holders.values() if holder.account == account)
+        return self._usage.get(account, 0.0) + sum(holder.held_gpu_seconds() for holder in holders)
+
+    def returned(self, phase: PhaseRun) -> None:
+        """Note that a phase gives its GPUs back."""
+        self._usage[phase.account] = self._usage.get(phase.account, 0.0) + phase.held_gpu_seconds()
+        self.holders.pop(phase.number, None)
 
     @property
     def has_work(self) -> bool:
@@ -42,21 +50,14 @@ class Scheduler:
     def run(self) -> None:
         """Serve everybody who can be served now."""
         self._replace()
-        blocked: set[str] = set()
-        for phase in sorted(self.queue, key=lambda waiting: queue_order(self._policies, waiting)):
-            if phase.site.name in blocked:
-                continue
-            if self._start(phase):
-                self.queue.remove(phase)
-                continue
-            if self._policies.preemption == "priority":
-                self._preempt_for(phase)
-            if self._policies.scheduler != "priority_backfill":
-                blocked.add(phase.site.name)
+        self._policy.discipline(self, self._sorted(self.queue))
         self._grow()
 
+    def _sorted(self, phases: Iterable[PhaseRun]) -> list[PhaseRun]:
+        return sorted(phases, key=lambda phase: self._policy.order(self, phase))
+
     def _replace(self) -> None:
-        for phase in sorted(self.broken, key=lambda waiting: queue_order(self._policies, waiting)):
+        for phase in self._sorted(self.broken):
             before = len(phase.domains)
             complete = phase.take_replacements()
             if complete:
@@ -64,19 +65,25 @@ class Scheduler:
             if complete or len(phase.domains) > before:
                 phase.notify(Granted())
 
-    def _start(self, phase: PhaseRun) -> bool:
+    def start(self, phase: PhaseRun) -> bool:
+        """Give a queued phase GPUs, if it can start now; return whether it does."""
         for partition in phase.candidates:
             domains = phase.domains_to_start(partition)
             if domains:
-                chosen = partition.pool.allocate(phase.number, domains, self._policies.placement, self._rng)
+                chosen = partition.pool.allocate(
+                    phase.number, domains, self._policies.placement, self._rng, first=phase.job.first_domain
+                )
                 phase.grant(partition, chosen)
                 self.holders[phase.number] = phase
+                self.queue.remove(phase)
                 phase.notify(Granted())
                 return True
         return False
 
-    def _preempt_for(self, phase: PhaseRun) -> None:
+    def preempt_for(self, phase: PhaseRun) -> None:
         """Ask phases of lower priority to save and leave, lowest first, if that makes enough room."""
+        if self._policies.preemption != "priority":
+            return
         for partition in phase.candidates:
             need = phase.least_domains(partition) - partition.pool.available()
             need -= sum(self._domains(victim) for victim in self._leaving(partition))
@@ -112,7 +119,7 @@ class Scheduler:
         """Give idle GPUs to elastic jobs, if nobody waits and the gain is worth the stop."""
         if not self.elastic or self.queue or self.broken:
             return
-        for phase in sorted(self.holders.values(), key=lambda holder: queue_order(self._policies, holder)):
+        for phase in self._sorted(self.holders.values()):
             if phase.partition is None or phase.leaving or not phase.underway:
                 continue
             free = phase.partition.pool.available()

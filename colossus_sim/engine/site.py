@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.checkpointing import storage_share
+from colossus_sim.engine.degradation import Degradation, limited
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.network.sharing import joint_bandwidths, shared_bandwidths
@@ -26,9 +27,15 @@ class PartitionState:
         self.computing: dict[int, PhaseRun] = {}
         self.computing_gpus = 0
         self.bandwidths: dict[int, tuple[float, ...]] = {}
+        self.degradations: dict[int, Degradation] = {}
+        """Broken network parts by number, until they are repaired."""
         self._contention = contention
         self._alone: dict[tuple[int, int], tuple[float, ...]] = {}
         self._known: dict[tuple[tuple[int, int], ...], dict[int, tuple[float, ...]]] = {}
+
+    def limited(self, phase: PhaseRun) -> tuple[float, ...]:
+        """Return what a phase gets of the links now, broken ones in its groups included. [B/s]"""
+        return limited(self.bandwidths[phase.number], phase.domains, tuple(self.degradations.values()))
 
     def enter(self, phase: PhaseRun) -> None:
         """A phase begins to compute."""
@@ -48,8 +55,18 @@ class PartitionState:
             self._alone[key] = shared[str(phase.number)]
         return self._alone[key]
 
+    def _share_alone(self) -> None:
+        """Give every phase its links to itself; cheap, for thousands of jobs."""
+        for number in self.bandwidths.keys() - self.computing.keys():
+            del self.bandwidths[number]
+        for number in self.computing.keys() - self.bandwidths.keys():
+            self.bandwidths[number] = self.alone(self.computing[number])
+
     def share_links(self) -> None:
         """Work out anew what each phase gets of the links, and tell those for which it changed."""
+        if self._contention == "none":
+            self._share_alone()
+            return
         key = tuple(sorted((number, phase.layout) for number, phase in self.computing.items()))
         if key not in self._known:
             demands = [self.computing[number].demand() for number, _ in key]
@@ -134,6 +151,7 @@ class SiteState:
             down=down,
             queued_jobs=queued,
             power=self.it_power(partition, self.speed) * self.spec.pue,
+            fragmentation=partition.pool.fragmentation(),
         )
 
 

@@ -101,7 +101,7 @@ class World:
     def holding_changed(self, phase: Holding) -> None:
         """A phase has taken or given back GPUs: share the storage anew."""
         site = phase.site
-        if phase.domains:
+        if phase.domains and phase.model.state_bytes > 0:
             site.savers[phase.number] = (site.spec.storage.bandwidth_per_gpu * phase.gpus, 0.0)
         else:
             site.savers.pop(phase.number, None)
@@ -117,7 +117,6 @@ class World:
 
     def released(self, phase: PhaseRun, partition: PartitionState) -> None:
         """A phase has given its GPUs back."""
-        self.scheduler.holders.pop(phase.number, None)
         self._evicted.discard(phase.number)
         self.holding_changed(phase)
         key = (phase.site.name, partition.pool.name)

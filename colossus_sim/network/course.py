@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from colossus_sim.network.jit import compiled_play, jit_available
-from colossus_sim.network.kernel import Work, play
+from colossus_sim.network.kernel import play
+from colossus_sim.network.state import Work
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from colossus_sim.network.classes import flow_classes
 from colossus_sim.network.course import run_kernel
+from colossus_sim.network.jit import jit_available
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -22,6 +23,9 @@ Routes = Sequence[Sequence[int]] | tuple[IntArray, IntArray]
 
 _TIE = 1e-12
 """Relative difference below which two shares, or two moments, count as equal."""
+
+_DENSE = 4
+"""Flows per link from which, without compiled code, whole solutions by numpy beat local ones in plain Python."""
 
 
 class _Csr(NamedTuple):
@@ -170,6 +174,9 @@ def simulate_flows(
         finish[moving] = start + size / _fill(capacity, table)
         return finish
     merged = flow_classes(capacity, table.ptr, table.idx, np.column_stack((size, start)))
+    if merged is None and jit is None and not jit_available() and _dense(table):
+        finish[moving] = _replay(capacity, table, size, start)
+        return finish
     if merged is None:
         finish[moving] = run_kernel(capacity, table.ptr, table.idx, None, size, start, jit=jit)
         return finish
@@ -179,6 +186,11 @@ def simulate_flows(
     return finish
 
 
+def _dense(routes: _Csr) -> bool:
+    """Say whether so many flows share each link that an event disturbs most of them."""
+    return len(routes.idx) > _DENSE * len(np.unique(routes.idx))
+
+
 def _check_flows(num_flows: int, size: FloatArray, start: FloatArray) -> None:
     if size.shape != (num_flows,) or start.shape != (num_flows,):
         raise ValueError(
@@ -186,3 +198,31 @@ def _check_flows(num_flows: int, size: FloatArray, start: FloatArray) -> None:
         )
     if not bool(np.all(np.isfinite(size) & (size >= 0) & np.isfinite(start))):
         raise ValueError("sizes must be finite and not negative, start times finite")
+
+
+def _replay(capacity: FloatArray, routes: _Csr, size: FloatArray, start: FloatArray) -> FloatArray:
+    """Go from one start or end of a flow to the next, with a whole solution at each."""
+    moving = (size > 0) & (np.diff(routes.ptr) > 0)
+    finish = np.where(moving, np.inf, start)
+    left = size.copy()
+    waiting = np.flatnonzero(moving)
+    waiting = waiting[np.argsort(start[waiting], kind="stable")]
+    running = np.zeros(routes.num_flows, dtype=np.bool_)
+    now, arrived = 0.0, 0
+    while arrived < len(waiting) or running.any():
+        if not running.any():
+            now = start[waiting[arrived]]
+        while arrived < len(waiting) and start[waiting[arrived]] <= now:
+            running[waiting[arrived]] = True
+            arrived += 1
+        ids = np.flatnonzero(running)
+        rates = _fill(capacity, routes.select(running))
+        needs = left[ids] / rates
+        following = start[waiting[arrived]] - now if arrived < len(waiting) else np.inf
+        span = min(float(needs.min()), float(following))
+        ended = needs <= span * (1 + _TIE)
+        left[ids] -= np.where(ended, left[ids], rates * span)
+        now = float(start[waiting[arrived]]) if span == following else now + span
+        finish[ids[ended]] = now
+        running[ids[ended]] = False
+    return finish

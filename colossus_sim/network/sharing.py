@@ -81,9 +81,9 @@ def shared_bandwidths(
     mode : str
         none: links to itself (a job that fills only part of a group may use more than its share of the
         uplinks, up to what its NICs carry); best_case: jobs interleave, each sends while the others compute, so
-        a link holds nobody back until their mean demands exceed it, and then all by as much; average: the others take their mean demand away, never more than
-        leaves the fair share; worst_case: all that use a level communicate at the same moment and share it by
-        max-min fairness.
+        a link holds nobody back until the mean demands exceed it, and then all by as much; average: the others
+        take their mean demand away, never more than leaves the fair share; worst_case: all that use a level
+        communicate at the same moment and share it by max-min fairness.
 
     Raises
     ------

@@ -180,7 +180,7 @@ class _Call:
         payload = protocol.bandwidth_fraction if protocol else 1.0
         volumes = [factor * self.size * share for share in self._crossings()]
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
-        streaming = _chunked(streaming, protocol, passes * (self.span.size - 1))
+        streaming = self._chunked(streaming, protocol, passes * (self.span.size - 1))
         return _base(protocol) + latency + max(streaming, self._limit(protocol, factor))
 
     def _limit(self, protocol: Protocol | None, factor: float) -> float:
@@ -189,6 +189,15 @@ class _Call:
             return 0.0
         limit = protocol.busbw_limit_scale_out if self.levels > 1 else protocol.busbw_limit_scale_up
         return factor * self.size / limit if limit else 0.0
+
+    def _chunked(self, streaming: float, protocol: Protocol | None, steps: int) -> float:
+        """Time of a transfer that is cut into chunks so that its steps overlap; it takes `steps` of them."""
+        if protocol is None or not streaming:
+            return streaming
+        overhead = protocol.pipeline_overhead
+        if self.levels > 1:
+            overhead += protocol.pipeline_overhead_scale_out
+        return formulas.chunked_time(streaming, overhead / max(1, steps))
 
     def _tree(self, protocol: Protocol | None) -> float:
         """Chains inside domains, double binary trees across, all levels pipelined (NCCL's shape)."""
@@ -202,7 +211,7 @@ class _Call:
             for count, share in zip(groups, self._crossings(), strict=True)
         ]
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
-        streaming = _chunked(streaming, protocol, sum(hops))
+        streaming = self._chunked(streaming, protocol, sum(hops))
         factor = formulas.bus_factor(self.operation, self.span.size)
         return _base(protocol) + latency + max(streaming, self._limit(protocol, factor))
 
@@ -229,7 +238,7 @@ class _Call:
         streaming = formulas.pipelined_time(
             [self.size * share for share in beyond], [rate * payload for rate in self.uniform]
         )
-        streaming = _chunked(streaming, protocol, size - 1)
+        streaming = self._chunked(streaming, protocol, size - 1)
         overhead = self.constants.send_overhead if self.constants else 0.0
         remote = size - fewest[1] if self.levels > 1 else 0
         alpha = self._alphas(protocol)[-1]
@@ -246,7 +255,7 @@ class _Call:
         streaming = formulas.pipelined_time(
             [self.size * share for share in shares], [rate * payload for rate in self.ring]
         )
-        streaming = _chunked(streaming, protocol, 1)
+        streaming = self._chunked(streaming, protocol, 1)
         return _base(protocol) + max(self._alphas(protocol)) + max(streaming, self._limit(protocol, 1.0))
 
     def _special(self) -> Iterator[tuple[float, str]]:
@@ -285,7 +294,7 @@ class _Call:
         depth = formulas.tree_depth(domains)
         latency = inside.latency + 2 * depth * self._alphas(protocol, tree=True)[-1]
         streaming = formulas.pipelined_time(volumes, rates)
-        yield latency + _chunked(streaming, protocol, 2 * depth), "nvls_tree"
+        yield latency + self._chunked(streaming, protocol, 2 * depth), "nvls_tree"
 
     def _logarithmic(self, constants: CollectiveConstants, per_rank: float) -> Iterator[tuple[float, str]]:
         if self.span.members[0] != 1:
@@ -317,11 +326,6 @@ def _ring_rate(level: Level, rate: float) -> float:
     if not level.ring_bandwidth:
         return rate
     return max(rate, level.ring_bandwidth * min(1.0, rate / level.bandwidth))
-
-
-def _chunked(streaming: float, protocol: Protocol | None, steps: int) -> float:
-    overhead = protocol.pipeline_overhead if protocol else 0.0
-    return formulas.chunked_time(streaming, overhead / steps)
 
 
 def _base(protocol: Protocol | None) -> float:

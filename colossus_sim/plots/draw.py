@@ -13,11 +13,14 @@ from matplotlib.figure import Figure
 
 from colossus_sim.errors import OutputError, UsageError
 from colossus_sim.plots.accounting import draw_accounting
+from colossus_sim.plots.checkpoints import draw_checkpoints
+from colossus_sim.plots.failures import draw_failures
 from colossus_sim.plots.gantt import draw_gantt
 from colossus_sim.plots.slip import draw_slip
 from colossus_sim.plots.step_time import draw_step_time
 from colossus_sim.plots.style import parameters
 from colossus_sim.plots.utilization import draw_utilization
+from colossus_sim.plots.waterfall import draw_waterfall
 
 PLOTS: Mapping[str, Callable[..., Figure]] = MappingProxyType(
     {
@@ -26,6 +29,9 @@ PLOTS: Mapping[str, Callable[..., Figure]] = MappingProxyType(
         "accounting": draw_accounting,
         "slip": draw_slip,
         "steps": draw_step_time,
+        "waterfall": draw_waterfall,
+        "failures": draw_failures,
+        "checkpoints": draw_checkpoints,
     }
 )
 """Name of the picture -> ``draw(result, *, dark=False, title=None)``."""

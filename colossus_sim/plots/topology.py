@@ -109,7 +109,9 @@ def _draw_dots(axes: Axes, graph: Any, places: Mapping[Hashable, Place], fabric:
         nodes = [node for node, own in graph.nodes(data="tier") if int(own) == tier]
         spots = np.array([places[node] for node in nodes])
         size = max(4.0, 900.0 / (3.0 + len(nodes)))
-        axes.scatter(spots[:, 0], spots[:, 1], s=size, color=COLOURS[tier % len(COLOURS)], zorder=2, linewidths=0)
+        axes.scatter(
+            spots[:, 0], spots[:, 1], s=size, color=COLOURS[tier % len(COLOURS)], zorder=2, linewidths=0
+        )
         if tier < len(names):
             count = fabric.switches[names[tier]]
             axes.text(

@@ -42,6 +42,9 @@ class MixtureOfExperts(Spec):
     """Every n-th of the other layers is a mixture of experts."""
     imbalance: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.1)
     """Tokens on the busiest expert-parallel rank over the mean; 1 = forced balance."""
+    capacity_padded: bool = Field(False)
+    """Whether every expert gets a fixed number of tokens (more are dropped, fewer are padded), so that the host
+    need not learn any counts."""
 
 
 class VideoLatents(Spec):

@@ -36,8 +36,8 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
 class Provenance(Spec):
     """Where a catalog entry comes from."""
 
-    kind: Literal["data sheet", "paper", "measurement", "press", "assumption"]
-    """How firm it is."""
+    kind: Literal["data sheet", "paper", "measurement", "fit", "press", "assumption"]
+    """How firm it is; a fit rests on published results of whole runs."""
     reference: Annotated[str, Field(min_length=1)]
     """Document, DOI, arXiv id, or repository and commit."""
     checked: Annotated[str, Field(pattern=r"^\d{4}-\d{2}(-\d{2})?$")]

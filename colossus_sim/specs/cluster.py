@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from colossus_sim.specs.base import AsTuple, Spec
+from colossus_sim.specs.base import AsTuple, Spec, default
 from colossus_sim.specs.hardware import Gpu, Storage
 from colossus_sim.specs.topology import Topology
-from colossus_sim.units import Count, Instant, Power, Ratio
+from colossus_sim.units import Count, Duration, Instant, Power, Ratio
 
 
 class CapacityStep(Spec):
@@ -54,6 +54,13 @@ class Site(Spec):
     """Dynamic power rises with the step rate to this power, when clocks are lowered to stay below the limit."""
     pue: Annotated[Ratio, Field(ge=1, le=3)] = Field(1.25)
     """Power usage effectiveness: site power over IT power."""
+    repair_crew: Annotated[Count, Field(ge=1)] | None = Field(None)
+    """Technicians: so many repairs by hand at once, first come first served; left out = no limit. State
+    `faults.*.repair.manual_time` without the wait for a technician then."""
+    repair_parts: Annotated[Count, Field(ge=1)] | None = Field(None)
+    """Parts in stock; each repair by hand uses one, which is ordered again at once; left out = no limit."""
+    part_lead_time: Duration = default("14 days")
+    """From the order of a part to its delivery."""
 
 
 class Cluster(Spec):

@@ -25,6 +25,17 @@ class Repair(Spec):
     """Shape of the lognormal law."""
 
 
+class Degradation(Spec):
+    """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
+
+    level: str
+    """Fabric level whose group loses bandwidth: scale_up for a NIC or a cable of a domain, leaf, spine, core, ...
+    Whatever crosses the fabric from a group of that level is slowed."""
+    fraction: Annotated[Ratio, Field(gt=0, lt=1)]
+    """Share of that bandwidth that is lost: one of 8 NICs or rails 1/8, one of 4 planes 1/4,
+    one spine of 32 1/32."""
+
+
 class FaultClass(Spec):
     """One kind of failure."""
 
@@ -44,6 +55,9 @@ class FaultClass(Spec):
     """Whether a job that uses the unit stops; False = it is slowed instead (straggler, degraded link)."""
     slowdown: Annotated[Ratio, Field(ge=1, le=100)] = Field(1.0)
     """Step-time factor while the unit is degraded, where it does not interrupt."""
+    degrades: Degradation | None = Field(None)
+    """Network bandwidth that is lost meanwhile, where it does not interrupt; needs `repair`, which mends it in
+    place. Every job with GPUs in the group is touched."""
     detection: Duration = default("5 min")
     """From the fault to the decision to restart (hangs wait for the watchdog); for a slow unit, until it is
     found and replaced."""

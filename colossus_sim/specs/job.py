@@ -163,6 +163,14 @@ class Job(Spec):
     """Elastic jobs: start or go on with as few as this."""
     max_gpus: Annotated[Count, Field(ge=1)] | None = Field(None)
     """Elastic jobs: grow up to this when GPUs are free."""
+    first_domain: Count | None = Field(None)
+    """Explicit placement: the first free scale-up domains from this one on, whatever the policy; left out = as the
+    policy says."""
+    walltime: Duration | None = Field(None)
+    """Run time announced to the scheduler, which backfill reckons with; left out = the modelled time of the work
+    left. A job is not stopped when it runs longer."""
+    account: str = ""
+    """Who pays, for fair share; empty = the job itself."""
     priority: int = 0
     """Larger goes first (as in Slurm and Kubernetes)."""
     submit: Instant

@@ -13,11 +13,24 @@ from colossus_sim.units import Ratio
 class Policies(Spec):
     """Scheduling, placement, preemption, and how contention is reckoned."""
 
-    scheduler: Literal["fifo", "priority", "priority_backfill"] = Field("priority_backfill")
+    scheduler: Literal[
+        "fifo",
+        "priority",
+        "priority_backfill",
+        "easy_backfill",
+        "conservative_backfill",
+        "fair_share",
+        "deadline",
+    ] = Field("priority_backfill")
     """fifo: strict order of submission; priority: strict order of priority; priority_backfill: by priority,
-    and smaller jobs may pass one that does not fit yet."""
-    placement: Literal["packed", "spread", "random"] = Field("packed")
-    """packed: neighbouring domains; spread: evenly over pods; random: anywhere."""
+    and smaller jobs may pass one that does not fit yet; easy_backfill and conservative_backfill: by submission, and
+    a job may pass if by the announced walltimes it delays nobody with a reservation (the first one that waits,
+    or all of them); fair_share: the account with the least GPU time so far first; deadline: least slack to the
+    target date first; these two with backfill as in priority_backfill."""
+    placement: Literal["packed", "rail_aligned", "minimum_tier", "spread", "random"] = Field("packed")
+    """packed: neighbouring domains; rail_aligned: whole leaf groups, so that GPUs of a rail share a switch;
+    minimum_tier: best fit inside the lowest tier with room; spread: evenly over leaf groups; random: anywhere. A
+    job may name its own place (`first_domain`)."""
     preemption: Literal["none", "priority"] = Field("none")
     """priority: a waiting job takes the GPUs of running jobs with lower priority (they save first)."""
     contention: Literal["none", "best_case", "average", "worst_case"] = Field("average")

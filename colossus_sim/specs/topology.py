@@ -117,6 +117,8 @@ class Protocol(Spec):
     pipeline_overhead: Duration = default("0 s")
     """Overhead x of filling the pipeline of chunks, shared by the steps of the algorithm: a transfer of duration
     t takes t + 2 sqrt(t x / steps), the optimum over chunk sizes. It is why medium messages are slow."""
+    pipeline_overhead_scale_out: Duration = default("0 s")
+    """Added to it where the group spans several domains."""
     point_to_point_limit: Bytes | None = Field(None)
     """Largest message to one peer that all_to_all and send_recv send with it; left out = any, 0 = never used."""
     busbw_limit_scale_up: Bandwidth | None = Field(None)

@@ -94,7 +94,6 @@ class DaskExecutor:
                 self._cluster if scheduler is None else scheduler,
                 timeout=_CONNECT_SECONDS,
                 security=_security(distributed, scheduler),
-                set_as_default=False,
             )
         except OSError as error:
             self._close_cluster()
@@ -109,7 +108,7 @@ class DaskExecutor:
         """Play tasks; one whose worker dies is tried elsewhere, and given up after `MAX_ATTEMPTS`."""
         submit = self._client.submit
         futures = {submit(play, task, pure=False, retries=0): task for task in tasks}
-        for future, _ in self._distributed.as_completed(futures, with_results=True, raise_errors=False):
+        for future in self._distributed.as_completed(list(futures)):
             task = futures.pop(future)
             yield [_outcome(future, task)]
             future.release()

@@ -89,7 +89,7 @@ def _digest(text: str) -> str:
 
 
 def _line(document: dict[str, Any]) -> bytes:
-    text = json.dumps(document, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     return f"{_digest(text)} {text}\n".encode()
 
 

@@ -171,7 +171,8 @@ class WorkerPool:
         for worker in self._workers:
             by_handle[worker.connection] = worker
             by_handle[worker.process.sentinel] = worker
-        found = wait(list(by_handle), timeout=1.0)  # type: ignore[arg-type]
+        patience = 1.0 if self._timeout is None else min(1.0, max(0.01, self._timeout / 4.0))
+        found = wait(list(by_handle), timeout=patience)  # type: ignore[arg-type]
         ready = {id(by_handle[handle]): by_handle[handle] for handle in found}
         if self._timeout is not None:
             for worker in self._workers:

@@ -25,7 +25,9 @@ def custom_problems(spec: Custom, ends: Endpoints) -> list[str]:
         return [f"{spec.file}: {error}"]
     hosts = hosts_of(graph)
     if not hosts:
-        return [f"{spec.file}: no host among {len(graph)} nodes; hosts have kind host, or a name like {spec.hosts!r}"]
+        return [
+            f"{spec.file}: no host among {len(graph)} nodes; hosts have kind host, or a name like {spec.hosts!r}"
+        ]
     if len(graph) > MAX_NODES:
         return [f"{spec.file}: {len(graph)} nodes are too many to measure; the limit is {MAX_NODES}"]
     problems = _sizes(spec, graph, hosts, ends)
@@ -48,7 +50,9 @@ def _sizes(spec: Custom, graph: nx.Graph, hosts: Sequence[str], ends: Endpoints)
         return [f"{spec.file}: {ends.gpus} GPUs do not divide over {len(hosts)} hosts"]
     if per_host and per_host * len(hosts) < ends.gpus:
         total = per_host * len(hosts)
-        return [f"{spec.file}: {len(hosts)} hosts x {per_host} GPUs = {total}; it cannot reach all {ends.gpus}"]
+        return [
+            f"{spec.file}: {len(hosts)} hosts x {per_host} GPUs = {total}; it cannot reach all {ends.gpus}"
+        ]
     each = per_host or ends.gpus // len(hosts)
     if max(each, ends.domain) % min(each, ends.domain):
         return [f"{spec.file}: {each} GPUs of a host and a scale-up domain of {ends.domain} do not divide"]
@@ -63,23 +67,31 @@ def hosts_of(graph: nx.Graph) -> list[str]:
 
 def gpus_per_host(graph: nx.Graph, hosts: Sequence[str], gpus: int) -> int:
     """Return the GPUs of one host: as the file says, or else an equal share of all."""
-    return graph.nodes[hosts[0]]["gpus"] or gpus // len(hosts)
+    return int(graph.nodes[hosts[0]]["gpus"]) or gpus // len(hosts)
 
 
-def uniform_rate(graph: nx.Graph, hosts: Sequence[str]) -> float:
-    """Return what each host can send when all send evenly to all others over all shortest paths. [B/s]
+def uniform_rate(graph: nx.Graph, hosts: Sequence[str], near: int = 1) -> float:
+    """Return what each host can send when all send evenly over all shortest paths to hosts of other leaves. [B/s]
 
     The load of a cable is its edge betweenness between hosts (Brandes 2008, doi:10.1016/j.socnet.2007.11.001).
+
+    Parameters
+    ----------
+    near : int
+        Hosts on each leaf, itself included; 1 = all others are destinations.
     """
-    if len(hosts) < 2:
+    if len(hosts) <= near:
         return math.inf
-    # Per unordered pair of hosts, which sends both ways: the sum is the load of one direction.
+    # Per unordered pair of hosts, which sends both ways: the sum is the load of one direction. Pairs on one leaf
+    # load only the cables of hosts.
     load = nx.edge_betweenness_centrality_subset(graph, hosts, hosts, normalized=False)
-    per_pair = 1.0 / (len(hosts) - 1)
-    rates = (
-        graph.edges[edge]["bandwidth"] / (share * per_pair) for edge, share in load.items() if share > 0
-    )
-    return min(rates)
+    ends = set(hosts) if near > 1 else set()
+    rates = [
+        float(graph.edges[edge]["bandwidth"]) * (len(hosts) - near) / share
+        for edge, share in load.items()
+        if share > 0 and ends.isdisjoint(edge)
+    ]
+    return min(rates, default=math.inf)
 
 
 def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:
@@ -145,7 +157,8 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
         levels.append(
             Level(name="leaf", group_gpus=leaf, bandwidth=injection * efficiency, latency=ends.latency(1))
         )
-    uniform = min(uniform_rate(graph, hosts) / per_host, injection)
+    near = len(groups[0]) if levels[-1].name == "leaf" else 1
+    uniform = min(uniform_rate(graph, hosts, near) / per_host, injection)
     whole = -(-per_host * len(hosts) // levels[-1].group_gpus) * levels[-1].group_gpus
     if whole > levels[-1].group_gpus:
         levels.append(
@@ -174,5 +187,7 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
 def _cable_counts(graph: nx.Graph) -> dict[str, int]:
     counts = {"host": 0, "switch-to-switch": 0}
     for one, two, links in graph.edges(data="links"):
-        counts["host" if graph.nodes[one]["host"] or graph.nodes[two]["host"] else "switch-to-switch"] += links
+        counts["host" if graph.nodes[one]["host"] or graph.nodes[two]["host"] else "switch-to-switch"] += (
+            links
+        )
     return counts

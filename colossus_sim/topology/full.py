@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import networkx as nx
 
@@ -18,7 +18,7 @@ def full_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Grap
     """Return the network with a node per GPU and per switch, as plain names and numbers.
 
     Nodes carry `kind` (host, switch) and `tier`, edges `bandwidth` (of one cable, one direction [B/s]) and
-    `links`. Inside a tier the cables go round the switches above in turn.
+    `links`. Scale-up links are not in it, so rails that only those join are apart. Inside a tier the cables go round the switches above in turn.
     """
     ends = Endpoints.of(topology, gpu, gpus)
     spec = topology.fabric
@@ -62,7 +62,7 @@ def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
                 leaf = _switch(plane, plans[0], group, rail)
             _cable(graph, host, leaf, ends.nic / spec.planes)
     for plane in range(networks(spec)):
-        for lower, upper in zip(plans, plans[1:], strict=False):
+        for lower, upper in pairwise(plans):
             _uplinks(graph, plane, lower, upper, ends.nic / spec.planes)
     return graph
 
@@ -71,9 +71,7 @@ def _switch(plane: int, plan: ClosTierPlan, group: int, switch: int) -> str:
     return f"{plan.name}-{plane}-{group}-{switch}"
 
 
-def _uplinks(
-    graph: nx.Graph, plane: int, lower: ClosTierPlan, upper: ClosTierPlan, bandwidth: float
-) -> None:
+def _uplinks(graph: nx.Graph, plane: int, lower: ClosTierPlan, upper: ClosTierPlan, bandwidth: float) -> None:
     """Lay the cables from every group of a tier to the tier above."""
     for group in range(lower.groups):
         above = group * lower.group_gpus // upper.group_gpus

@@ -84,7 +84,7 @@ def layer_cost(
     edge : bool
         Embedding or logits: not recomputed, and few kernels.
     routed : bool
-        Whether the layer has routed experts.
+        Whether the layer has routed experts whose token counts the host must learn.
     pipeline_crosses : bool
         Whether the pipeline spans several scale-up domains.
     """

@@ -79,9 +79,7 @@ def estimate_step(
     sizes = resolve_sizes(architecture, plan, gpus)
     machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
     step = _Step(architecture, plan, sizes, machine, flop_multiplier)
-    network = Network(
-        sizes, placement, fabric, bandwidths, data_fraction=plan.stack.data_bandwidth_fraction
-    )
+    network = Network(sizes, placement, fabric, bandwidths, data_fraction=plan.stack.data_bandwidth_fraction)
     parts = step.parts(network)
     subtotal = math.fsum(parts.values())
     parts["other"] += (step_time_factor - 1.0) * subtotal
@@ -242,7 +240,7 @@ class _Step:
                 self._plan,
                 multiplier=self._multiplier,
                 edge=edge,
-                routed=name == "moe",
+                routed=name == "moe" and self._arch.moe is not None and not self._arch.moe.capacity_padded,
                 pipeline_crosses=network.pipeline_crosses,
             )
             held = {"dense": sizes.count.dense_layers, "moe": sizes.count.moe_layers}.get(name, 1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from colossus_sim.errors import UsageError
 from colossus_sim.formulas.pipeline_events import simulate_pipeline, stage_order
+from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.training.communication import Network
@@ -98,7 +99,13 @@ def step_timeline(scenario: Scenario, job_name: str, phase_name: str = "") -> St
     model = build_phase_model(scenario=scenario, job_name=job_name, phase_name=name, site=job.site,
                               partition_name=partition_name, fabric=fabric)  # fmt: skip
     sizes = resolve_sizes(job.model, plan, model.gpus_wanted)
-    network = Network(sizes, model.placement, fabric, data_fraction=plan.stack.data_bandwidth_fraction)
+    used = site.partitions[partition_name].gpus_used_per_domain or fabric.gpus_per_domain
+    packed = Placement(
+        domain_gpus=fabric.gpus_per_domain,
+        ranks_per_domain=used,
+        runs=((0, -(-model.gpus_wanted // used)),),
+    )
+    network = Network(sizes, packed, fabric, None, data_fraction=plan.stack.data_bandwidth_fraction)
     table, transfer = pass_costs(architecture=job.model, plan=plan, gpu=gpu, calibration=scenario.calibration,
                                  sizes=sizes, network=network, flop_multiplier=phase.flop_multiplier)  # fmt: skip
     passes = _play(plan.schedule, table, microbatches=sizes.microbatches, transfer=transfer)

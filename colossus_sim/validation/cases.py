@@ -174,13 +174,20 @@ def _experts(row: TrainingRow) -> MixtureOfExperts | None:
     }
     if _balanced(row):
         values["imbalance"] = 1
+    values["capacity_padded"] = _dropped(row)
     return MixtureOfExperts.model_validate(values)
 
 
 def _balanced(row: TrainingRow) -> bool:
     """Whether routing is forced to balance, or tokens above capacity factor 1 are dropped."""
-    words = ("force-balanced", "forced balance", "forced-balanced", "tokendrop", "token-drop", "token drop")
-    return any(word in row.notes for word in words) or "capacity factor 1" in row.notes
+    words = ("force-balanced", "forced balance", "forced-balanced")
+    return any(word in row.notes for word in words) or _dropped(row)
+
+
+def _dropped(row: TrainingRow) -> bool:
+    """Whether each expert takes a fixed number of tokens."""
+    words = ("tokendrop", "token-drop", "token drop", "capacity factor 1")
+    return any(word in row.notes for word in words)
 
 
 def _plan(row: TrainingRow, stack: Stack) -> ParallelPlan:

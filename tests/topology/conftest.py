@@ -8,6 +8,7 @@ import pytest
 
 from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.files import Files
+from colossus_sim.loading.listing import validated_entry
 from colossus_sim.loading.nodes import plain
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Topology
@@ -24,10 +25,9 @@ def load_topology(catalog: Catalog) -> Callable[[str], Topology]:
     """Return a function that loads a shipped topology by name."""
 
     def load(name: str) -> Topology:
-        fields = plain(catalog.entry("topologies", name))
-        if "collectives" in fields:
-            fields["collectives"] = plain(catalog.entry("collectives", fields["collectives"]))
-        return Topology.model_validate({**fields, "name": name})
+        found = validated_entry("topologies", catalog, name, case="central")
+        assert isinstance(found, Topology)
+        return found
 
     return load
 

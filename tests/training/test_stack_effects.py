@@ -98,9 +98,21 @@ def test_expert_host_times(bench: Bench) -> None:
         plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=8)
         return bench.estimate("mixtral_8x7b", "h100", 64, plan.model_copy(update={"stack": stack}))
 
-    plain, waiting, loop = step(), step(expert_sync_time=1e-3), step(expert_launch=1e-3)
+    plain, waiting, loop = step(), step(expert_sync_time=1e-3), step(expert_launch=2e-2)
     assert waiting.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2e-3, rel=1e-6)
     assert loop.parts["gemm"] > plain.parts["gemm"]
+
+
+def test_fixed_capacity_needs_no_counts(bench: Bench) -> None:
+    """With a fixed number of tokens per expert the host waits for nothing."""
+    model = bench.entry("models", "mixtral_8x7b")
+    padded = model.model_copy(update={"moe": model.moe.model_copy(update={"capacity_padded": True})})
+    times = []
+    for wait in (0.0, 1e-3):
+        stack = bench.entry("stacks", "generic").model_copy(update={"expert_sync_time": wait})
+        plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=8)
+        times.append(bench.estimate(padded, "h100", 64, plan.model_copy(update={"stack": stack})).step_time)
+    assert times[0] == times[1]
 
 
 def test_plain_context_cut_costs_causal_attention(bench: Bench) -> None:
@@ -163,3 +175,12 @@ def test_every_shipped_stack_is_valid(bench: Bench) -> None:
         )
         estimate = bench.estimate("llama3_8b", "h100", 16, plan.model_copy(update={"stack": stack}))
         assert 0.05 < estimate.mfu < 0.8
+
+
+def test_slow_exchange_of_gradients(bench: Bench) -> None:
+    """At half the bandwidth the exchange of gradients and weights takes twice the time."""
+    times = [
+        sum(row.time for row in with_stack(bench, {"data_bandwidth_fraction": share}).communication)
+        for share in (1.0, 0.5)
+    ]
+    assert times[1] == pytest.approx(2.0 * times[0], rel=1e-9)

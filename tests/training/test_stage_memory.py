@@ -82,7 +82,7 @@ def problem_of(bench: Bench, gpus: int, **fields: Any) -> str:
 def test_infeasible_plan_says_what_would_fit(bench: Bench) -> None:
     """The message says by how much it does not fit and names changes that fit; each of them really does."""
     text = problem_of(bench, 64, tensor_parallel=2, pipeline_parallel=4, global_batch_size=64)
-    assert "more than the 80 GB" in text
+    assert "more than the 85.5 GB" in text
     assert "any of these would fit" in text
     offered = text.split("would fit: ")[1].split(", ")
     for item in offered:
@@ -131,3 +131,45 @@ def test_dense_layers_of_a_moe_come_first(bench: Bench) -> None:
     sizes = resolve_sizes(bench.entry("models", "deepseek_v3"), plan, 64)
     assert [dense for dense, _ in sizes.stage_layers] == [3, 0, 0, 0]
     assert sum(moe for _, moe in sizes.stage_layers) == 58
+
+
+def memory_of(bench: Bench, fields: dict[str, Any], model: str = "llama3_8b", **plan_fields: Any) -> Any:
+    """Return the last stage's memory under a changed stack."""
+    stack = bench.entry("stacks", "megatron_core").model_copy(update=fields)
+    plan = bench.plan("megatron_core", global_batch_size=64, sequence_length=4096, **plan_fields)
+    return bench.estimate(model, "h100", 64, plan.model_copy(update={"stack": stack})).memory[-1]
+
+
+def test_logits_count_by_their_bytes(bench: Bench) -> None:
+    """Five more bytes per logit are 5 s v bytes in the buffers."""
+    few, many = (memory_of(bench, {"logit_bytes": n}).buffers for n in (6.0, 11.0))
+    assert many - few == pytest.approx(5 * 4096 * 128256)
+
+
+def test_gathered_inputs_are_kept_whole(bench: Bench) -> None:
+    """Two inputs of 2 s h bytes per layer stay whole on every rank in place of their shards."""
+    shards, whole = (
+        memory_of(bench, {"keeps_gathered_inputs": kept}, tensor_parallel=8, activation_recomputation="none")
+        for kept in (False, True)
+    )
+    assert whole.activations - shards.activations == pytest.approx(32 * 4 * 4096 * 4096 * 7 / 8)
+
+
+def test_buffers_of_a_sharded_optimizer(bench: Bench) -> None:
+    """They count only with a sharded optimizer, and in full."""
+    for stage, more in ((0, 0.0), (1, 2.0)):
+        without, with_buffer = (
+            memory_of(bench, {"zero_buffer_bytes": n}, zero_stage=stage).weights for n in (0.0, 2.0)
+        )
+        assert with_buffer - without == pytest.approx(more * 8.03e9, rel=1e-3)
+
+
+def test_recomputed_expert_activations(bench: Bench) -> None:
+    """Selective recomputation of experts shrinks their activations, and changes nothing without it."""
+    for mode, shrinks in (("selective", True), ("none", False)):
+        plan = {"expert_parallel": 8, "activation_recomputation": mode}
+        whole, part = (
+            memory_of(bench, {"selective_kept_experts": share}, "mixtral_8x7b", **plan).activations
+            for share in (1.0, 0.5)
+        )
+        assert (part < whole) == shrinks

@@ -1,0 +1,206 @@
+"""Calculon and this model on the same published rows: error and CPU time of each.
+
+    python benchmarks/vs_calculon.py --calculon CHECKOUT
+
+CHECKOUT is a clone of https://github.com/calculon-ai/calculon (Isaev et al., SC23,
+doi:10.1145/3581784.3607102). The package called calculon on PyPI is another program and is never used. Compared
+are Calculon's own eight timed validation cases (Korthikanti et al. 2022, arXiv:2205.05198, table 5) with its own
+input files, and every shipped row that both can express: plain GPT blocks on A100-80GB or H100 in 16 bits, no
+context or expert parallelism, ZeRO-1 at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from colossus_sim.errors import ColossusError  # noqa: E402
+from colossus_sim.validation.cases import Case, LeftOut  # noqa: E402
+from colossus_sim.validation.inputs import shipped_inputs  # noqa: E402
+from colossus_sim.validation.metrics import error_stats  # noqa: E402
+from colossus_sim.validation.predict import Predictor, source_of  # noqa: E402
+from colossus_sim.validation.rows import read_training_rows, shipped  # noqa: E402
+
+_SYSTEMS = {"A100-80GB": "a100_80g", "H100": "h100_80g_nvl8"}
+_RECOMPUTE = {"none": "none", "selective": "attn_only", "full": "full"}
+_OWN_CASES = {
+    "megatron-22B": {"full": 1.42, "seqsel": 1.10},
+    "gpt3-175B": {"full": 18.13, "seqsel": 13.75},
+    "turing-530B": {"full": 49.05, "seqsel": 37.83},
+    "megatron-1T": {"full": 94.42, "seqsel": 71.49},
+}
+"""Published iteration times, Korthikanti et al. 2022, table 5. [s]"""
+
+
+class Calculon:
+    """Calculon from a checkout."""
+
+    def __init__(self, checkout: Path) -> None:
+        if not (checkout / "calculon" / "llm" / "llm.py").is_file():
+            raise SystemExit(
+                f"{checkout} is no Calculon checkout (calculon/llm/llm.py is missing): "
+                "git clone https://github.com/calculon-ai/calculon, then pass its folder with --calculon"
+            )
+        sys.path.insert(0, str(checkout))
+        from calculon.llm.llm import Llm  # type: ignore[import-not-found]
+        from calculon.system import System  # type: ignore[import-not-found]
+
+        self._checkout, self._llm, self._log = checkout, Llm, logging.getLogger("calculon")
+        self._log.setLevel(logging.ERROR)
+        extra = (self._log,) if len(inspect.signature(System.__init__).parameters) > 2 else ()
+        self._systems = {
+            name: System(self._read("systems", f"{file}.json"), *extra) for name, file in _SYSTEMS.items()
+        }
+
+    def _read(self, *parts: str) -> Any:
+        return json.loads(self._checkout.joinpath(*parts).read_text(encoding="utf-8"))
+
+    def own_cases(self) -> Iterator[tuple[str, float, Callable[[], float]]]:
+        """Yield name, published time and prediction of its own validation cases."""
+        for model, published in _OWN_CASES.items():
+            application = self._read("models", f"{model}.json")
+            for mode, seconds in published.items():
+                plan = self._read("validation", "seqsel", "tab5", f"{model}_{mode}.json")
+                yield f"{model} {mode}", seconds, lambda a=application, p=plan: self.time("A100-80GB", a, p)
+
+    def time(self, gpu: str, application: dict[str, Any], plan: dict[str, Any]) -> float:
+        """Return the time of one batch. [s]"""
+        model = self._llm(self._llm.Application(application), self._log)
+        model.compile(self._systems[gpu], self._llm.Execution.from_json(plan))
+        model.run(self._systems[gpu])
+        return float(model.get_stats_json(False)["total_time"])
+
+
+def expressible(case: Case) -> bool:
+    """Whether Calculon has words for this row."""
+    row, arch, plan = case.row, case.architecture, case.plan
+    plain = arch.moe is None and arch.mla is None and not arch.mlp_gated and not arch.sliding_window
+    plain = plain and arch.kv_heads == arch.num_attention_heads
+    degrees = plan.context_parallel == 1 and plan.zero_stage <= 1 and plan.tensor_parallel <= 8
+    return row.gpu in _SYSTEMS and plain and degrees and plan.precision in ("bf16", "fp16")
+
+
+def calculon_input(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the application and the execution of a row in Calculon's words."""
+    arch, plan = case.architecture, case.plan
+    inside = 8
+    application = {
+        "hidden": arch.hidden_size,
+        "feedforward": arch.intermediate_size,
+        "seq_size": plan.sequence_length,
+        "attn_heads": arch.num_attention_heads,
+        "attn_size": arch.head_size,
+        "num_blocks": arch.num_hidden_layers,
+    }
+    data = plan.data_parallel or 1
+    tensor, stages = plan.tensor_parallel, plan.pipeline_parallel
+    execution = {
+        "num_procs": case.gpus,
+        "tensor_par": tensor,
+        "pipeline_par": stages,
+        "data_par": data,
+        "tensor_par_net": 0,
+        "pipeline_par_net": 0 if case.gpus <= inside else 1,
+        "data_par_net": 0 if tensor * data <= inside else 1,
+        "batch_size": plan.global_batch_size,
+        "microbatch_size": plan.micro_batch_size,
+        "datatype": "float16",
+        "fused_activation": False,
+        "attention_type": "multihead",
+        "activation_recompute": _RECOMPUTE[plan.activation_recomputation],
+        "pipeline_interleaving": plan.virtual_pipeline,
+        "optimizer_sharding": plan.zero_stage == 1 and data > 1,
+        "tensor_par_comm_type": "rs_ag" if plan.sequence_parallel else "ar",
+        "tensor_par_overlap": "none",
+        "seq_par_ag_redo": False,
+        "data_par_overlap": False,
+        "weight_offload": False,
+        "activations_offload": False,
+        "optimizer_offload": False,
+        "training": True,
+    }
+    return application, execution
+
+
+def report(title: str, errors: dict[str, list[float]], seconds: dict[str, list[float]]) -> None:
+    """Print one line per program."""
+    for name, values in errors.items():
+        stats = error_stats(values)
+        if stats is None:
+            print(f"{title}: {name}: no row")
+            continue
+        cost = 1e3 * sum(seconds[name]) / len(seconds[name])
+        figures = (
+            f"mean {stats.mean:.2%}, median {stats.median:.2%}, p90 {stats.p90:.2%}, bias {stats.bias:+.2%}"
+        )
+        print(f"{title}: {name}: {stats.count} rows, {figures}; {cost:.2f} ms of CPU per configuration")
+
+
+def main() -> None:
+    """Run both and print the comparison."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--calculon", type=Path, required=True, help="clone of github.com/calculon-ai/calculon"
+    )
+    calculon = Calculon(parser.parse_args().calculon)
+    predictor = Predictor(shipped_inputs())
+    errors: dict[str, list[float]] = {"Calculon": []}
+    seconds: dict[str, list[float]] = {"Calculon": []}
+    for _, published, run in calculon.own_cases():
+        predicted, spent = timed(run)
+        errors["Calculon"].append(predicted / published - 1.0)
+        seconds["Calculon"].append(spent)
+    report("Calculon's own cases", errors, seconds)
+    groups: dict[str, list[tuple[Case, float]]] = {}
+    for row in read_training_rows(shipped("training_rows.csv")):
+        case = predictor.case(row)
+        if not isinstance(case, LeftOut) and row.published_step and not row.is_oom and expressible(case):
+            groups.setdefault(source_of(row.id), []).append((case, row.published_step))
+    refused = 0
+    for source, members in groups.items():
+        errors = {"Calculon": [], "colossus-sim": []}
+        seconds = {"Calculon": [], "colossus-sim": []}
+        for case, published in members:
+            try:
+                theirs = timed(lambda c=case: calculon.time(c.row.gpu, *calculon_input(c)))
+                ours = timed(lambda c=case: predictor.estimate(c).step_time)
+            except (AssertionError, ColossusError, ValueError, ZeroDivisionError, calculon_error()):
+                refused += 1
+                continue
+            for name, (predicted, spent) in (("Calculon", theirs), ("colossus-sim", ours)):
+                errors[name].append(predicted / published - 1.0)
+                seconds[name].append(spent)
+        report(source, errors, seconds)
+    print(f"{refused} rows refused by one of the two")
+
+
+def calculon_error() -> type[Exception]:
+    """Return the exception by which Calculon refuses a configuration."""
+    from calculon.llm.llm import Llm
+
+    error: type[Exception] = getattr(Llm, "Error", ValueError)
+    return error
+
+
+def timed(run: Callable[[], float]) -> tuple[float, float]:
+    """Return a result and the CPU time of the second of two runs. [s]"""
+    run()
+    started = time.process_time()
+    result = run()
+    return result, time.process_time() - started
+
+
+if __name__ == "__main__":
+    main()

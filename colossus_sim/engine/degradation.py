@@ -1,0 +1,57 @@
+"""Broken parts of the network: which jobs they touch, and what bandwidth they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from colossus_sim.topology.fabric import Fabric
+
+
+class Degradation(NamedTuple):
+    """A group of domains that has lost a share of its bandwidth."""
+
+    level: int
+    """Lowest fabric level that is slower."""
+    first: int
+    last: int
+    """Domains of the group, the last one included."""
+    fraction: float
+    """Share that is lost."""
+
+    def touches(self, domains: Sequence[int]) -> bool:
+        """Say whether any of these domains is in the group."""
+        return any(self.first <= domain <= self.last for domain in domains)
+
+
+def group_of(fabric: Fabric, name: str, domain: int) -> tuple[int, int, int] | None:
+    """Return the lowest slower level, and the named level's group of domains around one; None if not there.
+
+    A part of level 0 (a NIC) slows what leaves the domain, not what stays inside.
+    """
+    for index, level in enumerate(fabric.levels):
+        if level.name == name:
+            size = max(1, level.group_gpus // fabric.gpus_per_domain)
+            first = domain // size * size
+            return max(index, 1), first, first + size - 1
+    return None
+
+
+def limited(
+    bandwidths: tuple[float, ...], domains: Sequence[int], broken: Sequence[Degradation]
+) -> tuple[float, ...]:
+    """Return the bandwidth of each level for a job that runs at the pace of its worst group. [B/s]
+
+    Losses in one group multiply; of several groups the worst counts.
+    """
+    left: dict[tuple[int, int, int], float] = {}
+    for part in broken:
+        if part.touches(domains):
+            key = part[:3]
+            left[key] = left.get(key, 1.0) * (1.0 - part.fraction)
+    if not left:
+        return bandwidths
+    return tuple(
+        rate * min((share for (low, *_), share in left.items() if low <= level), default=1.0)
+        for level, rate in enumerate(bandwidths)
+    )

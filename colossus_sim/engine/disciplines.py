@@ -1,0 +1,174 @@
+"""Scheduling policies as plug-ins: the order of the queue, and who may pass whom."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.phase import PhaseRun
+    from colossus_sim.engine.scheduler import Scheduler
+    from colossus_sim.engine.site import PartitionState
+
+Order = Callable[["Scheduler", "PhaseRun"], tuple[float, float, int]]
+Discipline = Callable[["Scheduler", Sequence["PhaseRun"]], None]
+
+
+# -- orders ----------------------------------------------------------------------------------------------
+
+
+def by_submission(scheduler: Scheduler, phase: PhaseRun) -> tuple[float, float, int]:
+    """First come, first served."""
+    return (0.0, phase.queued_since, phase.number)
+
+
+def by_priority(scheduler: Scheduler, phase: PhaseRun) -> tuple[float, float, int]:
+    """Largest priority first, then first come."""
+    return (-float(phase.job.priority), phase.queued_since, phase.number)
+
+
+def by_usage(scheduler: Scheduler, phase: PhaseRun) -> tuple[float, float, int]:
+    """Fair share: the account that has held the fewest GPU-seconds so far first."""
+    return (scheduler.usage_of(phase), phase.queued_since, phase.number)
+
+
+def by_slack(scheduler: Scheduler, phase: PhaseRun) -> tuple[float, float, int]:
+    """Least slack first: time to the target date less the work left; jobs without a date last."""
+    target = phase.job.target
+    if target is None:
+        return (math.inf, -float(phase.job.priority), phase.number)
+    due = phase.world.clock(target.date)
+    return (due - phase.time_left(), phase.queued_since, phase.number)
+
+
+# -- disciplines -----------------------------------------------------------------------------------------
+
+
+def strict(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
+    """Nobody passes anybody at the same site."""
+    blocked: set[str] = set()
+    for phase in waiting:
+        if phase.site.name not in blocked and not scheduler.start(phase):
+            scheduler.preempt_for(phase)
+            blocked.add(phase.site.name)
+
+
+def greedy(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
+    """Whoever fits starts, even if that makes an earlier one wait longer (a large job may starve)."""
+    for phase in waiting:
+        if not scheduler.start(phase):
+            scheduler.preempt_for(phase)
+
+
+def easy(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
+    """EASY backfill: nobody delays the expected start of the first one that does not fit.
+
+    Aggressive backfilling with one reservation (Mu'alem and Feitelson 2001, doi:10.1109/71.932708); run times
+    are the jobs' announced walltimes; the queue is scanned once in order, first fit.
+    """
+    _backfill(scheduler, waiting, reservations=1)
+
+
+def conservative(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
+    """Conservative backfill: nobody delays the expected start of anybody before it (same source)."""
+    _backfill(scheduler, waiting, reservations=len(waiting))
+
+
+def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations: int) -> None:
+    profiles: dict[int, Profile] = {}
+    given: dict[str, int] = {}
+    for phase in waiting:
+        partition = phase.candidates[0]
+        site = phase.site.name
+        reserved = given.get(site, 0)
+        if not reserved and scheduler.start(phase):
+            continue
+        if id(partition) not in profiles:
+            profiles[id(partition)] = _profile(scheduler, partition, phase.now)
+        profile = profiles[id(partition)]
+        need, length = phase.least_domains(partition), phase.expected_run()
+        start = profile.earliest(need, length)
+        if start <= phase.now and scheduler.start(phase):
+            profile.take(phase.now, phase.now + length, len(phase.domains))
+        elif reserved < reservations:
+            if not reserved:
+                scheduler.preempt_for(phase)
+            given[site] = reserved + 1
+            profile.take(start, start + length, need)
+
+
+def _profile(scheduler: Scheduler, partition: PartitionState, now: float) -> Profile:
+    profile = Profile(now, partition.pool.available())
+    for holder in scheduler.holders.values():
+        if holder.partition is partition:
+            profile.give(holder.expected_end(), len(holder.domains))
+    return profile
+
+
+class Profile:
+    """Free domains over time, as far as announced run times tell."""
+
+    def __init__(self, now: float, free: int) -> None:
+        self.times = [now]
+        self.free = [free]
+
+    def _cut(self, time: float) -> int:
+        """Return the index of the piece that begins at `time`, made if need be."""
+        index = bisect_right(self.times, time) - 1
+        if self.times[index] == time:
+            return index
+        self.times.insert(index + 1, time)
+        self.free.insert(index + 1, self.free[index])
+        return index + 1
+
+    def give(self, time: float, domains: int) -> None:
+        """Let domains come free at a time."""
+        for index in range(self._cut(max(time, self.times[0])), len(self.free)):
+            self.free[index] += domains
+
+    def take(self, start: float, end: float, domains: int) -> None:
+        """Take domains from `start` to `end`; nothing happens if the start is never."""
+        if math.isinf(start):
+            return
+        first = self._cut(start)
+        last = len(self.free) if math.isinf(end) else self._cut(end)
+        for index in range(first, last):
+            self.free[index] -= domains
+
+    def earliest(self, domains: int, length: float) -> float:
+        """Return when so many domains are free for so long; infinity if never. [s]"""
+        begin = 0
+        for index in range(len(self.times)):
+            if self.times[index] >= self.times[begin] + length and begin < index:
+                break
+            if self.free[index] < domains:
+                begin = index + 1
+                if begin >= len(self.times):
+                    return math.inf
+        return self.times[begin]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the queue is sorted and served."""
+
+    order: Order
+    discipline: Discipline
+
+
+SCHEDULERS: Mapping[str, Policy] = MappingProxyType(
+    {
+        "fifo": Policy(by_submission, strict),
+        "priority": Policy(by_priority, strict),
+        "priority_backfill": Policy(by_priority, greedy),
+        "easy_backfill": Policy(by_submission, easy),
+        "conservative_backfill": Policy(by_submission, conservative),
+        "fair_share": Policy(by_usage, greedy),
+        "deadline": Policy(by_slack, greedy),
+    }
+)
+"""Scheduling policies by name (``policies.scheduler``)."""

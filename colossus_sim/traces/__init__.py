@@ -1,0 +1,1 @@
+"""Logs of real clusters as lists of jobs."""

@@ -1,0 +1,126 @@
+"""The commands sweep, forecast and solve: what they write, show and refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from colossus_sim.cli.common import Settings
+from colossus_sim.cli.main import run_command_line
+from colossus_sim.cli.many import PLAIN_INTERVAL, Progress
+from colossus_sim.sweeps.folder import State
+from colossus_sim.sweeps.task import Outcome
+
+GRID = ["--set-grid", "faults.restart.base=5 min,1 h", "--jobs", "1"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_sweep_writes_tables_and_pictures(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A grid over a scenario: a row per run, intervals and paired differences, lines with bands."""
+    assert run_command_line(["sweep", "tiny", *GRID, "--replicas", "3"]) == 0
+    folder = here / "out" / "tiny-sweep"
+    names = {path.name for path in folder.iterdir()}
+    assert {"results.csv", "points.csv", "columns.json", "lines.png", "journal.jsonl"} <= names
+    assert not any(name.endswith(".part") for name in names)
+    lines = (folder / "results.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 7
+    described = json.loads((folder / "columns.json").read_text(encoding="utf-8"))["tables"]["results"]
+    assert [f'"{column["name"]}"' for column in described] == lines[0].split(",")
+    shown = capsys.readouterr()
+    assert "jobs.large.slip_days" in shown.out
+    assert shown.err == ""
+
+
+def test_sweep_answers_in_json_and_resumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints one document; a second time needs --resume and gives the same."""
+    command = ["sweep", "tiny", *GRID, "--no-plots", "--json", "--measure", "jobs.large.slip_days"]
+    assert run_command_line(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert len(first["rows"]) == 2
+    assert first["rows"][0]["difference"] == 0.0
+    assert run_command_line(command) == 4
+    assert "--resume" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert run_command_line([*command, "--resume"]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+
+
+def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A point that cannot be run is marked failed, the others go on, and the exit code says so."""
+    command = ["sweep", "tiny", "--set-grid", "jobs.large.gpus=128,100000", "--jobs", "1", "--no-plots"]
+    assert run_command_line(command) == 3
+    shown = capsys.readouterr().out
+    assert "1 of 2 runs failed" in shown
+    assert "jobs.large.gpus" in shown
+    assert '"failed"' in (here / "out" / "tiny-sweep" / "results.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sweep", "tiny"], "say what varies"),
+        (["sweep", "-", *GRID], "save it to a file"),
+        (["sweep", "tiny", "--set-grid", "jobs.larg.gpus=1,2"], "larg"),
+        (["sweep", "restart_time", *GRID], "says itself what varies"),
+        (["sweep", "tiny", *GRID, "--shard", "3/2"], "--shard"),
+        (["sweep", "tiny", *GRID, "--scheduler", "tcp://10.0.0.1:1"], "--executor dask"),
+        (["sweep", "tiny", *GRID, "--executor", "dask", "--scheduler", "tcp://10.0.0.1:1"], "without TLS"),
+        (["forecast", "tiny", "--until-ci", "0.5"], "needs a unit"),
+        (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
+        (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "does not give"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_refused_before_anything_is_written(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    """Exit 2 with a message, and no folder."""
+    assert run_command_line(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_forecast_says_dates_and_chances(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A forecast: quantiles of the end, chance of the target, Gantt chart with bands."""
+    command = ["forecast", "tiny", "--replicas", "25", "--jobs", "2", "--until-ci", "2 days"]
+    assert run_command_line(command) == 0
+    shown = capsys.readouterr()
+    assert "P10" in shown.out
+    assert "precise enough after 20 runs" in shown.err
+    folder = here / "out" / "tiny-forecast"
+    document = json.loads((folder / "forecast.json").read_text(encoding="utf-8"))
+    assert document["replicas"] == 20
+    low, middle, high = (document["jobs"][0]["finish_days"][key] for key in ("p10", "p50", "p90"))
+    assert low <= middle <= high
+    assert (folder / "gantt_bands.png").stat().st_size > 10_000
+
+
+def test_solve_finds_the_checkpoint_interval(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The largest interval with which the slip stays under a bound lies inside the range."""
+    command = ["solve", "tiny", "--find", "checkpoint.tiers[0].interval", "--so-that", "cluster.gpu_days<=640",
+               "--replicas", "4", "--jobs", "1", "--between", "30 min,8 h", "--json"]  # fmt: skip
+    assert run_command_line(command) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["smallest"] is False
+    assert 30.0 <= float(answer["found"].removesuffix("min").strip()) < 480.0
+
+
+def test_progress_is_quiet_in_pipes_and_then_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing for the first half minute, then one line with rate, time left and failures."""
+    now = [0.0]
+    state = State(
+        total=10, outcomes={0: Outcome(index=0, status="done"), 1: Outcome(index=1, status="failed")}
+    )
+    with Progress(Settings(), clock=lambda: now[0]) as progress:
+        progress(state)
+        assert capsys.readouterr().err == ""
+        now[0] = PLAIN_INTERVAL
+        progress(state)
+        progress(state)
+    assert capsys.readouterr().err == "2/10 (20.0%), 0.067/s, 0:02:00 left, 1 failed\n"

@@ -1,0 +1,98 @@
+"""``colossus-sim topology``: show, compare, export, and its errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from colossus_sim.cli.main import main
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command; return its exit code and what it printed."""
+    with pytest.raises(SystemExit) as stop:
+        main(["topology", *words])
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+def test_show_prints_what_it_is_made_of(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Levels, switches, oversubscription, cost; and a picture when asked."""
+    picture = tmp_path / "net.png"
+    code, out, _ = call(capsys, "show", "ndr_fat_tree_4to1", "--png", str(picture))
+    assert code == 0
+    for words in ("16,384", "4:1", "leaf switches", "bill of materials", "network power", "assumptions"):
+        assert words in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One document, in SI units."""
+    code, out, _ = call(capsys, "show", "ndr_fat_tree_1to1", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["gpus"] == 16384
+    assert document["levels"][-1]["oversubscription"] == 1.0
+    assert sum(document["switches"].values()) == 1280
+
+
+def test_compare_times_of_collectives(capsys: pytest.CaptureFixture[str]) -> None:
+    """Across the pods the thin network is slower, inside one it is not."""
+    names = ("ndr_fat_tree_1to1", "ndr_fat_tree_4to1")
+    code, out, _ = call(capsys, "compare", *names, "--group", "1024", "--group", "16384", "--json")
+    assert code == 0
+    full, thin = (
+        {(row["operation"], row["gpus"], row["message_B"]): row["time_s"] for row in one["collective_times"]}
+        for one in json.loads(out)["networks"]
+    )
+    assert thin["all_to_all", 1024, 1e9] == full["all_to_all", 1024, 1e9]
+    assert thin["all_to_all", 16384, 1e9] > 2 * full["all_to_all", 16384, 1e9]
+
+
+def test_compare_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Networks stand side by side."""
+    code, out, _ = call(capsys, "compare", "hgx_h100_1k", "custom_64", "--group", "16")
+    assert code == 0
+    assert out.splitlines()[0].split() == ["hgx_h100_1k", "custom_64"]
+    assert "all_reduce, 16 GPUs, 1 MB" in out
+
+
+def test_export_can_be_read_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The whole graph, written, is a custom network of the same measures."""
+    file = tmp_path / "net.graphml"
+    code, _, err = call(capsys, "export", "hgx_h100_1k", "--graphml", str(file), "--gpus", "512")
+    assert code == 0
+    assert "nodes" in err
+    graph = nx.read_graphml(file)
+    assert sum(kind == "host" for _, kind in graph.nodes(data="kind")) == 512
+    (tmp_path / "net.yaml").write_text(
+        "title: read back\ngpu: h100\ngpus: 512\nfabric: {kind: custom, file: net.graphml}\n"
+        "provenance: {kind: assumption, reference: test, checked: 2026-08}\n"
+    )
+    _, out, _ = call(capsys, "show", str(tmp_path / "net.yaml"), "--json")
+    _, wanted, _ = call(capsys, "show", "hgx_h100_1k", "--gpus", "512", "--json")
+    assert json.loads(out)["levels"][-1]["bandwidth_B_per_s"] == pytest.approx(
+        json.loads(wanted)["levels"][-1]["bandwidth_B_per_s"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("show", "colosus_2"), "did you mean 'colossus_2'"),
+        (("show", "missing.yaml"), "no such file"),
+        (("show", "hgx_h100_1k", "--gpus", "0"), "at least 1 GPU"),
+        (("show", "hgx_h100_1k", "--png", "x.bmp"), "format"),
+        (("compare", "hgx_h100_1k", "--group", "5000"), "a group has 2 to 1024 GPUs"),
+        (("export", "hgx_h100_1k", "--graphml", "/nowhere/x.graphml"), "cannot write"),
+    ],
+)
+def test_errors(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    """Each ends with a clear line and no traceback."""
+    code, _, err = call(capsys, *words)
+    assert code in (2, 4)
+    assert message in err
+    assert "Traceback" not in err

@@ -1,0 +1,93 @@
+"""Broken parts of the network slow the jobs that they touch until they are mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from colossus_sim.engine.degradation import Degradation, limited
+from colossus_sim.engine.runner import simulate
+from colossus_sim.errors import ScenarioError
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.records import CAUSES, RunResult
+from colossus_sim.specs.scenario import Scenario
+from tests.engine.conftest import FakeModel, Unit, a_job, a_scenario, fault
+
+NIC = 47.5e9
+
+
+class SendingModel(FakeModel):
+    """Five seconds of computing and five of sending at the rate of the network, where nothing is broken."""
+
+    def unit(self, gpus: int, placement: Placement, bandwidths: tuple[float, ...] | None = None) -> Unit:
+        """Time of a unit at these bandwidths."""
+        rate = NIC if bandwidths is None else bandwidths[-1]
+        return Unit(5.0 + 5.0 * NIC / rate, (0.0, 0.0, 1.0))
+
+
+def sending(*, scenario: Scenario, job_name: str, phase_name: str, **_: Any) -> SendingModel:
+    """Build the fake."""
+    return SendingModel(scenario, job_name, phase_name)
+
+
+def run(**more: Any) -> RunResult:
+    """Run the small scenario with the sending model."""
+    scenario = Scenario.model_validate(a_scenario(**more))
+    return simulate(scenario, build_model=sending)  # type: ignore[arg-type]
+
+
+def broken(level: str, fraction: float, **more: Any) -> dict[str, Any]:
+    """A network part of this level that is mended after an hour."""
+    repair = {"auto_fraction": 0, "manual_time": "1 h", "distribution": "fixed"}
+    part = fault("domain", "1 /s", "nothing", interrupts=False, repair=repair)
+    part["degrades"] = {"level": level, "fraction": fraction}
+    return {"classes": {"part": part | more}}
+
+
+def seconds(result: RunResult, cause: str, job: str = "one") -> float:
+    """Seconds of a job spent on a cause."""
+    place = CAUSES.index(cause)
+    return sum(row.causes[place] for row in result.intervals if row.job == job)
+
+
+def test_half_the_bandwidth_for_an_hour(failures_at: Callable[..., None]) -> None:
+    """Units take 15 instead of 10 seconds for 3,600 s: a third of that hour is booked as degraded, no stop."""
+    failures_at(1000.0 * 16)
+    result = run(faults=broken("leaf", 0.5))
+    assert result.phases[0].interruptions == 0
+    assert seconds(result, "degraded") == pytest.approx(1200.0, abs=30.0)
+    assert seconds(result, "lost_work") == 0.0
+    kinds = [row.kind for row in result.events if row.subject == "part"]
+    assert kinds == ["failure", "repair"]
+
+
+def test_only_jobs_in_the_group_are_touched(failures_at: Callable[..., None]) -> None:
+    """A NIC of the first domain slows the job that holds it, not its neighbour."""
+    jobs = {"one": a_job(), "two": a_job()}
+    failures_at(16000.0)
+    result = run(jobs=jobs, faults=broken("scale_up", 0.5))
+    slowed = {job: seconds(result, "degraded", job) for job in jobs}
+    assert sorted(slowed.values())[0] == 0.0
+    assert max(slowed.values()) == pytest.approx(1200.0, abs=30.0)
+
+
+def test_unknown_level_is_refused() -> None:
+    """A level that no network has is an error that names those that there are."""
+    with pytest.raises(ScenarioError, match="levels: leaf, scale_up"):
+        run(faults=broken("rail", 0.5))
+
+
+def test_losses_in_one_group_multiply_and_the_worst_group_counts() -> None:
+    """Two parts of one leaf leave a quarter; another leaf's three quarters do not add to that."""
+    one, other = Degradation(1, 0, 3, 0.5), Degradation(1, 4, 7, 0.25)
+    rates = (400.0, 40.0, 20.0)
+    assert limited(rates, [2, 5], [one, one, other]) == (400.0, 10.0, 5.0)
+    assert limited(rates, [5], [one, one, other]) == (400.0, 30.0, 15.0)
+    assert limited(rates, [9], [one, other]) is rates
+
+
+def test_a_spine_leaves_the_leaf_alone() -> None:
+    """A part of a higher level does not slow what stays below it."""
+    assert limited((400.0, 40.0, 20.0), [0], [Degradation(2, 0, 15, 0.5)]) == (400.0, 40.0, 10.0)

@@ -1,0 +1,170 @@
+"""Points of sweeps: combinations, samples, tornado."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from colossus_sim.errors import ScenarioError, UsageError
+from colossus_sim.loading.facts import Assumption
+from colossus_sim.loading.load import load_scenario
+from colossus_sim.sweeps.points import make_points, shown
+from colossus_sim.sweeps.quantities import numbers
+from colossus_sim.sweeps.read import read_sweep, sweep_of_flags
+from colossus_sim.sweeps.seeds import replica_seed
+from colossus_sim.sweeps.spec import Vary
+
+
+def points(**vary: object) -> list[dict[str, str]]:
+    """Return the values of the points of a `vary`."""
+    made, _ = make_points(Vary.model_validate(vary), seed=1)
+    return [point.values for point in made]
+
+
+def test_grid_is_every_combination_in_order() -> None:
+    """Two fields with two values each give four points, the last field fastest."""
+    found = points(grid={"a": [1, 2], "b": ["x", "y"]})
+    assert found == [{"a": "1", "b": "x"}, {"a": "1", "b": "y"}, {"a": "2", "b": "x"}, {"a": "2", "b": "y"}]
+
+
+def test_zip_goes_together_and_combines_with_grid_and_list() -> None:
+    """Zipped fields move together; grid, zip and list are combined."""
+    found = points(grid={"a": [1, 2]}, zip={"b": [3, 4], "c": [5, 6]}, list=[{"d": 7}])
+    assert found == [
+        {"a": "1", "b": "3", "c": "5", "d": "7"},
+        {"a": "1", "b": "4", "c": "6", "d": "7"},
+        {"a": "2", "b": "3", "c": "5", "d": "7"},
+        {"a": "2", "b": "4", "c": "6", "d": "7"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("vary", "words"),
+    [
+        ({}, "give grid, zip or list"),
+        ({"zip": {"a": [1], "b": [1, 2]}}, "same number of values"),
+        ({"grid": {"a": [1]}, "zip": {"a": [2]}}, "a is varied twice"),
+        ({"grid": {"a": [1]}, "tornado": {}}, "tornado alone"),
+        ({"tornado": {}}, "no assumption with a low and a high end"),
+        ({"sample": {"points": 4, "ranges": {"a": {"low": 2, "high": 1}}}}, "low must be less than high"),
+        ({"sample": {"points": 4, "ranges": {"a": {"low": "1 h", "high": "2 GB"}}}}, "of one kind"),
+        ({"sample": {"points": 4, "ranges": {"a": {"low": 0, "high": 1, "law": "loguniform"}}}}, "above 0"),
+        (
+            {"sample": {"points": 4, "ranges": {"a": {"low": 0, "high": 1, "mode": 3}}}},
+            "between low and high",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(vary: dict[str, object], words: str) -> None:
+    """Every contradiction is an error in words."""
+    with pytest.raises(UsageError, match=words):
+        points(**vary)
+
+
+def test_latin_hypercube_has_one_point_in_each_slice() -> None:
+    """Of n points, each n-th of every range holds exactly one."""
+    found = points(
+        sample={"points": 20, "ranges": {"a": {"low": 0.0, "high": 1.0}, "b": {"low": "1 h", "high": "3 h"}}}
+    )
+    for name, low, width in (("a", 0.0, 1.0), ("b", 1.0, 2.0)):
+        slices = sorted(int(20 * (float(point[name].removesuffix("h")) - low) / width) for point in found)
+        assert slices == list(range(20))
+
+
+def test_sobol_points_are_even_and_repeatable() -> None:
+    """64 scrambled Sobol points put one into each of 64 slices, the same with the same seed."""
+    asked = {"method": "sobol", "points": 64, "ranges": {"a": {"low": 0.0, "high": 1.0}}}
+    found = points(sample=asked)
+    assert sorted(int(64 * float(point["a"])) for point in found) == list(range(64))
+    assert found == points(sample=asked)
+
+
+def test_normal_law_has_its_ends_at_5_and_95_percent() -> None:
+    """About 90 % of a normal sample lies between the ends."""
+    found = points(sample={"points": 200, "ranges": {"a": {"low": 1.0, "high": 3.0, "law": "normal"}}})
+    values = [float(point["a"]) for point in found]
+    assert sum(1.0 <= value <= 3.0 for value in values) == pytest.approx(180, abs=2)
+    assert math.fsum(values) / 200 == pytest.approx(2.0, abs=0.01)
+
+
+def test_texts_that_look_like_numbers_keep_their_quotes() -> None:
+    """A text such as '1e5' stays a text when it is written as an override."""
+    assert shown("1e5") == '"1e5"'
+    assert shown("true") == '"true"'
+    assert shown("80 GB") == "80 GB"
+    assert shown([1, "a"]) == '[1, "a"]'
+
+
+def test_quantities_of_different_units_are_put_on_one_scale() -> None:
+    """12 h and 2 days are 12 and 48 hours; hours and bytes have no common scale."""
+    found = numbers(["12 h", "2 days"])
+    assert found is not None
+    assert found[0] == [12.0, 48.0]
+    assert found[1].text(36.0) == "36h"
+    assert numbers(["12 h", "2 GB"]) is None
+    assert numbers(["selective", "full"]) is None
+
+
+def test_whole_numbers_keep_to_whole_racks() -> None:
+    """Counts that are multiples of 72 with a wide range stay multiples of 72."""
+    found = numbers([66024, 90000, 115200])
+    assert found is not None
+    assert int(found[1].text(80000.0)) % 72 == 0
+
+
+def test_dates_are_numbers_too() -> None:
+    """The middle of two dates is a date."""
+    found = numbers(["2026-01-01", "2026-01-03"])
+    assert found is not None
+    assert found[1].text(sum(found[0]) / 2) == "2026-01-02T00:00:00Z"
+
+
+def test_flags_read_values_like_set() -> None:
+    """--set-grid path=v1,v2 reads each value as YAML, quantities included."""
+    made = sweep_of_flags("tiny", grid=["a.b=1,2 h,[3]"])
+    assert made.spec.vary.grid == {"a.b": (1, "2 h", (3,))}
+    with pytest.raises(UsageError, match="--set-grid"):
+        sweep_of_flags("tiny", grid=["a.b"])
+
+
+def test_sweep_file_is_checked_with_places(tmp_path: Path) -> None:
+    """A misspelt key and a wrong type are named with file, line and the nearest key."""
+    path = tmp_path / "s.yaml"
+    path.write_text("version: 1\nscenario: tiny\nreplica: 3\nvary:\n  grid: {a: 1}\n", encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        read_sweep(str(path))
+    text = str(caught.value)
+    assert "s.yaml:3:1" in text
+    assert "'replicas'" in text
+    assert "s.yaml:5:13" in text
+
+
+def test_shipped_sweeps_are_readable() -> None:
+    """Every shipped sweep file gives points whose first can be loaded."""
+    for path in sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml")):
+        made = read_sweep(path.stem)
+        base = load_scenario(made.source)
+        found, _ = make_points(made.spec.vary, seed=1, assumptions=base.loaded.assumptions)
+        load_scenario(made.source, overrides=found[0].overrides)
+
+
+def test_tornado_moves_one_assumption_at_a_time() -> None:
+    """The first point is central, then low and high of each assumption that has a range."""
+    known = [
+        Assumption(path="a.x", low=1, central=2, high=3, chosen="central"),
+        Assumption(path="a.y", low=5, central=5, high=5, chosen="central"),
+        Assumption(path="b.z", low="1 h", central="2 h", high="4 h", chosen="central"),
+    ]
+    made, kind = make_points(Vary.model_validate({"tornado": {}}), seed=1, assumptions=known)
+    assert kind == "tornado"
+    assert [point.overrides for point in made] == [(), ("a.x=1",), ("a.x=3",), ("b.z=1 h",), ("b.z=4 h",)]
+    with pytest.raises(UsageError, match="no assumption whose path begins with 'c'"):
+        make_points(Vary.model_validate({"tornado": {"assumptions": ["c"]}}), seed=1, assumptions=known)
+
+
+def test_replica_seeds_start_at_the_scenarios_own() -> None:
+    """The first replica is the run that `run` makes; seeds stay below their limit."""
+    assert [replica_seed(7, k) for k in range(3)] == [7, 8, 9]
+    assert replica_seed(2**63 - 1, 1) == 0

@@ -1,0 +1,78 @@
+"""Intervals and shares of variance against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from colossus_sim.randomness import stream
+from colossus_sim.sweeps import statistics
+
+
+def test_t_quantiles_are_those_of_the_tables() -> None:
+    """Two-sided 95 % quantiles for 1, 9 and 100 degrees of freedom."""
+    for freedom, wanted in ((1, 12.7062), (9, 2.2622), (100, 1.9840)):
+        assert statistics.t_quantile(freedom) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_mean_interval_of_known_numbers() -> None:
+    """1, 2, 3 have mean 2, deviation 1 and half width t(2) / sqrt(3); NaN are left out."""
+    found = statistics.mean_interval([1.0, math.nan, 2.0, 3.0])
+    assert (found.count, found.mean, found.sd) == (3, 2.0, 1.0)
+    assert found.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+
+
+def test_t_interval_covers_95_percent() -> None:
+    """4,000 intervals of 10 normal values cover the mean in 93.6 to 96.4 % (4 standard errors: 1 in 16,000)."""
+    rows = stream(5, "coverage").normal(size=(4000, 10))
+    found = [statistics.mean_interval(row.tolist()) for row in rows]
+    covered = sum(abs(item.mean) <= item.half_width for item in found) / 4000
+    assert 0.936 < covered < 0.964
+
+
+def test_wilson_interval_of_published_example() -> None:
+    """15 of 148: 0.0624 to 0.1605 (Newcombe, Statistics in Medicine 17 (1998), table I: 0.0624, 0.1605)."""
+    low, high = statistics.wilson_interval(15, 148)
+    assert (round(low, 4), round(high, 4)) == (0.0624, 0.1605)
+    assert statistics.wilson_interval(0, 10)[0] == 0.0
+    assert statistics.wilson_interval(10, 10)[1] == 1.0
+    assert statistics.wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_paired_difference_removes_what_is_common() -> None:
+    """A shift of 1 on top of common noise is found exactly."""
+    noise = stream(3, "noise").normal(size=50) * 100.0
+    found = statistics.paired_difference((noise + 1.0).tolist(), noise.tolist())
+    assert found.mean == pytest.approx(1.0)
+    assert found.half_width < 1e-10
+
+
+def test_rank_correlation_of_monotone_and_tied_values() -> None:
+    """exp is monotone: 1; falling: -1; constant: NaN; a published example with ties."""
+    x = [0.1, 0.4, 0.2, 3.0]
+    assert statistics.rank_correlation(x, [math.exp(v) for v in x]) == pytest.approx(1.0)
+    assert statistics.rank_correlation(x, [-v for v in x]) == pytest.approx(-1.0)
+    assert math.isnan(statistics.rank_correlation(x, [1.0] * 4))
+    assert statistics.rank_correlation([1, 2, 2, 3], [1, 2, 3, 3]) == pytest.approx(0.8333333, abs=1e-6)
+
+
+def test_first_order_indices_of_the_ishigami_function() -> None:
+    """Shares of the Ishigami function (a = 7, b = 0.1) are 0.3139, 0.4424 and 0 (Saltelli et al. 2008)."""
+    u = stream(11, "ishigami").random((20_000, 3))
+    x = (2.0 * u - 1.0) * math.pi
+    y = np.sin(x[:, 0]) + 7.0 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+    for column, wanted in enumerate((0.3139, 0.4424, 0.0)):
+        found = statistics.first_order_index(u[:, column].tolist(), y.tolist())
+        assert found == pytest.approx(wanted, abs=0.02)
+
+
+def test_first_order_index_of_noise_is_near_zero() -> None:
+    """An input that does nothing has no share on average: the bias of small classes is taken off."""
+    found = []
+    for k in range(200):
+        rng = stream(k, "bias")
+        found.append(statistics.first_order_index(rng.random(100).tolist(), rng.normal(size=100).tolist()))
+    assert math.fsum(found) / 200 < 0.04
+    assert math.isnan(statistics.first_order_index([0.1] * 10, [1.0] * 10))

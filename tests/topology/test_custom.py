@@ -1,0 +1,166 @@
+"""Networks given cable by cable: the four formats, what is measured on them, and clear refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import Custom, Topology
+from colossus_sim.topology.builders import build_fabric, topology_problems
+from colossus_sim.topology.cables import CableError, read_cables
+
+LoadGpu = Callable[[str], Gpu]
+
+CSV = """from,to,bandwidth,links
+host0,leaf0,400 Gbit/s,8
+host1,leaf0,400 Gbit/s,8
+host2,leaf1,400 Gbit/s,8
+host3,leaf1,400 Gbit/s,8
+leaf0,spine0,400 Gbit/s,4
+leaf0,spine1,400 Gbit/s,4
+leaf1,spine0,400 Gbit/s,4
+leaf1,spine1,400 Gbit/s,4
+"""
+
+IBNETDISCOVER = """#
+# Topology file: generated on Sat Aug  1 12:00:00 2026
+#
+vendid=0x2c9
+devid=0xd2f2
+switchguid=0x1(1)
+Switch  64 "S-0001"         # "leaf0" enhanced port 0 lid 1 lmc 0
+[1]     "H-000a"[1](a1)          # "node1 mlx5_0" lid 5 4xNDR
+[2]     "H-000b"[1](b1)          # "node1 mlx5_1" lid 6 4xNDR
+[3]     "H-000c"[1](c1)          # "node2 mlx5_0" lid 7 4xNDR
+
+vendid=0x2c9
+caguid=0xa
+Ca      1 "H-000a"          # "node1 mlx5_0"
+[1](a1)         "S-0001"[1]              # lid 5 lmc 0 "leaf0" lid 1 4xNDR
+
+Ca      1 "H-000b"          # "node1 mlx5_1"
+[1](b1)         "S-0001"[2]              # lid 6 lmc 0 "leaf0" lid 1 4xNDR
+
+Ca      1 "H-000c"          # "node2 mlx5_0"
+[1](c1)         "S-0001"[3]              # lid 7 lmc 0 "leaf0" lid 1 4xNDR
+"""
+
+NVIDIA_SMI = """\tGPU0\tGPU1\tGPU2\tNIC0\tCPU Affinity
+GPU0\t X \tNV18\tSYS\tPIX\t0-55
+GPU1\tNV18\t X \tNV18\tPXB\t0-55
+GPU2\tSYS\tNV18\t X \tSYS\t56-111
+NIC0\tPIX\tPXB\tSYS\t X \t
+
+Legend:
+  X    = Self
+"""
+
+GRAPHML = """<?xml version="1.0" encoding="utf-8"?>
+<graphml xmlns="http://graphml.graphdrawing.org/xmlns">
+<key id="k" for="node" attr.name="kind" attr.type="string"/>
+<key id="g" for="node" attr.name="gpus" attr.type="long"/>
+<key id="b" for="edge" attr.name="bandwidth" attr.type="string"/>
+<graph edgedefault="undirected">
+<node id="a"><data key="k">host</data><data key="g">8</data></node>
+<node id="b"><data key="k">host</data><data key="g">8</data></node>
+<node id="s"><data key="k">switch</data></node>
+<edge source="a" target="s"><data key="b">400 Gbit/s</data></edge>
+<edge source="b" target="s"><data key="b">400 Gbit/s</data></edge>
+</graph></graphml>
+"""
+
+
+def spec(text: str, name: str = "net.csv", **more: Any) -> Custom:
+    """A custom network with this file."""
+    return Custom.model_validate({"kind": "custom", "file": name, "text": text} | more)
+
+
+def network(text: str, gpus: int = 32, name: str = "net.csv", **more: Any) -> Topology:
+    """A topology around it, without losses."""
+    source = {"kind": "assumption", "reference": "test", "checked": "2026-08"}
+    return Topology.model_validate(
+        {
+            "title": "t",
+            "gpu": "h100",
+            "gpus": gpus,
+            "fabric": {"kind": "custom", "file": name, "text": text} | more,
+            "link_efficiency": 1.0,
+            "provenance": source,
+        }
+    )
+
+
+def test_two_leaves_two_spines(load_gpu: LoadGpu) -> None:
+    """16 GPUs with 8 uplinks per leaf: 2:1, found from paths and cuts; three switches on the longest path."""
+    fabric = build_fabric(network(CSV), load_gpu("h100"))
+    assert [level.name for level in fabric.levels] == ["scale_up", "leaf", "network"]
+    assert [level.group_gpus for level in fabric.levels] == [8, 16, 32]
+    assert fabric.levels[1].bandwidth == pytest.approx(50e9)
+    assert fabric.levels[2].bandwidth == pytest.approx(25e9)
+    assert fabric.bisection_bandwidth == pytest.approx(400e9)
+    assert fabric.diameter == 3
+    assert dict(fabric.switches) == {"all": 4}
+    assert dict(fabric.links) == {"host": 32, "switch-to-switch": 16}
+
+
+def test_ibnetdiscover_joins_the_adapters_of_a_host() -> None:
+    """Two adapters of node1 are one host with two cables of 4 x 100 Gbit/s."""
+    graph = read_cables(spec(IBNETDISCOVER, "fabric.ibnet"))
+    assert {node for node, host in graph.nodes(data="host") if host} == {"node1", "node2"}
+    assert graph.edges["node1", "S-0001"] == {"bandwidth": 100e9, "links": 2}
+    assert graph.edges["node2", "S-0001"] == {"bandwidth": 50e9, "links": 1}
+
+
+def test_nvidia_smi_matrix() -> None:
+    """NV18 is 18 links of 25 GB/s; a pair without NVLink goes over PCIe."""
+    graph = read_cables(spec(NVIDIA_SMI, "node.topo"))
+    assert graph.edges["GPU0", "GPU1"] == {"bandwidth": 18 * 25e9, "links": 18}
+    assert graph.edges["GPU0", "GPU2"] == {"bandwidth": 50e9, "links": 1}
+    assert len(graph) == 3
+
+
+def test_graphml(load_gpu: LoadGpu) -> None:
+    """Kinds and GPUs per host come from the file."""
+    fabric = build_fabric(network(GRAPHML, 16, "net.graphml"), load_gpu("h100"))
+    assert fabric.levels[-1].bandwidth == pytest.approx(50e9 / 8)
+    assert fabric.gpus == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("a,b\n", "net.csv", "line 1: the header needs from, to, bandwidth"),
+        (CSV.replace("400 Gbit/s,8\nhost1", "400 Gbot/s,8\nhost1"), "net.csv", "line 2: unit 'Gbot/s'"),
+        (CSV.replace(",8\nhost1", ",0\nhost1"), "net.csv", "line 2, links: must be at least 1"),
+        (CSV.replace("host0,leaf0", "leaf0,leaf0"), "net.csv", "line 2: a cable from 'leaf0' to itself"),
+        ("hello", "net.ibnet", "is this the output of ibnetdiscover"),
+        (IBNETDISCOVER.replace("4xNDR", "fast"), "net.ibnet", "line 8: no speed"),
+        ("hello", "net.topo", "is this the output of nvidia-smi topo -m"),
+        (NVIDIA_SMI.replace("SYS\tPIX\t0", "FOO\tPIX\t0"), "net.topo", "unknown word 'FOO'"),
+        ("<graphml", "net.graphml", "this is no GraphML"),
+        ("<!DOCTYPE x>" + GRAPHML, "net.graphml", "document types"),
+        (GRAPHML.replace("400 Gbit/s", "fast"), "net.graphml", "edge 'a' - 's'"),
+        ("x", "net.txt", "cannot tell what is in 'net.txt'"),
+    ],
+)
+def test_bad_files_are_refused(text: str, name: str, words: str) -> None:
+    """What is wrong is said with its line or its edge."""
+    with pytest.raises(CableError, match=words.replace("(", r"\(")):
+        read_cables(spec(text, name))
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus", "words"),
+    [
+        (CSV.replace("host", "node"), 32, "no host among 8 nodes"),
+        (CSV + "host9,leaf9,400 Gbit/s,1\n", 40, "falls into 2 parts, so it cannot reach all GPUs"),
+        (CSV, 34, "34 GPUs do not divide over 4 hosts"),
+        (CSV, 20, "5 GPUs of a host and a scale-up domain of 8 do not divide"),
+    ],
+)
+def test_impossible_networks_are_refused(load_gpu: LoadGpu, text: str, gpus: int, words: str) -> None:
+    """No hosts, parts that are cut off, GPUs that do not divide: in words, before anything is built."""
+    assert words in "; ".join(topology_problems(network(text, gpus), load_gpu("h100")))
