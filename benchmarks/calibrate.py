@@ -17,8 +17,8 @@ import argparse
 import dataclasses
 import math
 import sys
-import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from calibration_files import write_constants  # noqa: E402
+from calibration_tables import scores, table  # noqa: E402
 
 from colossus_sim.errors import ColossusError  # noqa: E402
 from colossus_sim.specs.hardware import Calibration, Gpu, Stack  # noqa: E402
@@ -37,11 +38,17 @@ from colossus_sim.training.sizes import Sizes, resolve_sizes  # noqa: E402
 from colossus_sim.training.step import step_time  # noqa: E402
 from colossus_sim.validation.cases import Case, LeftOut  # noqa: E402
 from colossus_sim.validation.inputs import shipped_inputs  # noqa: E402
-from colossus_sim.validation.metrics import error_stats  # noqa: E402
 from colossus_sim.validation.predict import Inputs, Predictor, placement_of, source_of  # noqa: E402
 from colossus_sim.validation.rows import TrainingRow, read_training_rows, shipped  # noqa: E402
 
 DATA = ROOT / "colossus_sim" / "data"
+PLAN = Path(__file__).with_name("calibration_plan.yaml")
+CROSS_VALIDATION = ROOT / "benchmarks" / "validation" / "cross_validation.md"
+_INTRODUCTION = """# Training steps: errors of rows whose family was left out of the fit
+
+Written by `benchmarks/calibrate.py --folds N --write`. A family is a group of near-duplicates (one configuration over
+releases, formats and micro-batches); each row is predicted with constants fitted to the other folds' families.
+"""
 NOISE, OUTLIER = 0.06, 2.0
 STEP = 0.05
 SWEEPS = {"hf": 6, "vtrain-single": 3}
@@ -294,60 +301,35 @@ def fitted_rows(model: Model) -> list[int]:
     return chosen
 
 
-def cross_validate(model: Model, rows: Sequence[int], folds: int, evaluations: int) -> dict[int, float]:
-    """Return the error of each row under constants fitted without its family."""
+def folds_of(model: Model, rows: Sequence[int], folds: int) -> dict[str, int]:
+    """Return the fold of each fitted family, large families dealt first."""
     sizes: dict[str, int] = {}
     for i in rows:
         sizes[model.rows[i].family] = sizes.get(model.rows[i].family, 0) + 1
     order = sorted(sizes, key=lambda family: (-sizes[family], family))
-    fold_of = {family: k % folds for k, family in enumerate(order)}
+    return {family: k % folds for k, family in enumerate(order)}
+
+
+def left_out_errors(fold: int, folds: int, evaluations: int) -> dict[int, float]:
+    """Return the errors of the rows of one fold under constants fitted without its families."""
+    model = Model(read_plan(PLAN))
+    rows = fitted_rows(model)
+    fold_of = folds_of(model, rows, folds)
+    kept = [i for i in rows if fold_of[model.rows[i].family] != fold]
+    left = [i for i in range(len(model.rows)) if fold_of.get(model.rows[i].family, 0) == fold]
+    x = Fit(model, kept).run(evaluations)
+    times = model.predict(x, left)
+    return {i: float(t / model.published[i] - 1.0) for i, t in zip(left, times, strict=True)}
+
+
+def cross_validate(folds: int, evaluations: int, jobs: int) -> dict[int, float]:
+    """Return the error of each row under constants fitted without its family."""
     errors: dict[int, float] = {}
-    for fold in range(folds):
-        kept = [i for i in rows if fold_of[model.rows[i].family] != fold]
-        left = [i for i in range(len(model.rows)) if fold_of.get(model.rows[i].family, 0) == fold]
-        x = Fit(model, kept).run(evaluations)
-        for i, predicted in zip(left, model.predict(x, left), strict=True):
-            errors[i] = predicted / model.published[i] - 1.0
+    with ProcessPoolExecutor(jobs) as pool:
+        asked = [pool.submit(left_out_errors, fold, folds, evaluations) for fold in range(folds)]
+        for answer in asked:
+            errors |= answer.result()
     return errors
-
-
-def scores(model: Model, errors: dict[int, float], held: dict[int, float] | None = None) -> dict[str, str]:
-    """Return what to say about the fit of each stack, and of each device and format."""
-    members: dict[str, list[int]] = {}
-    for i, case in enumerate(model.cases):
-        members.setdefault(case.stack_name, []).append(i)
-        gpu = model.resolved[i][0].name
-        precision = case.plan.precision
-        for name in {precision, "*" if precision in ("bf16", "fp16") else precision}:
-            members.setdefault(f"{gpu}/{name}", []).append(i)
-    texts = {}
-    for name, rows in members.items():
-        stats = error_stats(errors[i] for i in rows)
-        if stats is None:
-            continue
-        texts[name] = f"{stats.count} rows, median error of step time {stats.median:.1%}"
-        left = error_stats(held[i] for i in rows if i in held) if held else None
-        if left is not None:
-            texts[name] += f", {left.median:.1%} with the row's family left out"
-    return texts
-
-
-def table(model: Model, errors: dict[int, float], title: str) -> str:
-    """Return the error table by kind, and by source."""
-    kinds = {i: "moe" if model.cases[i].architecture.moe else "dense" for i in errors}
-    sweeps = ("hf", "vtrain-multi", "vtrain-single")
-    groups = [
-        ("dense, sweeps apart", [i for i in errors if kinds[i] == "dense" and model.sources[i] not in sweeps])
-    ]
-    groups.append(("moe, sweeps apart", [i for i in errors if kinds[i] == "moe"]))
-    groups += [(s, [i for i in errors if model.sources[i] == s]) for s in sorted(set(model.sources))]
-    lines = [title, f"{'group':24}{'rows':>6}{'median':>9}{'mean':>9}{'p90':>9}{'bias':>9}"]
-    for name, members in groups:
-        stats = error_stats(errors[i] for i in members)
-        if stats is not None:
-            figures = f"{stats.median:9.1%}{stats.mean:9.1%}{stats.p90:9.1%}{stats.bias:+9.1%}"
-            lines.append(f"{name:24}{stats.count:6}{figures}")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -356,32 +338,32 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folds", type=int, default=0, help="cross-validate with so many folds of families")
-    parser.add_argument("--evaluations", type=int, default=10, help="evaluations of the model per fit")
+    parser.add_argument("--jobs", type=int, default=1, help="processes for the folds")
+    parser.add_argument("--evaluations", type=int, default=5, help="evaluations of the model per fit")
     parser.add_argument("--write", action="store_true", help="write the constants into the catalogs")
     parser.add_argument("--date", default="2026-11", help="date written into the provenance")
+    parser.add_argument("--only-folds", action="store_true", help="no fit on everything")
     options = parser.parse_args()
-    started = time.process_time()
-    model = Model(read_plan(Path(__file__).with_name("calibration_plan.yaml")))
-    rows = fitted_rows(model)
-    everything = range(len(model.rows))
+    model = Model(read_plan(PLAN))
+    held = cross_validate(options.folds, options.evaluations, options.jobs) if options.folds else {}
+    if held:
+        text = table(
+            model, held, f"{options.folds} folds of families, {options.evaluations} evaluations per fit"
+        )
+        print(text)
+        CROSS_VALIDATION.write_text(f"{_INTRODUCTION}\n```\n{text}\n```\n", encoding="utf-8")
+    if options.only_folds:
+        return
+    rows, everything = fitted_rows(model), range(len(model.rows))
     x = Fit(model, rows).run(options.evaluations)
     errors = dict(zip(everything, model.predict(x, everything) / model.published - 1.0, strict=True))
     print(table(model, errors, f"in-sample, {len(rows)} rows fitted"))
-    for parameter, deviation in zip(model.parameters, x, strict=True):
-        names = ", ".join(parameter.targets)
-        print(
-            f"{parameter.value(deviation):12.4g} ({deviation:+.1f}) {parameter.field} {names} {parameter.formats}"
-        )
+    values = [(p, p.value(float(d))) for p, d in zip(model.parameters, x, strict=True)]
+    for (parameter, number), deviation in zip(values, x, strict=True):
+        where = ", ".join((*parameter.targets, *parameter.formats))
+        print(f"{number:12.4g} ({deviation:+.1f} spreads) {parameter.field} {where}")
     if options.write:
-        values = [(p, p.value(float(d))) for p, d in zip(model.parameters, x, strict=True)]
-        write_constants(values, scores(model, errors), options.date, DATA)
-    if options.folds:
-        sys.stdout.flush()
-        held = cross_validate(model, rows, options.folds, options.evaluations)
-        print(table(model, held, f"cross-validated, {options.folds} folds of families"))
-        if options.write:
-            write_constants(values, scores(model, errors, held), options.date, DATA)
-    print(f"{time.process_time() - started:.0f} s of CPU", file=sys.stderr)
+        write_constants(values, scores(model, errors, held), options.date, DATA)
 
 
 if __name__ == "__main__":

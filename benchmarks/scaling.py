@@ -45,7 +45,7 @@ faults:
       repair: {{manual_time: 4 h, distribution: exponential}}
       provenance: {{kind: assumption, reference: benchmark, checked: 2026-01}}
 checkpoint:
-  tiers: [{{name: storage, mode: async, interval: 1 h}}]
+  tiers: [{{name: storage, mode: async, interval: optimal}}]
 jobs:
   job:
     model: grok_1p5t
@@ -142,7 +142,7 @@ def main() -> None:
     start = time.perf_counter()
     sizes = (30_720, 307_200, 1_015_808)
     show("GPUs, at an equal number of failures", [Case(gpus, 2000) for gpus in sizes])
-    show("failures, at 307,200 GPUs", [Case(307_200, count) for count in (500, 1000, 2000)])
+    show("failures, at 307,200 GPUs", [Case(307_200, count) for count in (500, 2000, 8000)])
     show("training steps, at 307,200 GPUs", [Case(307_200, 2000, length) for length in (16384, 4096, 1024)])
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"\nwhole benchmark: {time.perf_counter() - start:.0f} s, largest process {peak:.0f} MB")

@@ -39,7 +39,9 @@ def training(inputs: Inputs) -> tuple[str, dict[str, dict[str, float]]]:
         "(`colossus-sim validate training -v` says why). Errors are relative; bias above zero means predicted "
         "too slow; naive is the best constant efficiency per GPU and format, fitted to the same rows.\n\n"
     )
-    text += report.training_markdown(groups, metrics.worst(predictions, 25))
+    apart = [item for item in predictions if item.source not in metrics.SWEEPS]
+    sweeps = [item for item in predictions if item.source in metrics.SWEEPS]
+    text += report.training_markdown(groups, metrics.worst(apart, 20) + metrics.worst(sweeps, 10))
     kept = {}
     for group in groups:
         if group.by in ("fixed", "source") and group.time and group.time.count >= LEAST_ROWS:

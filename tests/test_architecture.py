@@ -20,6 +20,7 @@ FLOORS = {
     "formulas": 1,
     "specs": 2,
     "loading": 3,
+    "traces": 3,
     "topology": 4,
     "network": 4,
     "parallelism": 5,
@@ -31,6 +32,7 @@ FLOORS = {
     "sweeps": 9,
     "plots": 9,
     "html": 9,
+    "traces": 3,
     "trace": 9,
     "cli": 10,
 }

@@ -127,23 +127,13 @@ def export(network: str, graphml: str, gpus: int | None, quotient: bool, setting
     Examples:
       colossus-sim topology export hgx_h100_1k --graphml hgx.graphml
     """
-    import networkx as nx
-
-    from colossus_sim.errors import OutputError
-    from colossus_sim.topology.full import full_graph
+    from colossus_sim.topology.full import full_graph, write_graphml
     from colossus_sim.topology.quotient import quotient_graph
 
     built = _build(network, gpus)
     make = quotient_graph if quotient else full_graph
     graph = make(built.topology, built.gpu, gpus)
-    if quotient:
-        graph = nx.relabel_nodes(
-            graph, {node: "-".join(map(str, node)) for node in graph if isinstance(node, tuple)}
-        )
-    try:
-        nx.write_graphml(graph, graphml)
-    except OSError as error:
-        raise OutputError(f"cannot write {graphml}: {error.strerror or error}") from error
+    write_graphml(graph, graphml)
     note(f"wrote {graphml}: {graph.number_of_nodes():,} nodes, {graph.number_of_edges():,} edges", settings)
     if settings.json:
         counts = {"nodes": graph.number_of_nodes(), "edges": graph.number_of_edges()}

@@ -103,6 +103,30 @@ def campaigns(rows: Path | None, settings: Settings) -> None:
         echo(f"median absolute error {document['median']:.1%} of {document['count']} campaigns")
 
 
+@validate.command()
+@click.option("--quick", is_flag=True, help="A tenth of the failures; leave the long job logs out.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Seed of the draws.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the table as Markdown to this file.")
+@output_options
+def operations(quick: bool, seed: int, out: Path | None, settings: Settings) -> None:
+    """Compare failures, saves, repair and queue with closed forms and published figures."""
+    from colossus_sim.cli.common import echo, echo_json, text_table
+    from colossus_sim.validation.operations import run_cases
+    from colossus_sim.validation.operations_report import HEADER, document, lines, markdown, verdict
+
+    cases = run_cases(quick=quick, seed=seed)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(markdown(cases), encoding="utf-8")
+    if settings.json:
+        echo_json(document(cases))
+    else:
+        echo(text_table(HEADER, lines(cases), right=(1, 2, 3, 4)))
+        echo(verdict(cases))
+    if not all(case.passed for case in cases):
+        raise click.exceptions.Exit(1)
+
+
 def _group_table(groups: tuple[Group, ...]) -> str:
     from colossus_sim.cli.common import text_table
 

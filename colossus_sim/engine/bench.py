@@ -183,7 +183,8 @@ def play_bench(
         When to stop at the latest. [s]
     """
     scenario = Scenario.model_construct(
-        version=1, name="bench", start=0.0, horizon=horizon, seed=seed, cluster=Cluster.model_construct(sites={"site": site}),
+        version=1, name="bench", start=0.0, horizon=horizon, seed=seed,
+        cluster=Cluster.model_construct(sites={"site": site}),
         jobs={name: _job(job) for name, job in jobs.items()}, faults=faults or no_faults(),
         checkpoint=checkpoint or no_saves(), calibration=Calibration.model_construct(name="none", kernels=()),
         policies=policies or Policies(scheduler="fifo", contention="none"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from colossus_sim.topology.fabric import Fabric
@@ -19,7 +19,7 @@ class Degradation(NamedTuple):
     fraction: float
     """Share that is lost."""
 
-    def touches(self, domains: Sequence[int]) -> bool:
+    def touches(self, domains: Iterable[int]) -> bool:
         """Say whether any of these domains is in the group."""
         return any(self.first <= domain <= self.last for domain in domains)
 
@@ -38,7 +38,7 @@ def group_of(fabric: Fabric, name: str, domain: int) -> tuple[int, int, int] | N
 
 
 def limited(
-    bandwidths: tuple[float, ...], domains: Sequence[int], broken: Sequence[Degradation]
+    bandwidths: tuple[float, ...], domains: Iterable[int], broken: Sequence[Degradation]
 ) -> tuple[float, ...]:
     """Return the bandwidth of each level for a job that runs at the pace of its worst group. [B/s]
 

@@ -222,7 +222,7 @@ class FaultInjector:
             gpus = pool.node_gpus if hit.spec.removes == "node" else pool.domain_gpus
             gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
-                phase.domains.remove(domain)
+                del phase.domains[domain]
             self._repair(hit, hit.spec.repair, lambda: self._mended(hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:

@@ -70,7 +70,8 @@ class Holding:
         self.model = next(iter(models.values()))
         self.work = Work(self.model.units, world.recorder)
         self.partition: PartitionState | None = None
-        self.domains: list[int] = []
+        self.domains: dict[int, None] = {}
+        """Domains at hand, in rank order (a dictionary, so that one of thousands leaves at once)."""
         self.wanted_domains = 0
         self.gpus = 0
         self.layout = 0
@@ -162,7 +163,7 @@ class Holding:
         """Take over domains, at the start of a run."""
         self.partition = partition
         self.model = self.models[partition.pool.name]
-        self.domains = list(domains)
+        self.domains = dict.fromkeys(domains)
         self.wanted_domains = len(domains)
         self._placement = None
         self.layout += 1
@@ -178,7 +179,7 @@ class Holding:
     def placement(self) -> Placement:
         """Where the ranks sit. A replaced domain counts as near as the one it replaces."""
         if self._placement is None:
-            self._placement = self.held_partition().pool.placement(self.domains)
+            self._placement = self.held_partition().pool.placement(list(self.domains))
         return self._placement
 
     def packed_time(self) -> float:
@@ -218,7 +219,7 @@ class Holding:
             domain = pool.replace(self.number)
             if domain is None:
                 break
-            self.domains.append(domain)
+            self.domains[domain] = None
             self.world.note_level(self.site, self.held_partition())
         return len(self.domains) >= self.wanted_domains and self.now >= self.site.outage_until
 

@@ -197,6 +197,8 @@ class PhaseRun(Waiting):
     def _next_stop(self, limit: int) -> float:
         """Return when the stretch will end if nothing happens: done, a milestone, the data limit, own software."""
         goal = min(self.work.total, limit)
+        if self.world.every_step:
+            goal = min(goal, math.floor(self.work.units) + 1)
         for units, _ in self.milestones:
             if units > self.work.units:
                 goal = min(goal, math.ceil(units))
@@ -223,7 +225,7 @@ class PhaseRun(Waiting):
         partition = self.partition
         self.world.scheduler.returned(self)
         partition.pool.release(self.number)
-        self.domains = []
+        self.domains = {}
         self.gpus = 0
         self.leaving = False
         self.slow.clear()

@@ -52,6 +52,8 @@ class PartitionPool:
         """Number of domains of each owner."""
         self.broken_in_owned = 0
         """GPUs under repair inside domains that are in use."""
+        self.fragmentation = 0.0
+        """Share of the free domains that is not in their longest run, as of the last start, end or resize."""
 
     # -- what there is -------------------------------------------------------------------------------
 
@@ -85,9 +87,9 @@ class PartitionPool:
         """Whether a node of this domain could fail and leave enough GPUs for a job."""
         return self.domain_gpus - self.broken.get(domain, 0) - self.node_gpus >= self.used_per_domain
 
-    def fragmentation(self) -> float:
-        """Return the share of the free domains that is not in the longest run of neighbours."""
-        return fragmentation(np.flatnonzero(self.owner == FREE))
+    def _look_at_gaps(self) -> None:
+        """Bring `fragmentation` up to date; costs time in proportion to the domains, so not at every failure."""
+        self.fragmentation = fragmentation(np.flatnonzero(self.owner == FREE))
 
     def available(self) -> int:
         """Domains that a job could get now."""
@@ -138,6 +140,7 @@ class PartitionPool:
             chosen = PLACERS[policy](free, count, self.level_domains, rng)
         for domain in chosen:
             self._move(domain, owner)
+        self._look_at_gaps()
         return chosen
 
     def release(self, owner: int) -> None:
@@ -145,6 +148,7 @@ class PartitionPool:
         for domain in np.flatnonzero(self.owner == owner).tolist():
             self._move(domain, ABSENT)
             self._move(domain, self._home(domain))
+        self._look_at_gaps()
 
     def replace(self, owner: int) -> int | None:
         """Give `owner` one spare, or else free, domain; return it, or None if there is neither."""
@@ -224,6 +228,7 @@ class PartitionPool:
                 self._move(domain, self._home(domain))
         self.installed_gpus = gpus
         self.installed_ids = np.flatnonzero(self.owner != ABSENT)
+        self._look_at_gaps()
         return []
 
     def _leaving(self, count: int, victims: Sequence[int]) -> list[int]:

@@ -81,9 +81,8 @@ class Recovery:
         more = min(room, pool.available())
         if more > 0 and not self.stopped:
             policy = phase.world.scenario.policies.placement
-            phase.domains = sorted(
-                phase.domains + pool.allocate(phase.number, more, policy, phase.world.placement_rng)
-            )
+            added = pool.allocate(phase.number, more, policy, phase.world.placement_rng)
+            phase.domains = dict.fromkeys(sorted([*phase.domains, *added]))
             phase.resized()
             phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
         phase.leaving = False
@@ -149,7 +148,7 @@ class Recovery:
         if phase.take_replacements():
             return []
         if phase.can_shrink and phase.now >= phase.site.outage_until:
-            phase.domains.sort()
+            phase.domains = dict.fromkeys(sorted(phase.domains))
             phase.resized()
             phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
             return []

@@ -16,7 +16,7 @@ _LEAST = 1e-6
 """Run time given to jobs of no length, so that they queue like the others. [s]"""
 
 _BOUND = 10.0
-"""Shorter jobs count with this run time in the bounded slowdown (Feitelson 2001, doi:10.1007/3-540-45540-X_11). [s]"""
+"""Run time that shorter jobs get in the bounded slowdown (Feitelson 2001, doi:10.1007/3-540-45540-X_11). [s]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ def simulate(
     seed: int | None = None,
     progress: Progress | None = None,
     build_model: ModelBuilder = build_phase_model,
+    every_step: bool = False,
 ) -> RunResult:
     """Run the discrete-event simulation of a scenario.
 
@@ -63,6 +64,8 @@ def simulate(
         Called about a hundred times with (fraction of the horizon, text).
     build_model : callable, optional
         Where the times of steps come from; default: the analytic step model.
+    every_step : bool
+        Play each step as an event of its own instead of whole stretches; for tests: the answer is the same.
 
     Returns
     -------
@@ -77,6 +80,7 @@ def simulate(
         If a plan does not fit its GPUs.
     """
     world = World(scenario, scenario.seed if seed is None else seed)
+    world.every_step = every_step
     _build_sites(world)
     models = _build_phases(world, build_model)
     world.faults.add_sources()

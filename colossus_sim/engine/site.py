@@ -151,7 +151,7 @@ class SiteState:
             down=down,
             queued_jobs=queued,
             power=self.it_power(partition, self.speed) * self.spec.pue,
-            fragmentation=partition.pool.fragmentation(),
+            fragmentation=partition.pool.fragmentation,
         )
 
 

@@ -32,6 +32,8 @@ class World:
         self.sites: dict[str, SiteState] = {}
         self.phases: list[PhaseRun] = []
         self.unfinished = 0
+        self.every_step = False
+        """Whether each unit of work is an event of its own (slow; the fast engine must agree)."""
         self.on_all_done: Callable[[], None] = lambda: None
         self.faults = FaultInjector(self)
         self._pending_resize: dict[tuple[str, str], int] = {}

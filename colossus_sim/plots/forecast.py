@@ -174,7 +174,7 @@ def draw_drivers(view: ForecastView, *, dark: bool = False) -> Figure:
     ]
     lines = sum(max(1, len(items)) for _, items in jobs)
     step = 0.24
-    height = HEADER + step * (lines + 0.5 * len(jobs)) + 0.7
+    height = HEADER + step * (lines + 0.5 * len(jobs)) + 0.6
     figure = new_figure(WIDTH, height)
     note = "share of the variance of the end that would go away if this were known (first-order Sobol index)"
     write_header(figure, f"{view.title}: what drives the spread", note, dark=dark)

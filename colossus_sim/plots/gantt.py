@@ -188,9 +188,7 @@ def _strips(
         note = f"{allocated:.0%} allocated, {productive:.0%} productive"
         axes = _strip(figure, top, layout.gpus, above, (name, note), dark=dark)
         draw_gpus(axes, shown, dark=dark)
-        if layout.gpus < STRIPS[0]:
-            axes.set_ylabel(axes.get_ylabel().replace("thousand", "k").replace("million", "M"))
-        _finish_strip(axes, dates=False)
+        _finish_strip(axes, dates=False, size=7.5 if layout.gpus >= STRIPS[0] else 6.3)
         top += layout.gpus + GAP
     hours = float(np.sum(every.power * np.diff(every.edges))) * 24.0
     energy = f"{hours / 1e3:,.0f} GWh" if hours >= 1e4 else f"{hours:,.0f} MWh"
@@ -217,7 +215,7 @@ def _strip(
     return axes
 
 
-def _finish_strip(axes: Axes, *, dates: bool) -> None:
+def _finish_strip(axes: Axes, *, dates: bool, size: float = 7.5) -> None:
     date_axis(axes, labels=dates)
-    axes.yaxis.label.set_fontsize(7.5)
+    axes.yaxis.label.set_fontsize(size)
     axes.yaxis.set_label_coords(-0.55 / (WIDTH - LEFT - RIGHT), 0.5)

@@ -23,6 +23,7 @@ from colossus_sim.plots.style import (
     legend,
     new_figure,
     plain,
+    shorten,
     text_on,
     theme,
     themed,
@@ -232,28 +233,25 @@ def pareto_front(cost: Sequence[float], harm: Sequence[float]) -> list[int]:
 def draw_pareto(view: SweepView, measure: Measured, cost: Measured, *, dark: bool = False) -> Figure:
     """Return cost against a measure, a mark per point, the points that none beats joined."""
     look = theme(dark)
-    figure = new_figure(9.0, 5.6)
+    figure = new_figure(11.0, 5.6)
     write_header(figure, f"{view.title}: cost against {measure.label}", view.note, dark=dark)
-    axes = figure.add_axes((0.11, 0.13, 0.86, 0.69))
+    axes = figure.add_axes((0.08, 0.13, 0.55, 0.69))
     front = pareto_front(cost.mean, measure.mean)
     axes.errorbar(cost.mean, measure.mean, xerr=[_zero(v) for v in cost.half_width], linestyle="none", marker="o",
                   yerr=[_zero(v) for v in measure.half_width], color=look.muted, markersize=4.5,
                   elinewidth=0.7)  # fmt: skip
     axes.plot([cost.mean[p] for p in front], [measure.mean[p] for p in front], color=BLUE, marker="o",
               markersize=6.5, linewidth=1.4, zorder=4)  # fmt: skip
-    for number, point in enumerate(front[:10]):
-        words = "\n".join(f"{short(item.name)} = {item.texts[point]}" for item in view.parameters[:3])
-        up = bool(number % 2)
-        axes.annotate(plain_lines(words), (cost.mean[point], measure.mean[point]), xytext=(7, 5 if up else -5),
-                      textcoords="offset points", size=7.5, va="bottom" if up else "top")  # fmt: skip
+    for number, point in enumerate(front[:12], start=1):
+        axes.annotate(str(number), (cost.mean[point], measure.mean[point]), xytext=(6, 5), size=9.0, weight="bold",
+                      textcoords="offset points", color=BLUE)  # fmt: skip
+        words = ", ".join(f"{short(item.name)} = {item.texts[point]}" for item in view.parameters[:4])
+        line = shorten(figure, f"{number}  {words}", 8.0, 3.6)
+        figure.text(7.2 / 11.0, 0.80 - 0.042 * number, line, size=8.0)
+    figure.text(7.2 / 11.0, 0.80, "Not beaten by any other point:", size=8.5, weight="bold")
     axes.margins(0.14)
     axes.set_xlabel(plain(f"{cost.label} [{cost.unit}]"))
     axes.set_ylabel(plain(f"{measure.label} [{measure.unit}]"))
     axes.grid(color=look.grid, linewidth=0.6)
     axes.set_axisbelow(True)
     return figure
-
-
-def plain_lines(text: str) -> str:
-    """Return several lines of text that can be drawn."""
-    return "\n".join(plain(line) for line in text.splitlines())

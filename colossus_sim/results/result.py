@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import html
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -95,7 +94,8 @@ class Result:
         return write_run(self, Path(folder), overwrite=overwrite)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text(short=True))}</pre>"
+        """Return headline, table of jobs and the Gantt chart, for notebooks."""
+        return importlib.import_module("colossus_sim.html.notebook").notebook_html(self)  # type: ignore[no-any-return]
 
 
 def result_of(run: RunResult) -> Result:

@@ -1,12 +1,12 @@
 """Draws from the assumptions of a scenario: values that its files give with a low, a central and a high end.
 
 What belongs together is drawn together, with one quantile for the whole group, because a group is one unknown:
-the token counts of a job (its data releases hold what its phases consume), the capacity steps of a site with the
-GPUs that its jobs ask for, the shape of a job's model with the plan that fits it, and fields of one name that rest on
-one source.
+the token counts of a job (its data releases hold what its phases consume), the capacity steps of a site with
+the GPUs that its jobs ask for, the shape of a job's model with the plan that fits it, and fields of one name that
+rest on one source.
 
-Numbers move continuously between low, central and high, except those that a plan is made for (GPUs of jobs, shapes of
-models, parallel plans): of these, like of words, one of the three is taken.
+Numbers move continuously between low, central and high, except those that a plan is made for (GPUs of jobs,
+shapes of models, parallel plans): of these, like of words, one of the three is taken.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import networkx as nx
 
+from colossus_sim.errors import OutputError
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Clos, Dragonfly, Topology
 from colossus_sim.topology.clos import ClosTierPlan, networks, tier_plans
@@ -18,7 +20,8 @@ def full_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Grap
     """Return the network with a node per GPU and per switch, as plain names and numbers.
 
     Nodes carry `kind` (host, switch) and `tier`, edges `bandwidth` (of one cable, one direction [B/s]) and
-    `links`. Scale-up links are not in it, so rails that only those join are apart. Inside a tier the cables go round the switches above in turn.
+    `links`. Scale-up links are not in it, so rails that only those join are apart. Inside a tier the cables go
+    round the switches above in turn.
     """
     ends = Endpoints.of(topology, gpu, gpus)
     spec = topology.fabric
@@ -27,6 +30,21 @@ def full_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Grap
     if isinstance(spec, Dragonfly):
         return _dragonfly(spec, ends)
     return _named(topology, gpu, gpus, ends)
+
+
+def write_graphml(graph: nx.Graph, file: str | Path) -> None:
+    """Write a graph as GraphML, nodes of a quotient graph with plain names.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    names = {node: _plain(node) for node in graph}
+    try:
+        nx.write_graphml(nx.relabel_nodes(graph, names), file)
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {error.strerror or error}") from error
 
 
 def _host(graph: nx.Graph, index: int) -> str:

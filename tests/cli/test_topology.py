@@ -96,3 +96,13 @@ def test_errors(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], mess
     assert code in (2, 4)
     assert message in err
     assert "Traceback" not in err
+
+
+def test_estimate_shows_the_band_of_contention(capsys: pytest.CaptureFixture[str]) -> None:
+    """Step time alone, interleaved, independent and aligned; what does not fit beside the others is left out."""
+    with pytest.raises(SystemExit) as stop:
+        main(["estimate", "tiny", "--contention", "--json"])
+    bands = json.loads(capsys.readouterr().out)["contention"]
+    assert not stop.value.code
+    assert {band["job"] for band in bands} == {"large"}
+    assert set(bands[0]["step_time_s"]) == {"none", "best_case", "average", "worst_case"}

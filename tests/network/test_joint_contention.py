@@ -105,3 +105,17 @@ def test_roadmap_contends_at_4_to_1_and_not_at_1_to_1() -> None:
     assert thin["grok_4_5_1p5t_a"]["worst_case"] > 1.2 * thin["grok_4_5_1p5t_a"]["none"]
     for times in full.values():
         assert set(times.values()) == {times["none"]}
+
+
+def test_contention_is_a_cause_in_the_run() -> None:
+    """Played until the seven run together, 4:1 books days of contention on their intervals, 1:1 not a second."""
+    from colossus_sim.engine.runner import simulate
+    from colossus_sim.records import CAUSES
+
+    place = CAUSES.index("contention")
+    lost = {}
+    for name in ("contention_4to1", "contention_1to1"):
+        scenario = load_scenario(name, overrides=("horizon=175 days", "faults.enabled=false"))
+        lost[name] = sum(row.causes[place] for row in simulate(scenario).intervals)
+    assert lost["contention_4to1"] > 86400.0
+    assert lost["contention_1to1"] == 0.0

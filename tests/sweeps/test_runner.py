@@ -247,7 +247,7 @@ def test_foreign_files_and_links_are_left_alone(plan: Plan, tmp_path: Path) -> N
 
 
 def test_workers_end_with_a_killed_driver(fast_scenario: str, tmp_path: Path) -> None:
-    """After kill -9 of the driver no worker stays, and --resume gives the bytes of an undisturbed sweep."""
+    """After kill -9 of the driver no worker stays; --resume gives the bytes of an undisturbed sweep."""
     arguments = [sys.executable, "-m", "colossus_sim", "sweep", fast_scenario, "--set-grid",
                  "faults.restart.base=5 min,1 h", "--replicas", "15", "--jobs", "2", "--no-plots", "-q"]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -135,7 +135,7 @@ def test_the_500_watt_h100_is_a_device_of_its_own(rows: dict[str, TrainingRow]) 
     """TorchTitan's part has its own memory, bandwidth and power."""
     device = case(rows["titan-0001"]).device
     assert (device.catalog, device.variant) == ("h100", "h100_hbm2e_500w")
-    assert (device.hbm_capacity, device.hbm_bandwidth, device.power_max) == (96e9, 2.4e12, 500.0)
+    assert (device.hbm_capacity, device.hbm_bandwidth, device.power_max) == (100.4e9, 2.4e12, 500.0)
 
 
 def test_deepseek_has_latent_attention_shared_experts_and_dense_layers(rows: dict[str, TrainingRow]) -> None:

@@ -1,0 +1,60 @@
+"""CPU time of forecasts: per replica of the flagship, and what the machinery adds to each run.
+
+Run from the root of the repository: ``python benchmarks/forecast.py [--scenario NAME] [--replicas N]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+from colossus_sim.sweeps.forecast import make_forecast
+from colossus_sim.sweeps.pool import WorkerPool
+from colossus_sim.sweeps.task import Outcome, Player, Task
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenario", default="colossus_roadmap")
+    parser.add_argument("--replicas", type=int, default=5)
+    asked = parser.parse_args()
+    fixed = make_forecast(asked.scenario, asked.replicas).plan.tasks()
+    sampled = make_forecast(asked.scenario, asked.replicas, sample_assumptions=True).plan.tasks()
+    player = Player()
+    first = seconds(player, fixed[:1])
+    print(f"{asked.scenario}: first run {first:.2f} CPU s (load, models, run)")
+    mean = seconds(player, fixed[1:]) / max(1, len(fixed) - 1)
+    print(f"only the seed differs: {mean:.2f} CPU s each; 1,000 runs {1000 * mean / 120:.1f} min on 2 cores")
+    mean = seconds(player, sampled) / len(sampled)
+    print(f"sampled assumptions: {mean:.2f} CPU s each; 1,000 runs {1000 * mean / 120:.1f} min on 2 cores")
+    print(f"machinery: {1e3 * overhead():.2f} ms of driver CPU per run")
+
+
+def seconds(player: Player, tasks: list[Task]) -> float:
+    """Return the CPU time of some tasks. [s]"""
+    began = time.process_time()
+    for task in tasks:
+        outcome = player.play(task)
+        if outcome.status == "failed":
+            print(f"failed: {outcome.error.splitlines()[0]}")
+    return time.process_time() - began
+
+
+def overhead(count: int = 2000) -> float:
+    """Return the driver's CPU time per task for tasks that the workers refuse at once. [s]"""
+    task = make_forecast("tiny", 1).plan.tasks()[0]
+    tasks = [replace(task, index=number, source="no_such_scenario.yaml") for number in range(count)]
+    pool = WorkerPool(2)
+    try:
+        began = time.process_time()
+        outcomes: list[Outcome] = [item for batch in pool.run(tasks) for item in batch]
+        spent = time.process_time() - began
+    finally:
+        pool.close()
+    return spent / len(outcomes)
+
+
+if __name__ == "__main__":
+    main()

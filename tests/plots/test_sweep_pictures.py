@@ -1,0 +1,111 @@
+"""Pictures of sweeps and forecasts: what they show, from made-up numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from colossus_sim.plots.draw import render
+from colossus_sim.plots.forecast import forecast_figures
+from colossus_sim.plots.sweep import is_grid, pareto_front, sweep_figures
+from colossus_sim.plots.views import Bar, ForecastView, JobBand, Measured, Parameter, PhaseBand, SweepView
+
+DAY0 = 20500.0
+
+
+def measured(name: str, mean: list[float]) -> Measured:
+    """Return a measure with a band around its mean."""
+    return Measured(
+        name=name, label=f"slip, {name} $5_a", unit="days", mean=tuple(mean), half_width=(0.4,) * len(mean),
+        low=tuple(v - 2.0 for v in mean), high=tuple(v + 3.0 for v in mean),
+    )  # fmt: skip
+
+
+def view() -> SweepView:
+    """Return a grid of four times two points."""
+    first = Parameter(
+        name="a.b.gpus", texts=("1", "2", "4", "8") * 2, numbers=(1.0, 2.0, 4.0, 8.0) * 2, unit=""
+    )
+    second = Parameter(
+        name="policies.scheduler", texts=("fifo",) * 4 + ("priority",) * 4, numbers=None, unit=""
+    )
+    harm = [9.0, 5.0, 3.0, 2.5, 10.0, 6.0, 3.5, math.nan]
+    cost = [10.0, 12.0, 17.0, 30.0, 11.0, 12.5, 16.0, 31.0]
+    return SweepView(
+        title="GPUs and scheduler", note="8 points", parameters=(first, second),
+        measures=(measured("one", harm), measured("two", cost)), cost=measured("cost", cost),
+    )  # fmt: skip
+
+
+def days(first: float, second: float, third: float) -> tuple[float, float, float]:
+    """Return three days after the start."""
+    return DAY0 + first, DAY0 + second, DAY0 + third
+
+
+def forecast() -> ForecastView:
+    """Return two jobs, one of which may not end."""
+    phases = (
+        PhaseBand(name="pretrain", kind="train", start=(DAY0,) * 3, end=(DAY0 + 40, DAY0 + 50, DAY0 + 70)),
+        PhaseBand(name="rl", kind="rl", start=days(40, 50, 70), end=days(60, 72, math.inf)),
+        PhaseBand(name="safety", kind="compute", start=days(55, 60, math.inf), end=days(65, math.inf, math.inf)),
+    )  # fmt: skip
+    jobs = (
+        JobBand(title="A model", target=DAY0 + 55, finish=days(60, 72, 130), probability=0.07, phases=phases),
+        JobBand(title="None", target=math.nan, finish=(math.nan,) * 3, probability=math.nan, phases=phases[:1]),
+    )  # fmt: skip
+    drivers = (
+        ("A model", (("tokens", 0.62), ("jobs.a.step_time_factor", 0.21), ("rate", 0.001))),
+        ("No target", ()),
+    )
+    return ForecastView(
+        title="Forecast", note="100 runs", start=DAY0, horizon=DAY0 + 100, jobs=jobs, drivers=drivers
+    )
+
+
+def tornado() -> SweepView:
+    """Return three unknowns, one of which only helps at both ends."""
+    bars = (
+        Bar(label="tokens of the job", low=-20.0, high=45.0, low_half_width=2.0, high_half_width=3.0),
+        Bar(label="both ends help", low=-3.0, high=-8.0, low_half_width=1.0, high_half_width=1.0),
+        Bar(label="no low end", low=math.nan, high=1.0, low_half_width=math.nan, high_half_width=0.0),
+    )  # fmt: skip
+    return SweepView(title="T", note="7 points", parameters=(), measures=(), cost=None,
+                     tornado=((measured("one", [12.0]), bars),))  # fmt: skip
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_picture_can_be_drawn(dark: bool) -> None:
+    """Lines, heat map, front, tornado, bands and drivers, light and dark, the same bytes twice."""
+    for made in (view(), tornado()):
+        for name, figure in sweep_figures(made, dark=dark).items():
+            again = sweep_figures(made, dark=dark)[name]
+            assert render(figure, "svg", dark=dark) == render(again, "svg", dark=dark)
+    assert set(sweep_figures(view())) == {"lines", "heatmap", "pareto"}
+    assert set(sweep_figures(tornado())) == {"tornado"}
+    assert set(forecast_figures(forecast(), dark=dark)) == {"gantt_bands", "drivers"}
+
+
+def test_front_holds_what_nothing_beats() -> None:
+    """A point is on the front if no other is both cheaper and better; undefined ones are left out."""
+    assert pareto_front([1.0, 2.0, 3.0, 2.5, 0.5], [9.0, 5.0, 5.0, 4.0, math.nan]) == [0, 1, 3]
+    assert pareto_front([2.0, 1.0], [1.0, 1.0]) == [1]
+
+
+def test_heat_map_needs_all_combinations() -> None:
+    """Two parameters that move together are no grid."""
+
+    def parameter(*texts: str) -> Parameter:
+        return Parameter(name="x", texts=texts, numbers=None, unit="")
+
+    assert is_grid((parameter("1", "1", "2", "2"), parameter("a", "b", "a", "b")))
+    assert not is_grid((parameter("1", "2"), parameter("a", "b")))
+    assert not is_grid((parameter("1", "1"), parameter("a", "a")))
+
+
+def test_chances_and_median_ends_are_written() -> None:
+    """The chance to meet the target and the median end stand at the right of each job."""
+    figure = forecast_figures(forecast())["gantt_bands"]
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "7%" in texts
+    assert "2026-04-29" in texts

@@ -1,0 +1,88 @@
+"""Job logs: what is read, and what a replay gives."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from colossus_sim.engine.replay import replay
+from colossus_sim.errors import ScenarioError, UsageError
+from colossus_sim.traces.jobs import read_csv, read_swf, read_trace
+
+SWF = """; a comment
+1 10 0 100 4 90 -1 4 200 -1 1 7 1 -1 -1 1 -1 -1
+2 20 0 -1 4 50 -1 8 200 -1 1 7 1 -1 -1 1 -1 -1
+3 30 0 -1 4 -1 -1 8 200 -1 1 7 1 -1 -1 1 -1 -1
+4 40 0 30 -1 30 -1 8 -1 -1 1 9 1 -1 -1 1 -1 -1
+"""
+
+SHIPPED = Path(__file__).parents[2] / "colossus_sim" / "data" / "traces"
+
+
+def test_swf_jobs_without_run_time_take_the_cpu_time_or_are_left_out() -> None:
+    """Run time, else CPU time; processors given, else asked for; walltime, else run time."""
+    jobs = read_swf(SWF)
+
+    assert [(job.submit, job.gpus, job.duration, job.walltime, job.account) for job in jobs] == [
+        (10.0, 4, 100.0, 200.0, "7"),
+        (20.0, 4, 50.0, 200.0, "7"),
+        (40.0, 8, 30.0, 30.0, "9"),
+    ]
+
+
+def test_csv_takes_dates_or_seconds_and_known_column_names() -> None:
+    """Philly's own header works as it is."""
+    jobs = read_csv("timestamp,duration,num_gpus\n2017-10-01 00:01:00,66.0,2\n2017-10-01 00:00:00,5,1\n")
+
+    assert jobs[0].submit - jobs[1].submit == 60.0
+    assert (jobs[0].gpus, jobs[0].duration, jobs[0].walltime) == (2, 66.0, 66.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("submit,gpus\n0,1\n", "no column duration"),
+        ("submit,gpus,duration\n0,1,soon\n", "t.csv:2:1"),
+        ("submit,gpus,duration\nyesterday,1,5\n", "neither seconds nor a date"),
+        ("submit,gpus,duration\n0,1,nan\n", "not a finite number"),
+    ],
+)
+def test_wrong_lines_are_named(text: str, words: str) -> None:
+    """File, line, and what is wrong."""
+    with pytest.raises(ScenarioError, match=words):
+        read_csv(text, "t.csv")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """The suffix says how to read a file; an empty log is an error too."""
+    with pytest.raises(UsageError, match=r"\.swf or \.csv"):
+        read_trace(tmp_path / "log.txt")
+    empty = tmp_path / "log.swf.gz"
+    empty.write_bytes(gzip.compress(b"; nothing\n"))
+    with pytest.raises(ScenarioError, match="no job"):
+        read_trace(empty)
+
+
+def test_hpc2n_first_come_first_served_equals_the_reference() -> None:
+    """Mean wait and makespan of a separate program, exactly."""
+    played = replay(read_trace(SHIPPED / "hpc2n.swf.gz"), gpus=240)
+
+    assert played.jobs == 3170
+    assert played.mean_wait == pytest.approx(5814.473186119873, rel=1e-9)
+    assert played.makespan == pytest.approx(5309576.0, rel=1e-9)
+
+
+def test_hpc2n_easy_backfill_lies_among_other_simulators() -> None:
+    """3,236 to 3,657 s elsewhere, all with the same makespan."""
+    played = replay(read_trace(SHIPPED / "hpc2n.swf.gz"), gpus=240, scheduler="easy_backfill")
+
+    assert 3200.0 < played.mean_wait < 3700.0
+    assert played.makespan == pytest.approx(5282045.0, rel=1e-9)
+
+
+def test_a_job_wider_than_the_pool_is_an_error() -> None:
+    """It would wait for ever."""
+    with pytest.raises(UsageError, match="needs 8 GPUs"):
+        replay(read_swf(SWF), gpus=7)
