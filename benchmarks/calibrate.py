@@ -1,7 +1,7 @@
 """Fits the constants of the training-step model on the shipped published rows, and cross-validates the fit.
 
     python benchmarks/calibrate.py            # fit, print errors, leave the catalogs alone
-    python benchmarks/calibrate.py --folds 5  # the same, then leave whole families out, five times
+    python benchmarks/calibrate.py --folds 5  # before that, leave whole families out, five times
     python benchmarks/calibrate.py --write    # fit and write data/calibrations.yaml and data/stacks.yaml
 
 What is fitted, from which prior and within which limits, is `calibration_plan.yaml`. The residual of a row is the
@@ -46,7 +46,7 @@ PLAN = Path(__file__).with_name("calibration_plan.yaml")
 CROSS_VALIDATION = ROOT / "benchmarks" / "validation" / "cross_validation.md"
 _INTRODUCTION = """# Training steps: errors of rows whose family was left out of the fit
 
-Written by `benchmarks/calibrate.py --folds N --write`. A family is a group of near-duplicates (one configuration over
+Written by `benchmarks/calibrate.py --folds N`. A family is a group of near-duplicates (one configuration over
 releases, formats and micro-batches); each row is predicted with constants fitted to the other folds' families.
 """
 NOISE, OUTLIER = 0.06, 2.0

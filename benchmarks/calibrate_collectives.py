@@ -3,9 +3,10 @@
     python benchmarks/calibrate_collectives.py [--write]
 
 Fitted are the fixed and per-hop latencies of each protocol, the bus bandwidth at which LL stops, the overhead of
-filling pipelines, and the latency and overhead of in-network reduction (its rate is a measured plateau). Priors are the present values of
-data/collectives.yaml; each may move by about a third. A system of n measurements counts as sqrt(n) (one vendor's
-tables are most of the rows); measurements of another library than NCCL are left out of the fit, not of the scores.
+filling pipelines, and the latency and overhead of in-network reduction (its rate is a measured plateau). Priors
+are the present values of data/collectives.yaml; each may move by about a third. A system of n measurements counts
+as sqrt(n) (one vendor's tables are most of the rows); measurements of another library than NCCL are left out of
+the fit, not of the scores.
 """
 
 from __future__ import annotations

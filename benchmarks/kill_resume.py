@@ -16,6 +16,8 @@ from pathlib import Path
 
 from colossus_sim.sweeps.journal import read_journals
 
+GRID = "faults.restart.base=5 min,1 h,4 h"
+
 
 def main() -> int:
     """Run the undisturbed sweep, then the disturbed one, and compare."""
@@ -29,7 +31,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         command = [
-            sys.executable, "-m", "colossus_sim", "sweep", "tiny", "--set-grid", "faults.restart.base=5 min,1 h,4 h",
+            sys.executable, "-m", "colossus_sim", "sweep", "tiny", "--set-grid", GRID,
             "--replicas", str(asked.replicas), "--jobs", str(asked.jobs), "--no-plots", "-q",
         ]  # fmt: skip
         subprocess.run([*command, "--out", str(root / "whole")], check=True)

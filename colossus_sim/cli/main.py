@@ -65,7 +65,7 @@ Examples:
   colossus-sim run colossus_roadmap --case high --set jobs.grok_5_6t.gpus=120000
   colossus-sim catalog gpus
 
-Exit codes: 0 done, 1 bug, 2 wrong usage or input, 3 no progress, 4 output, 130 interrupted."""
+Exit codes: 0 done, 1 bug, 2 wrong usage or input, 3 no progress or failed runs, 4 output, 130 interrupted."""
 
 
 class LazyGroup(click.Group):

@@ -178,9 +178,8 @@ def write(
     def decorate(stage: Path) -> None:
         from colossus_sim.plots import draw_all
 
-        draw_all(result, stage, formats=("png",), kinds=kinds)
-        if "gantt" in kinds:
-            draw_all(result, stage, formats=("svg",), kinds=("gantt",))
+        for kind in kinds:
+            draw_all(result, stage, formats=("png", "svg") if kind == "gantt" else ("png",), kinds=(kind,))
         clock.lap("plot")
 
     write_run(

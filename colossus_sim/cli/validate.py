@@ -105,19 +105,28 @@ def campaigns(rows: Path | None, settings: Settings) -> None:
 
 @validate.command()
 @click.option("--quick", is_flag=True, help="A tenth of the failures; leave the long job logs out.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Seed of the draws.")
-@click.option("--out", type=click.Path(path_type=Path), help="Also write the table as Markdown to this file.")
+@click.option(
+    "--seed",
+    "first_seed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of the draws.",
+)
+@click.option(
+    "--out", "page", type=click.Path(path_type=Path), help="Also write the table as Markdown to this file."
+)
 @output_options
-def operations(quick: bool, seed: int, out: Path | None, settings: Settings) -> None:
+def operations(quick: bool, first_seed: int, page: Path | None, settings: Settings) -> None:
     """Compare failures, saves, repair and queue with closed forms and published figures."""
     from colossus_sim.cli.common import echo, echo_json, text_table
     from colossus_sim.validation.operations import run_cases
     from colossus_sim.validation.operations_report import HEADER, document, lines, markdown, verdict
 
-    cases = run_cases(quick=quick, seed=seed)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(markdown(cases), encoding="utf-8")
+    cases = run_cases(quick=quick, seed=first_seed)
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(markdown(cases), encoding="utf-8")
     if settings.json:
         echo_json(document(cases))
     else:

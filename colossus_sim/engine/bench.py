@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from colossus_sim.engine.runner import simulate
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.records import RunResult
 from colossus_sim.specs.architecture import Architecture
-from colossus_sim.specs.base import Provenance
+from colossus_sim.specs.base import Provenance, Spec
 from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
 from colossus_sim.specs.cluster import CapacityStep, Cluster, Partition, Site
 from colossus_sim.specs.faults import Faults, Restart
@@ -28,6 +28,16 @@ from colossus_sim.specs.topology import Topology
 _SOURCE = Provenance(kind="assumption", reference="a bench, not a real device", checked="2026-11")
 _NOWHERE = 1e18
 """A bandwidth at which loading and writing take no time. [B/s]"""
+
+
+_S = TypeVar("_S", bound=Spec)
+
+
+def _bare(kind: type[_S], **fields: Any) -> _S:
+    """Return a record with only the fields that a bench looks at."""
+    make: Any = kind.model_construct
+    made: _S = make(**fields)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +196,7 @@ def play_bench(
         version=1, name="bench", start=0.0, horizon=horizon, seed=seed,
         cluster=Cluster.model_construct(sites={"site": site}),
         jobs={name: _job(job) for name, job in jobs.items()}, faults=faults or no_faults(),
-        checkpoint=checkpoint or no_saves(), calibration=Calibration.model_construct(name="none", kernels=()),
+        checkpoint=checkpoint or no_saves(), calibration=_bare(Calibration, name="none", kernels=()),
         policies=policies or Policies(scheduler="fifo", contention="none"),
     )  # fmt: skip
 
@@ -197,8 +207,8 @@ def play_bench(
     return simulate(scenario, build_model=build)
 
 
-_MODEL = Architecture.model_construct(name="none")
-_PLAN = ParallelPlan.model_construct()
+_MODEL = _bare(Architecture, name="none")
+_PLAN = _bare(ParallelPlan)
 _PHASES = {"run": Phase.model_validate({"kind": "compute", "gpu_hours": 1})}
 
 

@@ -69,7 +69,8 @@ class Catalog:
             return node
         base = self._named(kind, entries["use"], join(path, "use"), chain)
         changes = {name: child for name, child in entries.items() if name != "use"}
-        return merge(base, replace(node, value=changes))
+        changed = replace(node, value=changes)
+        return merge(base, self._with_cables(changed, path) if kind == "topologies" else changed)
 
     def _named(self, kind: str, node: Node, path: str, chain: tuple[str, ...]) -> Node:
         name = node.text

@@ -65,6 +65,9 @@ def compiled_play() -> Callable[..., None]:
         # Each function sees the compiled ones below it; the module itself stays plain Python.
         bound = FunctionType(plain.__code__, dict(known), name)
         bound.__module__, bound.__qualname__ = kernel.__name__, name
-        known[name] = numba.njit(cache=True)(bound)
+        try:
+            known[name] = numba.njit(cache=True)(bound)
+        except RuntimeError:  # nowhere to keep machine code
+            known[name] = numba.njit(bound)
     play: Callable[..., None] = known["play"]
     return play

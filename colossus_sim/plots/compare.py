@@ -186,6 +186,8 @@ def _legend(figure: Figure, pairs: Sequence[Pair], names: tuple[str, str], *, da
     height = figure.get_figheight()
     legend(figure, handles, families, loc="lower left", ncols=max(1, len(families)), borderaxespad=0.0,
            bbox_to_anchor=(0.16 / WIDTH, 0.36 / height))  # fmt: skip
-    text = f"upper bar, A: {names[0]}; lower bar, B: {names[1]}; vertical line: target; right: end of B minus A"
+    text = (
+        f"upper bar, A: {names[0]}; lower bar, B: {names[1]}; vertical line: target; right: end of B minus A"
+    )
     figure.text(0.16 / WIDTH, 0.14 / height, shorten(figure, text, 8.0, WIDTH - 0.4), size=8.0,
                 color=theme(dark).muted)  # fmt: skip

@@ -41,6 +41,8 @@ def draw_topology(fabric: Any, graph: Any, *, dark: bool = False, title: str | N
     write_header(figure, head, note, dark=dark)
     axes = figure.add_axes((0.02, 0.03, 0.96, 0.84))
     axes.set_axis_off()
+    if fabric.kind == "dragonfly":
+        axes.set_aspect("equal")
     places = layout(fabric.kind, graph)
     _draw_lines(axes, graph, places, dark)
     _draw_dots(axes, graph, places, fabric, dark)

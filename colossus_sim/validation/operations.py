@@ -254,8 +254,7 @@ def _down_after(result: RunResult, warm_up: float) -> list[tuple[float, float]]:
     """Return (unit-seconds down, seconds) of each stretch between changes, after the warm-up."""
     rows = [row for row in result.levels if row.time >= warm_up]
     return [
-        (row.down * (after.time - row.time), after.time - row.time)
-        for row, after in itertools.pairwise(rows)
+        (row.down * (after.time - row.time), after.time - row.time) for row, after in itertools.pairwise(rows)
     ]
 
 

@@ -59,7 +59,7 @@ CASES = {
     "wrong choice": ("per: gpu,", "per: gpus,", "faults.classes.gpu.per: expected one of gpu, node, domain, site, "
                      "job, got 'gpus'; did you mean 'gpu'?"),
     "wrong kind of fabric": ("kind: clos", "kind: closs", "cluster.sites.lab.topology.fabric.kind: kind must "
-                             "be one of clos, dragonfly, torus, got 'closs'; did you mean 'clos'?"),
+                             "be one of clos, dragonfly, torus, custom, got 'closs'; did you mean 'clos'?"),
     "wrong version": ("version: 1", "version: 2", "1:10: version: expected 1, got 2"),
     "unknown precision": ("{bf16: 1", "{bf61: 1", "bf61: expected one of fp32, tf32"),
     # catalogue D: names become folders and files

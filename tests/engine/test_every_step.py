@@ -41,8 +41,8 @@ def test_fast_forward_equals_every_step(seed: int, fast: int, per_day: int, elas
     """On the same draws: the same events in the same order, and every time to one part in a billion."""
     classes = {
         "soft": fault("job", f"{per_day} /day", "nothing", detection="30 s"),
-        "node": fault("domain", f"{per_day / 16} /day", "domain"),
-        "slow": fault("domain", f"{per_day / 32} /day", "domain", interrupts=False, slowdown=1.5, detection="9 min"),
+        "node": fault("domain", f"{per_day / 160} /day", "domain"),
+        "slow": fault("domain", f"{per_day / 32} /day", "domain", interrupts=False, slowdown=2, detection="9 min"),
     }  # fmt: skip
     more = {"min_gpus": 64} if elastic else {}
     scenario = Scenario.model_validate(

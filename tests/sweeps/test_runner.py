@@ -249,7 +249,8 @@ def test_foreign_files_and_links_are_left_alone(plan: Plan, tmp_path: Path) -> N
 def test_workers_end_with_a_killed_driver(fast_scenario: str, tmp_path: Path) -> None:
     """After kill -9 of the driver no worker stays; --resume gives the bytes of an undisturbed sweep."""
     arguments = [sys.executable, "-m", "colossus_sim", "sweep", fast_scenario, "--set-grid",
-                 "faults.restart.base=5 min,1 h", "--replicas", "15", "--jobs", "2", "--no-plots", "-q"]  # fmt: skip
+                 "faults.restart.base=5 min,1 h", "--replicas", "15", "--jobs", "2", "--no-plots",
+                 "-q"]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert subprocess.run([*arguments, "--out", str(whole)], cwd=ROOT).returncode == 0
     driver = subprocess.Popen([*arguments, "--out", str(killed)], cwd=ROOT, start_new_session=True)
@@ -297,3 +298,21 @@ def test_interrupt_saves_and_says_how_to_go_on(fast_scenario: str, tmp_path: Pat
     saved = journal.read_bytes().count(b"\n") - 1
     announced = int(shown.partition("interrupted: ")[2].partition(" of 800 runs are saved")[0])
     assert 1 <= announced <= saved
+
+
+def test_hash_seed_time_zone_and_folder_do_not_matter(fast_scenario: str, tmp_path: Path) -> None:
+    """The same bytes with another PYTHONHASHSEED, time zone, locale and working directory."""
+    written = []
+    for number, (seed, zone, locale) in enumerate((("0", "UTC", "C"), ("77", "Asia/Tokyo", "C.UTF-8"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        extra = {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": locale, "PYTHONPATH": str(ROOT)}
+        subprocess.run(
+            [sys.executable, "-m", "colossus_sim", "sweep", fast_scenario, "--set-grid", "jobs.large.gpus=64,128",
+             "--replicas", "3", "--jobs", "2", "--no-plots", "-q", "--out", "s"],
+            cwd=folder, env={**os.environ, **extra}, check=True,
+        )  # fmt: skip
+        written.append(
+            [(folder / "s" / name).read_bytes() for name in ("results.csv", "points.csv", "columns.json")]
+        )
+    assert written[0] == written[1]
