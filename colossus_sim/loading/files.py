@@ -159,12 +159,14 @@ def _find(path_or_name: str, kind: str) -> Path:
     if not is_safe_text(path_or_name):
         raise refuse(None, f"the name of the {kind} file is empty, too long, or has control characters")
     path = Path(path_or_name)
-    if path.suffix.lower() in YAML_SUFFIXES or len(path.parts) > 1 or path.exists():
+    if path.suffix.lower() in YAML_SUFFIXES or len(path.parts) > 1 or path.is_file():
         return path
     folder = shipped_folder(f"{kind}s")
     names = names_in(folder)
     if folder is not None and path_or_name in names:
         return folder / f"{path_or_name}.yaml"
+    if path.exists():
+        return path
     raise refuse(
         None,
         f"no such {kind} file, and no shipped {kind} of that name: {path_or_name}",

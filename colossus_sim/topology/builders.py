@@ -8,13 +8,25 @@ from typing import Any, NamedTuple
 
 from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.specs.hardware import Gpu
-from colossus_sim.specs.topology import Topology
+from colossus_sim.specs.topology import Custom, Topology
 from colossus_sim.topology.clos import build_clos, clos_problems
-from colossus_sim.topology.custom import build_custom, custom_problems
 from colossus_sim.topology.dragonfly import build_dragonfly, dragonfly_problems
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.topology.torus import build_torus, torus_problems
+
+
+def _custom_problems(spec: Custom, ends: Endpoints) -> list[str]:
+    """Import graph algorithms only for networks that need them."""
+    from colossus_sim.topology.custom import custom_problems
+
+    return custom_problems(spec, ends)
+
+
+def _build_custom(spec: Custom, ends: Endpoints) -> Fabric:
+    from colossus_sim.topology.custom import build_custom
+
+    return build_custom(spec, ends)
 
 
 class Builder(NamedTuple):
@@ -29,7 +41,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "clos": Builder(clos_problems, build_clos),
         "dragonfly": Builder(dragonfly_problems, build_dragonfly),
         "torus": Builder(torus_problems, build_torus),
-        "custom": Builder(custom_problems, build_custom),
+        "custom": Builder(_custom_problems, _build_custom),
     }
 )
 """Kind of network -> its builder."""

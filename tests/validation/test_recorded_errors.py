@@ -21,7 +21,8 @@ def tables() -> ModuleType:
     """The script that makes the published tables."""
     path = ROOT / "benchmarks" / "validation_tables.py"
     spec = importlib.util.spec_from_file_location("validation_tables", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
