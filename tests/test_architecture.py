@@ -32,7 +32,6 @@ FLOORS = {
     "sweeps": 9,
     "plots": 9,
     "html": 9,
-    "traces": 3,
     "trace": 9,
     "cli": 10,
 }

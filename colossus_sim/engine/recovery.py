@@ -102,10 +102,11 @@ class Recovery:
         phase = self._phase
         phase.leave()
         rank = 0
-        first = True
+        first, standing = True, False
         while failures and not self.stopped:
             phase.interruptions += 1
-            self._check_progress()
+            if not standing:  # a job that only waits for repairs is not stuck
+                self._check_progress()
             planned = all(failure.planned for failure in failures)
             if planned and first:
                 spoilt = yield from self.save()
@@ -122,6 +123,7 @@ class Recovery:
                 continue
             replaced = len(phase.domains) < phase.wanted_domains
             failures = yield from self._refill()
+            standing = bool(failures)
             if failures or self.stopped:
                 continue
             failures = yield from self._restart(rank, replaced=replaced)

@@ -172,7 +172,9 @@ _UTILIZATION = (
     Column("down", "count", "GPUs being repaired"),
     Column("queued_jobs", "count", "jobs that wait for GPUs"),
     Column("power_MW", "MW", "IT power of the partition times PUE"),
-    Column("fragmentation", "ratio", "share of the free domains that is not in the longest run of neighbours"),
+    Column(
+        "fragmentation", "ratio", "share of the free domains that is not in the longest run of neighbours"
+    ),
 )
 
 _DAILY = (

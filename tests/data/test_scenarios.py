@@ -19,7 +19,10 @@ from colossus_sim.units import DAY, parse_instant
 
 Case = Literal["low", "central", "high"]
 CASES: tuple[Case, ...] = ("low", "central", "high")
-SCENARIOS = ("colossus_1_roadmap", "colossus_roadmap", "dense_10t", "llama3_405b", "quickstart", "tiny")
+SCENARIOS = (
+    "colossus_1_roadmap", "colossus_roadmap", "contention_1to1", "contention_4to1", "dense_10t", "llama3_405b",
+    "quickstart", "tiny",
+)  # fmt: skip
 ROADMAP = (
     "grok_4_2", "grok_4_3", "grok_4_4_1t_a", "grok_4_4_1t_b", "grok_4_5_1p5t_a", "grok_4_5_1p5t_b", "grok_5_10t",
     "grok_5_6t", "imagine_v2",
@@ -78,7 +81,8 @@ def test_every_plan_fits_in_memory(name: str, case: Case) -> None:
     for job_name, job in scenario.jobs.items():
         partition = partition_of(scenario, job)
         used = partition.gpus_used_per_domain or partition.gpu.scale_up_domain
-        fabric = build_fabric(scenario.cluster.sites[job.site].topology, partition.gpu)
+        installed = max(step.gpus for step in partition.capacity)
+        fabric = build_fabric(scenario.cluster.sites[job.site].topology, partition.gpu, installed)
         shares = {1.0} | {p.gpu_share for p in job.phases.values() if p.gpu_share and p.kind != "compute"}
         for share in sorted(shares):
             gpus = round(job.gpus * share)
