@@ -8,9 +8,9 @@ import click
 
 from colossus_sim.cli.common import (
     Settings,
+    check_feasible,
     echo,
     echo_json,
-    feasibility_problems,
     load,
     note,
     problem_as_json,
@@ -35,16 +35,14 @@ def check(files: tuple[str, ...], explain: bool, settings: Settings) -> int:
 
     FILE is a scenario file, the name of a shipped scenario, or - for standard input. Nothing is written.
     """
-    from colossus_sim.errors import InfeasibleError, ScenarioError
+    from colossus_sim.errors import ScenarioError
 
     documents: list[dict[str, Any]] = []
     worst = 0
     for file in files:
         try:
             scenario = load(file, settings)
-            problems = feasibility_problems(scenario)
-            if problems:
-                raise InfeasibleError(problems)
+            check_feasible(scenario)
         except ScenarioError as error:
             worst = max(worst, error.exit_code)
             documents.append(_invalid(file, error, settings))

@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from colossus_sim.errors import ColossusError, Problem
     from colossus_sim.specs.scenario import Scenario
+    from colossus_sim.training.phases import ModelCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,11 +119,28 @@ def load(path_or_name: str, settings: Settings) -> Scenario:
     )
 
 
-def feasibility_problems(scenario: Scenario) -> tuple[Problem, ...]:
-    """Return the networks that cannot be built and the plans that do not fit, e.g. in memory."""
-    from colossus_sim.cli.feasibility import find_problems
+def check_feasible(scenario: Scenario) -> ModelCache:
+    """Refuse networks that cannot be built and plans that do not fit, e.g. in memory.
 
-    return find_problems(scenario)
+    Returns
+    -------
+    ModelCache
+        The phase models that the check had to build, for what comes after.
+
+    Raises
+    ------
+    InfeasibleError
+        With all problems, each with its place in the file.
+    """
+    from colossus_sim.cli.feasibility import find_problems
+    from colossus_sim.errors import InfeasibleError
+    from colossus_sim.training.phases import ModelCache
+
+    models = ModelCache()
+    problems = find_problems(scenario, models)
+    if problems:
+        raise InfeasibleError(problems)
+    return models
 
 
 def plain(text: str) -> str:

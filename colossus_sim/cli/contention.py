@@ -15,7 +15,7 @@ from colossus_sim.parallelism.placement import Placement
 from colossus_sim.randomness import stream
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.phases import PhaseModel, build_phase_model
+from colossus_sim.training.phases import ModelBuilder, PhaseModel, build_phase_model
 from colossus_sim.units import format_duration
 
 
@@ -79,14 +79,14 @@ class _StepTimes:
         return self.placed[name].time(bandwidths)
 
 
-def job_bands(scenario: Scenario) -> list[JobBand]:
+def job_bands(scenario: Scenario, build_model: ModelBuilder = build_phase_model) -> list[JobBand]:
     """Return the band of the first phase of every job, all placed at once at full capacity by priority.
 
     Jobs that do not fit beside the more important ones are left out.
     """
     bands = []
     for (site, partition), fabric in build_fabrics(scenario).items():
-        placed = {one.job: one for one in _place(scenario, site, partition, fabric)}
+        placed = {one.job: one for one in _place(scenario, site, partition, fabric, build_model)}
         demands = [one.demand() for one in placed.values()]
         if not demands:
             continue
@@ -105,9 +105,11 @@ def job_bands(scenario: Scenario) -> list[JobBand]:
     return bands
 
 
-def _place(scenario: Scenario, site: str, partition: str, fabric: Fabric) -> Iterator[_Placed]:
+def _place(
+    scenario: Scenario, site: str, partition: str, fabric: Fabric, build_model: ModelBuilder
+) -> Iterator[_Placed]:
     spec = scenario.cluster.sites[site].partitions[partition]
-    pool = PartitionPool(site, partition, spec, 1, level_domains=level_domains(fabric))
+    pool = PartitionPool(site, partition, spec, level_domains(fabric))
     pool.resize(max(step.gpus for step in spec.capacity), [])
     rng = stream(scenario.seed, "placement")
     first = next(iter(scenario.cluster.sites[site].partitions))
@@ -116,7 +118,7 @@ def _place(scenario: Scenario, site: str, partition: str, fabric: Fabric) -> Ite
         if job.site != site or (job.partition or first) != partition:
             continue
         phase = next(iter(job.phases))
-        model = build_phase_model(
+        model = build_model(
             scenario=scenario,
             job_name=name,
             phase_name=phase,

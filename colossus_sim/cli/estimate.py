@@ -10,9 +10,9 @@ import click
 
 from colossus_sim.cli.common import (
     Settings,
+    check_feasible,
     echo,
     echo_json,
-    feasibility_problems,
     load,
     scenario_options,
     text_table,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from colossus_sim.specs.parallel import ParallelPlan
     from colossus_sim.specs.scenario import Scenario
     from colossus_sim.training.estimate import StepEstimate
-    from colossus_sim.training.phases import PhaseModel
+    from colossus_sim.training.phases import ModelCache, PhaseModel
 
 SCHEMA_VERSION = 1
 
@@ -64,15 +64,11 @@ def estimate(file: str, jobs: tuple[str, ...], explain: bool, contention: bool, 
       colossus-sim estimate quickstart
       colossus-sim estimate scenarios/colossus_roadmap.yaml --job grok_5_10t --explain
     """
-    from colossus_sim.errors import InfeasibleError
-
     scenario = load(file, settings)
     _known(jobs, scenario)
-    problems = feasibility_problems(scenario)
-    if problems:
-        raise InfeasibleError(problems)
-    lines = [line for line in _lines(scenario) if not jobs or line.job in jobs]
-    bands = _bands(scenario) if contention else []
+    models = check_feasible(scenario)
+    lines = [line for line in _lines(scenario, models) if not jobs or line.job in jobs]
+    bands = _bands(scenario, models) if contention else []
     if settings.json:
         document = {"schema_version": SCHEMA_VERSION, "phases": [_document(line) for line in lines]}
         echo_json(document | ({"contention": [band.document() for band in bands]} if contention else {}))
@@ -95,10 +91,10 @@ def estimate(file: str, jobs: tuple[str, ...], explain: bool, contention: bool, 
             echo("\n" + _memory(step))
 
 
-def _bands(scenario: Scenario) -> list[JobBand]:
+def _bands(scenario: Scenario, models: ModelCache) -> list[JobBand]:
     from colossus_sim.cli.contention import job_bands
 
-    return job_bands(scenario)
+    return job_bands(scenario, models)
 
 
 def _known(jobs: tuple[str, ...], scenario: Scenario) -> None:
@@ -113,15 +109,14 @@ def _known(jobs: tuple[str, ...], scenario: Scenario) -> None:
             )
 
 
-def _lines(scenario: Scenario) -> Iterator[Line]:
+def _lines(scenario: Scenario, models: ModelCache) -> Iterator[Line]:
     from colossus_sim.cli.feasibility import build_fabrics
-    from colossus_sim.training.phases import build_phase_model
 
     fabrics = build_fabrics(scenario)
     for name, job in scenario.jobs.items():
         partition = job.partition or next(iter(scenario.cluster.sites[job.site].partitions))
         for phase_name, phase in job.phases.items():
-            model = build_phase_model(
+            model = models(
                 scenario=scenario,
                 job_name=name,
                 phase_name=phase_name,

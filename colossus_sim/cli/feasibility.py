@@ -12,18 +12,21 @@ from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric, topology_problems
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.phases import build_phase_model
+from colossus_sim.training.phases import ModelBuilder, build_phase_model
 
 Fabrics = dict[tuple[str, str], Fabric]
 
 
-def find_problems(scenario: Scenario) -> tuple[Problem, ...]:
-    """Return the networks that cannot be built, or else the plans that do not fit, with their places."""
+def find_problems(scenario: Scenario, build_model: ModelBuilder = build_phase_model) -> tuple[Problem, ...]:
+    """Return the networks that cannot be built, or else the plans that do not fit, with their places.
+
+    A `ModelCache` as `build_model` keeps the models for what comes after.
+    """
     problems = list(_networks(scenario))
     if not problems:
         fabrics = build_fabrics(scenario)
         for name, job in scenario.jobs.items():
-            problems.extend(_job(scenario, name, job, fabrics))
+            problems.extend(_job(scenario, name, job, fabrics, build_model))
     unique = {(problem.path, problem.message): problem for problem in problems}
     return tuple(placed(problem, scenario) for problem in unique.values())
 
@@ -48,7 +51,9 @@ def _most(partition: Partition) -> int:
     return max(step.gpus for step in partition.capacity)
 
 
-def _job(scenario: Scenario, name: str, job: Job, fabrics: Fabrics) -> list[Problem]:
+def _job(
+    scenario: Scenario, name: str, job: Job, fabrics: Fabrics, build_model: ModelBuilder
+) -> list[Problem]:
     """Problems of the first partition if the job fits none of those that it may use."""
     found: list[list[Problem]] = []
     for partition in job_partitions(scenario, job):
@@ -56,7 +61,7 @@ def _job(scenario: Scenario, name: str, job: Job, fabrics: Fabrics) -> list[Prob
         problems: list[Problem] = []
         for phase in job.phases:
             try:
-                build_phase_model(
+                build_model(
                     scenario=scenario,
                     job_name=name,
                     phase_name=phase,

@@ -64,13 +64,10 @@ def forecast(file: str, settings: Settings, **options: Any) -> int:
     folder = Path(settings.out) if settings.out else Path("out") / f"{asked.plan.scenario.name}-forecast"
     state: list[State] = []
     with (
-        executor(
-            jobs=options["jobs"], task_timeout=options["task_timeout"], kind=options["executor"],
-            scheduler=options["scheduler"], insecure=options["insecure"],
-        ) as workers,
+        executor(options) as workers,
         stopping(folder, settings, lambda: (len(state[0].outcomes), state[0].total) if state else (0, 0)),
         open_folder(folder, asked.plan, resume=options["resume"]) as opened,
-    ):  # fmt: skip
+    ):
         state.append(opened.state)
         say_damaged(opened.state, settings)
         outcomes = play(asked, opened, workers, precision, settings)

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,15 +68,14 @@ def worker_options(function: F) -> F:
 
 
 @contextmanager
-def executor(
-    *, jobs: int | None, task_timeout: float | None, kind: str, scheduler: str | None, insecure: bool
-) -> Iterator[Executor]:
-    """Give an executor and let go of it at the end, whatever happens."""
+def executor(options: Mapping[str, Any]) -> Iterator[Executor]:
+    """Give the executor that the worker options ask for, and let go of it at the end, whatever happens."""
     from colossus_sim.errors import UsageError
 
-    count = jobs or os.cpu_count() or 1
+    count = options["jobs"] or os.cpu_count() or 1
+    scheduler, insecure, task_timeout = options["scheduler"], options["insecure"], options["task_timeout"]
     made: Executor
-    if kind == "dask":
+    if options["executor"] == "dask":
         from colossus_sim.sweeps.dask_executor import DaskExecutor
 
         if task_timeout is not None:

@@ -13,9 +13,9 @@ import click
 
 from colossus_sim.cli.common import (
     Settings,
+    check_feasible,
     echo,
     echo_json,
-    feasibility_problems,
     load,
     note,
     plain,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from colossus_sim.results.document import Table
     from colossus_sim.results.result import Result
     from colossus_sim.specs.scenario import Scenario
+    from colossus_sim.training.phases import ModelCache
 
 Progress = Callable[[float, str], None]
 
@@ -65,10 +66,10 @@ def run(file: str, *, settings: Settings, formats: str, plots: str, no_plots: bo
     clock = Stopwatch()
     scenario = load(file, settings)
     folder = target_folder(scenario, settings)
-    check_before(scenario, folder, overwrite=overwrite)
+    models = check_before(scenario, folder, overwrite=overwrite)
     clock.lap("load")
     with progress_bar(settings) as progress:
-        result = simulate(scenario, progress)
+        result = simulate(scenario, models, progress)
         clock.lap("simulate")
     write(result, folder, table_formats, kinds=kinds, overwrite=overwrite, clock=clock)
     show(result, folder, settings)
@@ -137,8 +138,8 @@ def target_folder(scenario: Scenario, settings: Settings) -> Path:
     return default_folder(scenario.name, settings.case, seed)
 
 
-def check_before(scenario: Scenario, folder: Path, *, overwrite: bool) -> None:
-    """Check everything that can be known before simulating.
+def check_before(scenario: Scenario, folder: Path, *, overwrite: bool) -> ModelCache:
+    """Check everything that can be known before simulating; return the phase models built for that.
 
     Raises
     ------
@@ -147,20 +148,19 @@ def check_before(scenario: Scenario, folder: Path, *, overwrite: bool) -> None:
     OutputError
         If the run folder cannot be written.
     """
-    from colossus_sim.errors import InfeasibleError
     from colossus_sim.results.store import check_target
 
-    problems = feasibility_problems(scenario)
-    if problems:
-        raise InfeasibleError(problems)
+    models = check_feasible(scenario)
     check_target(folder, overwrite=overwrite)
+    return models
 
 
-def simulate(scenario: Scenario, progress: Progress) -> Result:
+def simulate(scenario: Scenario, models: ModelCache, progress: Progress) -> Result:
     """Run the engine and make its result."""
-    from colossus_sim.results.result import simulate as run_scenario
+    from colossus_sim.engine.runner import simulate as play
+    from colossus_sim.results.result import result_of
 
-    return run_scenario(scenario, progress=progress)
+    return result_of(play(scenario, progress=progress, build_model=models))
 
 
 def write(

@@ -52,12 +52,9 @@ def solve(file: str, settings: Settings, **options: Any) -> int:
 
     question = _question(file, settings, options)
     with (
-        executor(
-            jobs=options["jobs"], task_timeout=options["task_timeout"], kind=options["executor"],
-            scheduler=options["scheduler"], insecure=options["insecure"],
-        ) as workers,
+        executor(options) as workers,
         stopping(None, settings, lambda: (0, 0)),
-    ):  # fmt: skip
+    ):
         answer = search(question, workers, lambda trial: note(trial_line(trial), settings))
     if settings.json:
         echo_json(_document(question, answer))

@@ -73,15 +73,16 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     measures = tuple(options["measures"]) or asked.spec.measures or default_measures(plan)
     state: list[State] = []
     with (
-        executor(
-            jobs=options["jobs"], task_timeout=options["task_timeout"], kind=options["executor"],
-            scheduler=options["scheduler"], insecure=options["insecure"],
-        ) as workers,
+        executor(options) as workers,
         stopping(folder, settings, lambda: (len(state[0].outcomes), state[0].total) if state else (0, 0)),
         open_folder(
-            folder, plan, resume=options["resume"], shard=shard, merge=[Path(item) for item in options["merge"]]
+            folder,
+            plan,
+            resume=options["resume"],
+            shard=shard,
+            merge=[Path(item) for item in options["merge"]],
         ) as opened,
-    ):  # fmt: skip
+    ):
         state.append(opened.state)
         say_damaged(opened.state, settings)
         with Progress(settings, best=_best(plan, measures)) as progress:

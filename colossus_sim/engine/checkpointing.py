@@ -18,13 +18,11 @@ REMOVES: Mapping[str, int] = {"nothing": 0, "node": 1, "domain": 2, "site": 3}
 """Rank of a failure by what it removes."""
 
 
-def storage_share(own: float, others: float, users: int) -> float:
+def storage_share(others: float, users: int) -> float:
     """Return the share of a storage system that one user gets on average.
 
     Parameters
     ----------
-    own : float
-        Most that the user can move. [B/s]
     others : float
         Mean demand of the other users over the system's bandwidth. [1]
     users : int
@@ -35,7 +33,7 @@ def storage_share(own: float, others: float, users: int) -> float:
     The others' mean demand is taken away, but never more than leaves an equal share; returned as a share of
     the system's bandwidth. Saves of different jobs are taken as unsynchronised.
     """
-    return max(1.0 / max(users, 1), 1.0 - others) if own > 0 else 0.0
+    return max(1.0 / max(users, 1), 1.0 - others)
 
 
 def _tier_rates(

@@ -115,9 +115,10 @@ class FailureSource:
 class JobHazard:
     """Failures that a job brings on itself (software): they age only while it computes."""
 
-    def __init__(self, seed: int, names: tuple[str, ...], spec: FaultClass) -> None:
+    def __init__(self, seed: int, names: tuple[str, ...], name: str, spec: FaultClass) -> None:
+        self.name = name
         self.spec = spec
-        self._rng = stream(seed, "failure", *names)
+        self._rng = stream(seed, "failure", *names, name)
         self._left = gap(spec, self._rng)
 
     def due_in(self) -> float:

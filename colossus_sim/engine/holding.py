@@ -11,6 +11,7 @@ from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.work import Work
 from colossus_sim.network.sharing import JobDemand
 from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.checkpoint import CheckpointPolicy
 from colossus_sim.specs.job import Job, Phase
 
 if TYPE_CHECKING:
@@ -51,22 +52,16 @@ class PhaseModel(Protocol):
 class Holding:
     """What a phase has of a site."""
 
-    def __init__(
-        self,
-        world: World,
-        number: int,
-        names: tuple[str, str],
-        models: dict[str, PhaseModel],
-        site: SiteState,
-    ) -> None:
+    def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
         self.world = world
-        self.number = number
+        self.number = len(world.phases)
+        """Its place among all phases; it owns its domains under this number."""
         self.job_name, self.name = names
         self.job: Job = world.scenario.jobs[self.job_name]
         self.spec: Phase = self.job.phases[self.name]
         self.models = models
-        self.site = site
-        self.candidates = [site.partitions[name] for name in models]
+        self.site: SiteState = world.sites[self.job.site]
+        self.candidates = [self.site.partitions[name] for name in models]
         self.model = next(iter(models.values()))
         self.work = Work(self.model.units, world.recorder)
         self.partition: PartitionState | None = None
@@ -230,13 +225,18 @@ class Holding:
             return False
         return self.usable(len(self.domains) * self.ranks_per_domain) > 0
 
+    @property
+    def policy(self) -> CheckpointPolicy:
+        """When and where it saves."""
+        return self.job.checkpoint or self.world.scenario.checkpoint
+
     def refresh_tiers(self) -> None:
         """Work out the saves anew: the share of the storage or the GPUs have changed."""
         share, readers = self.site.storage_share(self.number), max(1, self.site.readers)
         key = (self.layout, len(self.domains), share, readers)
         if key not in self._known_tiers:
             self._known_tiers[key] = save_tiers(
-                self.job.checkpoint or self.world.scenario.checkpoint,
+                self.policy,
                 storage=self.site.spec.storage,
                 state_bytes=self.model.state_bytes,
                 gpus=self.gpus,
@@ -249,9 +249,8 @@ class Holding:
 
     def storage_demand(self) -> float:
         """Mean rate at which it writes to the shared storage. [B/s]"""
-        policy = self.job.checkpoint or self.world.scenario.checkpoint
         rate = 0.0
-        for spec, tier in zip(policy.tiers, self.work.tiers, strict=True):
+        for spec, tier in zip(self.policy.tiers, self.work.tiers, strict=True):
             if spec.write_bandwidth is None:
                 rate += self.model.state_bytes / (tier.period * self.model.reference_time)
         return rate

@@ -14,7 +14,7 @@ from colossus_sim.engine.holding import PhaseModel
 from colossus_sim.engine.recorder import UnitCost
 from colossus_sim.engine.recovery import Recovery
 from colossus_sim.engine.signals import Failure, Granted, Grow, Rerate, Signal, Slow, Stop
-from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.site import PartitionState
 from colossus_sim.engine.waiting import Steps, Waiting
 
 if TYPE_CHECKING:
@@ -24,15 +24,8 @@ if TYPE_CHECKING:
 class PhaseRun(Waiting):
     """One phase in play. Created by the world; everything that happens to it arrives through `notify`."""
 
-    def __init__(
-        self,
-        world: World,
-        number: int,
-        names: tuple[str, str],
-        models: dict[str, PhaseModel],
-        site: SiteState,
-    ) -> None:
-        super().__init__(world, number, names, models, site)
+    def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
+        super().__init__(world, names, models)
         self.leaving = False
         self.ready = math.nan
         self.started = math.nan
@@ -45,10 +38,9 @@ class PhaseRun(Waiting):
         """(units, what to do) of successors that may start before this phase ends."""
         self.at_end: list[Callable[[], None]] = []
         self.hazards = [
-            JobHazard(world.seed, ("job", self.job_name, self.name, name), spec)
+            JobHazard(world.seed, ("job", self.job_name, self.name), name, spec)
             for name, spec in world.faults.classes("job")
         ]
-        self.hazard_names = [name for name, _ in world.faults.classes("job")]
         self.recovery = Recovery(self)
 
     def close_interval(self) -> None:
@@ -126,10 +118,10 @@ class PhaseRun(Waiting):
     def react(self, signals: list[Signal]) -> Generator[simpy.Event, Any, bool]:
         """Deal with what happened; return True if the phase gives its GPUs back."""
         failures = [signal for signal in signals if isinstance(signal, Failure)]
-        for name, hazard in zip(self.hazard_names, self.hazards, strict=True):
+        for hazard in self.hazards:
             if hazard.fires():
-                self.world.recorder.event(self.now, "failure", subject=name, **self.where())
-                failures.append(failure_of(name, hazard.spec))
+                self.world.recorder.event(self.now, "failure", subject=hazard.name, **self.where())
+                failures.append(failure_of(hazard.name, hazard.spec))
         if failures:
             yield from self.recovery.recover(failures)
         for signal in signals:
@@ -181,16 +173,13 @@ class PhaseRun(Waiting):
             hazard.age(self.now - begun)
 
     def _cost(self, partition: PartitionState) -> UnitCost:
-        placement = self.placement()
-        alone = self.model.unit(self.gpus, placement, partition.alone(self)).time
-        shared = self.model.unit(self.gpus, placement, partition.bandwidths[self.number]).time
         slowest = max(self.slow.values(), default=1.0)
         return UnitCost(
             planned=self.model.planned_unit_time,
             reference=self.model.reference_time,
             packed=self.packed_time(),
-            alone=alone,
-            shared=shared,
+            alone=self.unit_time(partition.alone(self)),
+            shared=self.unit_time(partition.bandwidths[self.number]),
             actual=self.unit_time(partition.limited(self)) * slowest / self.site.speed,
         )
 

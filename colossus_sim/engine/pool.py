@@ -29,9 +29,7 @@ class PartitionPool:
         site: str,
         name: str,
         spec: Partition,
-        group_domains: int,
-        *,
-        level_domains: tuple[int, ...] = (),
+        level_domains: tuple[int, ...],
     ) -> None:
         self.site = site
         self.name = name
@@ -39,7 +37,7 @@ class PartitionPool:
         self.domain_gpus = spec.gpu.scale_up_domain
         self.node_gpus = min(spec.gpu.gpus_per_node, self.domain_gpus)
         self.used_per_domain = spec.gpus_used_per_domain or self.domain_gpus
-        self.level_domains = level_domains or (max(1, group_domains),)
+        self.level_domains = level_domains
         """Domains below one group of each scale-out level that has more than one group; at least one entry."""
         most = max(step.gpus for step in spec.capacity) // self.domain_gpus
         self.owner = np.full(most, ABSENT, dtype=np.int64)

@@ -122,9 +122,6 @@ class Recorder:
         """Note the state of a partition from now on; GPU-seconds of the state before are booked."""
         key = (row.site, row.partition)
         self.close_level(key, row.time)
-        last = self._last_level.get(key)
-        if last is not None and last.time == row.time and self.levels and self.levels[-1] is last:
-            self.levels.pop()
         self._last_level[key] = row
         self.levels.append(row)
 
@@ -134,12 +131,8 @@ class Recorder:
         if last is None:
             return
         booked = self.unheld.setdefault(key, [0.0] * len(GPU_STATES))
-        since = self._booked_until.get(key, last.time)
         for state, gpus in (("idle", last.idle), ("spare", last.spare), ("down", last.down)):
-            booked[GPU_STATE[state]] += gpus * (time - since)
-        self._booked_until[key] = time
-
-    _booked_until: dict[tuple[str, str], float] = field(default_factory=dict)
+            booked[GPU_STATE[state]] += gpus * (time - last.time)
 
     def interval_rows(
         self, tokens_per_unit: dict[str, float], flops_per_unit: dict[str, float]

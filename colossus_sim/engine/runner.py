@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
 
 import simpy
 
@@ -20,28 +19,12 @@ from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.phases import PhaseModel, build_phase_model
+from colossus_sim.training.phases import ModelBuilder, PhaseModel, build_phase_model
 
 Progress = Callable[[float, str], None]
 
 _PROGRESS_STEPS = 100
 _COLLECTION_THRESHOLD = 100_000
-
-
-class ModelBuilder(Protocol):
-    """Builds the model of one phase at one partition (see ``training.phases.build_phase_model``)."""
-
-    def __call__(
-        self,
-        *,
-        scenario: Scenario,
-        job_name: str,
-        phase_name: str,
-        site: str,
-        partition_name: str,
-        fabric: Fabric,
-    ) -> PhaseModel:
-        """Return the model."""
 
 
 def simulate(
@@ -97,7 +80,7 @@ def _build_sites(world: World) -> None:
         for key, part in spec.partitions.items():
             most = max(step.gpus for step in part.capacity)
             fabric = build_fabric(spec.topology, part.gpu, most)
-            pool = PartitionPool(name, key, part, 1, level_domains=level_domains(fabric))
+            pool = PartitionPool(name, key, part, level_domains(fabric))
             partitions[key] = PartitionState(pool, fabric, policies.contention)
         world.sites[name] = SiteState(name, spec, partitions)
 
@@ -126,7 +109,7 @@ def _build_phases(world: World, build_model: ModelBuilder) -> dict[str, PhaseMod
                 )
                 for name in names
             }
-            phase = PhaseRun(world, len(world.phases), (job_name, phase_name), dict(models), site)
+            phase = PhaseRun(world, (job_name, phase_name), dict(models))
             world.phases.append(phase)
             reference[f"{job_name}/{phase_name}"] = models[names[0]]
     world.unfinished = len(world.phases)

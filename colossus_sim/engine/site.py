@@ -91,8 +91,8 @@ class SiteState:
         self.name = name
         self.spec = spec
         self.partitions = partitions
-        self.savers: dict[int, tuple[float, float]] = {}
-        """Phases that hold GPUs here: (most they can write, mean demand), both in B/s."""
+        self.savers: dict[int, float] = {}
+        """Mean rate at which each phase that holds GPUs here writes to the storage. [B/s]"""
         self.readers = 0
         self.outage_until = 0.0
         self.speed = 1.0
@@ -102,10 +102,8 @@ class SiteState:
 
     def storage_share(self, number: int) -> float:
         """Return the share of the storage's write bandwidth that this phase gets."""
-        total = self.spec.storage.write_bandwidth
-        others = sum(mean for key, (_, mean) in self.savers.items() if key != number)
-        most = self.savers[number][0] if number in self.savers else total
-        return storage_share(most, others / total, len(self.savers.keys() | {number}))
+        others = sum(mean for key, mean in self.savers.items() if key != number)
+        return storage_share(others / self.spec.storage.write_bandwidth, len(self.savers.keys() | {number}))
 
     # -- power ---------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.holding import Holding, PhaseModel
 from colossus_sim.engine.recorder import Entry
 from colossus_sim.engine.signals import Signal, Slow
-from colossus_sim.engine.site import SiteState
 
 if TYPE_CHECKING:
     from colossus_sim.engine.world import World
@@ -22,15 +21,8 @@ Steps = Generator[simpy.Event, Any, None]
 class Waiting(Holding):
     """A holder of GPUs that sleeps until a moment or a signal, and books where its time went."""
 
-    def __init__(
-        self,
-        world: World,
-        number: int,
-        names: tuple[str, str],
-        models: dict[str, PhaseModel],
-        site: SiteState,
-    ) -> None:
-        super().__init__(world, number, names, models, site)
+    def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
+        super().__init__(world, names, models)
         self.slow: dict[int, float] = {}
         """Step-time factor of each degraded domain."""
         self.inbox: list[Signal] = []

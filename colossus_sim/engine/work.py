@@ -85,32 +85,30 @@ class Work:
         self._unsettled.append(entry)
         self._stretch = self._entry = None
 
-    def roll_back(self, rank: int, now: float) -> SaveTier | None:
-        """Return to the newest copy that survives a failure of this rank; return its tier (None = from scratch)."""
-        unit, tier = self.saved.restore_point(self.tiers, rank, now)
-        for entry in reversed(self._unsettled):
-            if entry.done <= unit:
-                break
-            entry.kept = min(entry.kept, max(0.0, unit - entry.begun))
-        self.units = float(unit)
-        self.stall_left = 0.0
+    def roll_back(self, rank: int, now: float) -> None:
+        """Return to the newest copy that survives a failure of this rank, or to the start if there is none."""
+        unit, _ = self.saved.restore_point(self.tiers, rank, now)
+        self._keep_until(unit)
         self.saved.rolled_back(unit)
-        self._forget_settled(unit)
-        return tier
+        self._forget_settled()
 
     def save_all(self) -> None:
         """Note that everything up to the last whole unit is safe, as after a controlled stop."""
         unit = math.floor(self.units)
+        self._keep_until(unit)
+        self.saved.all_at(self.tiers, unit)
+        self._unsettled.clear()
+
+    def _keep_until(self, unit: int) -> None:
+        """Count nothing after this unit as kept, and go on from there."""
         for entry in reversed(self._unsettled):
             if entry.done <= unit:
                 break
             entry.kept = min(entry.kept, max(0.0, unit - entry.begun))
         self.units = float(unit)
         self.stall_left = 0.0
-        self.saved.all_at(self.tiers, unit)
-        self._unsettled.clear()
 
-    def _forget_settled(self, unit: int) -> None:
+    def _forget_settled(self) -> None:
         """Drop intervals that no failure can reach any more: those before the oldest copy."""
         oldest = min((self.saved.units.get(tier.name, 0) for tier in self.tiers), default=0)
         self._unsettled = [entry for entry in self._unsettled if entry.done > oldest and entry.kept > 0]

@@ -104,14 +104,14 @@ class World:
         """A phase has taken or given back GPUs: share the storage anew."""
         site = phase.site
         if phase.domains and phase.model.state_bytes > 0:
-            site.savers[phase.number] = (site.spec.storage.bandwidth_per_gpu * phase.gpus, 0.0)
+            site.savers[phase.number] = 0.0
         else:
             site.savers.pop(phase.number, None)
         holders = [self.phases[number] for number in sorted(site.savers)]
         for holder in holders:
             before = holder.work.tiers
             holder.refresh_tiers()
-            site.savers[holder.number] = (site.savers[holder.number][0], holder.storage_demand())
+            site.savers[holder.number] = holder.storage_demand()
             if holder.work.tiers != before and holder.underway:
                 holder.notify(Rerate())
         if phase.partition is not None:

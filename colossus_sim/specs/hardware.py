@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -45,6 +46,23 @@ class Gpu(Spec):
     """CPU, NIC, fans and switches, per GPU, so that site power can be computed."""
     provenance: Provenance
     """Source."""
+
+    def peak_at(self, precision: str) -> float | None:
+        """Return the dense peak at a number format, or at its closest relative; None without either. [FLOP/s]"""
+        for name in (precision, *_SAME_UNITS.get(precision, ())):
+            if name in self.peak:
+                return self.peak[name]
+        return None
+
+
+_SAME_UNITS: Mapping[str, tuple[Precision, ...]] = {
+    "bf16": ("fp16",),
+    "fp16": ("bf16",),
+    "fp8": ("mxfp8",),
+    "mxfp8": ("fp8",),
+    "tf32": ("fp32",),
+}
+"""Number formats that run on the same units, so that one peak serves for both."""
 
 
 class Storage(Spec):

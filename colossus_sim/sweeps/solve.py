@@ -22,7 +22,8 @@ from colossus_sim.sweeps.plan import Point, make_plan
 from colossus_sim.sweeps.pool import Executor
 from colossus_sim.sweeps.quantities import Scale, need_numbers
 from colossus_sim.sweeps.statistics import wilson_interval
-from colossus_sim.sweeps.task import ModelCache, Outcome
+from colossus_sim.sweeps.task import Outcome
+from colossus_sim.training.phases import build_phase_model
 
 TOLERANCE = 0.01
 """Relative width at which the search over a quantity ends."""
@@ -177,7 +178,7 @@ def usable_counts(scenario: Scenario, job: str, low: int, high: int) -> list[int
     phase = next(
         (name for name, item in spec.phases.items() if item.kind == "train"), next(iter(spec.phases))
     )
-    model = ModelCache()(
+    model = build_phase_model(
         scenario=scenario,
         job_name=job,
         phase_name=phase,

@@ -11,8 +11,7 @@ from colossus_sim.errors import ColossusError
 from colossus_sim.loading.load import Case, load_scenario
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.measure import measure, phase_times
-from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.phases import PhaseModel, build_phase_model
+from colossus_sim.training.phases import ModelCache
 
 Status = Literal["done", "failed"]
 
@@ -71,37 +70,6 @@ class Outcome:
     phases: dict[str, tuple[float, float]] = field(default_factory=dict)
     error: str = ""
     attempts: int = 1
-
-
-class ModelCache:
-    """Builds each phase model of one scenario once; what it remembers are pure functions of the scenario."""
-
-    def __init__(self) -> None:
-        self._models: dict[tuple[str, str, str, str], PhaseModel] = {}
-
-    def __call__(
-        self,
-        *,
-        scenario: Scenario,
-        job_name: str,
-        phase_name: str,
-        site: str,
-        partition_name: str,
-        fabric: Fabric,
-    ) -> PhaseModel:
-        """Return the model of one phase, built on the first call."""
-        key = (job_name, phase_name, site, partition_name)
-        found = self._models.get(key)
-        if found is None:
-            found = self._models[key] = build_phase_model(
-                scenario=scenario,
-                job_name=job_name,
-                phase_name=phase_name,
-                site=site,
-                partition_name=partition_name,
-                fabric=fabric,
-            )
-        return found
 
 
 class Player:

@@ -78,10 +78,3 @@ class Fabric:
     def bandwidths(self) -> tuple[float, ...]:
         """Per-GPU bandwidth of each level, uncontended. [B/s]"""
         return tuple(level.bandwidth for level in self.levels)
-
-    def level_between(self, first_gpu: int, second_gpu: int) -> int:
-        """Return the lowest level whose group holds both GPUs."""
-        for index, level in enumerate(self.levels):
-            if first_gpu // level.group_gpus == second_gpu // level.group_gpus:
-                return index
-        return len(self.levels) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import transformer
@@ -26,7 +27,7 @@ from colossus_sim.training.work import (
 )
 from colossus_sim.units import HOUR
 
-__all__ = ["PhaseModel", "UnitEstimate", "build_phase_model"]
+__all__ = ["ModelBuilder", "ModelCache", "PhaseModel", "UnitEstimate", "build_phase_model"]
 
 _MEMO_LIMIT = 20_000
 """Remembered placements per phase; beyond it the oldest knowledge is dropped at once to bound memory."""
@@ -123,6 +124,53 @@ def build_phase_model(
     partition = scenario.cluster.sites[site].partitions[partition_name]
     builder = _Builder(scenario, job_name, job, partition, fabric)
     return builder.counted(phase_name)
+
+
+class ModelBuilder(Protocol):
+    """Builds the model of one phase at one partition: `build_phase_model`, or what stands in for it."""
+
+    def __call__(
+        self,
+        *,
+        scenario: Scenario,
+        job_name: str,
+        phase_name: str,
+        site: str,
+        partition_name: str,
+        fabric: Fabric,
+    ) -> PhaseModel:
+        """Return the model."""
+
+
+class ModelCache:
+    """Builds each phase model of one scenario once; what it remembers are pure functions of the scenario."""
+
+    def __init__(self) -> None:
+        self._models: dict[tuple[str, str, str, str], PhaseModel] = {}
+
+    def __call__(
+        self,
+        *,
+        scenario: Scenario,
+        job_name: str,
+        phase_name: str,
+        site: str,
+        partition_name: str,
+        fabric: Fabric,
+    ) -> PhaseModel:
+        """Return the model of one phase, built on the first call."""
+        key = (job_name, phase_name, site, partition_name)
+        found = self._models.get(key)
+        if found is None:
+            found = self._models[key] = build_phase_model(
+                scenario=scenario,
+                job_name=job_name,
+                phase_name=phase_name,
+                site=site,
+                partition_name=partition_name,
+                fabric=fabric,
+            )
+        return found
 
 
 class _Builder:

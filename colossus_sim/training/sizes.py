@@ -14,13 +14,6 @@ from colossus_sim.specs.hardware import Calibration, Gpu, KernelCalibration
 from colossus_sim.specs.parallel import ParallelPlan
 
 _SIXTEEN_BIT = ("bf16", "fp16")
-_STAND_INS = {
-    "bf16": ("fp16",),
-    "fp16": ("bf16",),
-    "fp8": ("mxfp8",),
-    "mxfp8": ("fp8",),
-    "tf32": ("fp32",),
-}
 _ELEMENT_BYTES = {
     "fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "mxfp8": 1.03125, "nvfp4": 0.5625,
 }  # fmt: skip
@@ -209,10 +202,9 @@ def peak_of(gpu: Gpu, precision: str) -> float:
     InfeasibleError
         If the device has neither.
     """
-    for name in (precision, *_STAND_INS.get(precision, ())):
-        for known, peak in gpu.peak.items():
-            if known == name:
-                return peak
+    peak = gpu.peak_at(precision)
+    if peak is not None:
+        return peak
     raise InfeasibleError(
         [
             Problem(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -208,8 +207,3 @@ def comparable_memory(stages: Sequence[StageMemory], measure: MemoryMeasure) -> 
     else:
         peak = max(stage.total for stage in stages)
     return peak / measure.bytes_per_unit
-
-
-def with_constants(inputs: Inputs, *, calibration: Calibration) -> Inputs:
-    """Return the same inputs with other kernel efficiencies (for fits)."""
-    return dataclasses.replace(inputs, calibration=calibration)

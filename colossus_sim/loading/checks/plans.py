@@ -10,8 +10,6 @@ from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit,
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
 
-_STAND_INS = {"bf16": ("fp16",), "fp16": ("bf16",), "fp8": ("mxfp8",), "mxfp8": ("fp8",), "tf32": ("fp32",)}
-"""Number formats that run on the same units, so that one peak serves for both."""
 MAX_IDLE_SHARE = 0.01
 """Share of a job's GPUs that an automatic data-parallel degree may leave unused."""
 
@@ -227,8 +225,7 @@ def precision_known(scenario: Scenario) -> Iterator[Problem]:
     for use in plans(scenario):
         choices = job_partitions(scenario, use.job)
         wanted = use.plan.precision
-        near = (wanted, *_STAND_INS.get(wanted, ()))
-        able = {n: p.gpu for n, p in choices.items() if any(name in p.gpu.peak for name in near)}
+        able = {n: p.gpu for n, p in choices.items() if p.gpu.peak_at(wanted) is not None}
         if choices and not able:
             gpu = next(iter(choices.values())).gpu
             yield Problem(
