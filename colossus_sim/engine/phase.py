@@ -138,7 +138,7 @@ class PhaseRun(Waiting):
         self.leave()
         self.recovery.excuse()
         if self.job.data.when_starved == "yield":
-            yield from self.recovery.save()
+            yield from self.recovery.save_or_roll_back()
             self._release()
             while self.now < release:
                 yield from self.spend("data_wait", "data_wait", release)

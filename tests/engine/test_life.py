@@ -194,6 +194,27 @@ def test_data_gates_hold_the_gpus_or_give_them_back(play: Play) -> None:
     assert seconds(holding)["data_wait"] == 86400.0 - 60.0 - 3000.0 - 20.0
 
 
+def test_a_failure_that_spoils_the_save_before_yielding_costs_the_work(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """A starved job that saves from 3080 s to 3090 s and is hit at 3085 s goes back to the save at unit 200."""
+    releases = [{"ready": "2026-01-01", "tokens": 300}, {"ready": "2026-01-02", "tokens": 1000}]
+    phases = {"pretrain": {"tokens": 1000, "data_gated": True}}
+    job = a_job(data={"releases": releases, "when_starved": "yield"}, phases=phases)
+    failures_at(3085.0)
+    spoilt = play(jobs={"one": job}, faults=site_fault())
+    failures_at(3090.0)
+    saved = play(jobs={"one": job}, faults=site_fault())
+
+    assert story(spoilt)[1:4] == [
+        ("pretrain", "running", 60.0, 3080.0),
+        ("pretrain", "running", 3080.0, 3085.0),
+        ("pretrain", "data_wait", 3085.0, 86400.0),
+    ]
+    assert seconds(spoilt)["lost_work"] == 1000.0
+    assert "lost_work" not in seconds(saved)
+
+
 def test_phases_follow_each_other_or_overlap(play: Play) -> None:
     """Fine-tuning follows; safety may begin when half of fine-tuning is done, and has a calendar floor."""
     phases = {
