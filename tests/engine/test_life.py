@@ -241,6 +241,39 @@ def test_a_straggler_slows_the_job_until_it_is_found(play: Play, failures_at: Ca
     assert seconds(result).get("lost_work", 0.0) <= 20.0
 
 
+def test_a_slow_unit_whose_job_has_left_slows_the_next_one_and_is_mended(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """Slow from 100 s on, the unit is found at 3700 s under the second job, which computes from 280 s on."""
+    failures_at(100.0 * 16)
+    classes = {"slow": fault("domain", "1 /s", "domain", interrupts=False, slowdown=2.0, detection="1 h")}
+    jobs = {"one": a_job(gpus=128, tokens=10), "two": a_job(gpus=128)}
+    result = play(faults={"classes": classes}, jobs=jobs)
+
+    start = next(row.start for row in result.intervals if row.job == "two" and row.state == "running")
+    assert start == 60.0 + 40.0 + 6 * 20.0 + 60.0
+    assert seconds(result, "two")["degraded"] == pytest.approx((3700.0 - start) / 2, abs=20.0)
+    assert [row.time for row in result.events if row.kind == "repair"] == [3700.0 + 6 * 3600.0]
+
+
+def test_a_slow_unit_that_breaks_is_mended_in_one_repair(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """The only domain is slow from 500 s on and breaks at 700 s: it comes back at full speed."""
+    failures_at(500.0, 500.0 + 700.0)  # the second class counts its gap from zero
+    classes = {
+        "slow": fault("domain", "1 /s", "domain", interrupts=False, slowdown=2.0, detection="1 h"),
+        "node": fault("domain", "1 /s", "domain"),
+    }
+    part = {"capacity": [{"at": "2026-01-01", "gpus": 8}]}
+    cluster = {"sites": {"here": {"partitions": {"all": part}}}}
+    result = play(faults={"classes": classes}, cluster=cluster, jobs={"one": a_job(gpus=8)})
+
+    assert [row.time for row in result.events if row.kind == "failure"] == [500.0, 700.0]
+    assert [row.time for row in result.events if row.kind == "repair"] == [700.0 + 6 * 3600.0]
+    assert "degraded" not in seconds(result)  # what ran slowly was before any save: lost work
+
+
 def test_a_power_limit_slows_everybody_on_the_site(play: Play) -> None:
     """128 GPUs at full power would draw 160 kW with cooling; at 110 kW they run slower, and never above it."""
     limit = {"sites": {"here": {"power_limit": "110 kW"}}}
