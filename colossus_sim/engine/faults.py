@@ -156,6 +156,7 @@ class FaultInjector:
         phase = self._world.scheduler.holders.get(int(pool.owner[domain]))
         if (
             spec.per != "domain"
+            and spec.removes != "domain"
             and node * pool.node_gpus >= pool.used_per_domain
             and pool.has_hot_spare(domain)
         ):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from colossus_sim.engine import failures
 from colossus_sim.errors import SimulationError
 from colossus_sim.records import CAUSES, RunResult
 from tests.engine.conftest import a_job, fault
@@ -272,6 +273,26 @@ def test_a_slow_unit_that_breaks_is_mended_in_one_repair(
     assert [row.time for row in result.events if row.kind == "failure"] == [500.0, 700.0]
     assert [row.time for row in result.events if row.kind == "repair"] == [700.0 + 6 * 3600.0]
     assert "degraded" not in seconds(result)  # what ran slowly was before any save: lost work
+
+
+def test_a_domain_lost_through_its_hot_spare_stops_the_job(
+    play: Play, failures_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 6 of 8 GPUs in use: what takes the whole domain stops its job, what takes the spare node does not."""
+    part = {"gpu": {"gpus_per_node": 2}, "gpus_used_per_domain": 6}
+    cluster = {"sites": {"here": {"partitions": {"all": part}}}}
+    in_the_spare = failures.Strike(place=0.95 / 16, auto=1.0, normal=0.0, exponential=1.0)
+    monkeypatch.setattr(failures, "Strike", lambda **_: in_the_spare)
+    runs = {}
+    for removes in ("node", "domain"):
+        failures_at(100.0 * 128)
+        classes = {"gpu": fault("gpu", "1 /s", removes)}
+        runs[removes] = play(faults={"classes": classes}, cluster=cluster, jobs={"one": a_job(gpus=96)})
+
+    assert [row.interruptions for row in runs["node"].phases] == [0]
+    assert ("pretrain", "repair_wait", 100.0, 100.0 + 6 * 3600.0) in story(runs["domain"])
+    for result in runs.values():
+        assert all(row.running <= row.allocated for row in result.levels)
 
 
 def test_a_power_limit_slows_everybody_on_the_site(play: Play) -> None:
