@@ -36,7 +36,7 @@ from colossus_sim.specs.hardware import Calibration, Gpu, Stack  # noqa: E402
 from colossus_sim.training.communication import Network  # noqa: E402
 from colossus_sim.training.sizes import Sizes, resolve_sizes  # noqa: E402
 from colossus_sim.training.step import step_time  # noqa: E402
-from colossus_sim.validation.cases import Case, LeftOut  # noqa: E402
+from colossus_sim.validation.cases import Case, LeftOut, stated_stack  # noqa: E402
 from colossus_sim.validation.inputs import shipped_inputs  # noqa: E402
 from colossus_sim.validation.predict import Inputs, Predictor, placement_of, source_of  # noqa: E402
 from colossus_sim.validation.rows import TrainingRow, read_training_rows, shipped  # noqa: E402
@@ -197,7 +197,7 @@ class Model:
         for i in rows:
             case = self.cases[i]
             stack = inputs.stacks.get(case.stack_name, inputs.stacks["generic"])
-            plan = case.plan.model_copy(update={"stack": stack})
+            plan = case.plan.model_copy(update={"stack": stated_stack(case.row, stack)})
             gpu, sizes, network = self.resolved[i]
             if stack.data_bandwidth_fraction != network.data_fraction:
                 gpu, sizes, network = self._resolve(dataclasses.replace(case, plan=plan))
@@ -291,10 +291,13 @@ class Fit:
 
 
 def fitted_rows(model: Model) -> list[int]:
-    """Return the rows that are fitted: all but most of the large sweeps."""
+    """Return the rows that are fitted: all but most of the large sweeps, and but those that their source itself
+    calls a regression."""
     counts: dict[str, int] = {}
     chosen = []
     for i, source in enumerate(model.sources):
+        if "known performance regression" in model.rows[i].notes:
+            continue
         counts[source] = counts.get(source, 0) + 1
         if (counts[source] - 1) % SWEEPS.get(source, 1) == 0:
             chosen.append(i)

@@ -41,10 +41,11 @@ PROTOCOL_FIELDS = (
     "pipeline_overhead",
     "busbw_limit_scale_up",
 )
+EXCHANGE_FIELDS = ("exchange_hop_scale_up", "exchange_bandwidth_fraction", "own_copy_weight")
 NETWORK_FIELDS = ("latency", "pipeline_overhead")
 
 Place = tuple[str, str]
-"""Protocol (or ``in_network``) and field."""
+"""Protocol (or ``in_network``, or ``entry`` for all-to-all) and field."""
 
 
 def places(constants: CollectiveConstants) -> list[Place]:
@@ -57,12 +58,14 @@ def places(constants: CollectiveConstants) -> list[Place]:
     ]
     if constants.in_network is not None:
         found += [("in_network", field) for field in NETWORK_FIELDS]
-    return found
+    return found + [("entry", field) for field in EXCHANGE_FIELDS]
 
 
 def value(constants: CollectiveConstants, place: Place) -> float:
     """Return one constant."""
     name, field = place
+    if name == "entry":
+        return float(getattr(constants, field))
     if name == "in_network":
         return float(getattr(constants.in_network, field))
     return float(next(getattr(p, field) for p in constants.protocols if p.name == name))
@@ -75,6 +78,7 @@ def changed(constants: CollectiveConstants, values: dict[Place, float]) -> Colle
         for protocol in constants.protocols
     )
     update: dict[str, object] = {"protocols": protocols}
+    update |= {field: number for (name, field), number in values.items() if name == "entry"}
     if constants.in_network is not None:
         own = {f: v for (n, f), v in values.items() if n == "in_network"}
         update["in_network"] = constants.in_network.model_copy(update=own)
@@ -120,7 +124,7 @@ def write(name: str, values: dict[Place, float]) -> None:
         entry = match[0]
         for (part, field), number in values.items():
             head = "  in_network:\n" if part == "in_network" else f"    - name: {part}\n"
-            start = entry.index(head)
+            start = 0 if part == "entry" else entry.index(head)
             pattern = re.compile(rf"(?m)^( +){field}: .*$")
             entry = entry[:start] + pattern.sub(
                 rf"\g<1>{field}: {shown(field, number)}", entry[start:], count=1
@@ -133,7 +137,7 @@ def shown(field: str, number: float) -> str:
     """Return a constant with its unit."""
     if field.startswith("busbw_limit"):
         return f"{number / 1e9:.3g} GB/s"
-    return f"{number:.3g}" if field == "busbw_fraction" else f"{number * 1e6:.3g} us"
+    return f"{number:.3g}" if field.endswith(("_fraction", "_weight")) else f"{number * 1e6:.3g} us"
 
 
 def main() -> None:

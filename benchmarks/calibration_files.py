@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-_DURATIONS = ("host_launch", "collective_host_time", "overhead", "_per_rank", "sync_time", "expert_launch")
+_DURATIONS = (
+    "host_launch",
+    "collective_host_time",
+    "overhead",
+    "_per_rank",
+    "sync_time",
+    "expert_launch",
+    "expert_host_time",
+)
 
 
 class Fitted(Protocol):

@@ -1,8 +1,8 @@
-"""Broken parts of the network: which jobs they touch, and what bandwidth they leave."""
+"""Hardware that goes on, but worse: broken parts of the network, and units that compute slowly."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from colossus_sim.topology.fabric import Fabric
@@ -22,6 +22,20 @@ class Degradation(NamedTuple):
     def touches(self, domains: Iterable[int]) -> bool:
         """Say whether any of these domains is in the group."""
         return any(self.first <= domain <= self.last for domain in domains)
+
+
+class SlowUnit(NamedTuple):
+    """A node that slows whoever computes on its domain, until it is found."""
+
+    domain: int
+    node: int
+    factor: float
+    """Step-time factor."""
+
+
+def slowest(domains: Container[int], slow: Iterable[SlowUnit]) -> float:
+    """Return the step-time factor of a job on these domains: that of its slowest unit, 1 if none is slow."""
+    return max((unit.factor for unit in slow if unit.domain in domains), default=1.0)
 
 
 def group_of(fabric: Fabric, name: str, domain: int) -> tuple[int, int, int] | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.degradation import Degradation, group_of
+from colossus_sim.engine.degradation import Degradation, SlowUnit, group_of
 from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
-from colossus_sim.engine.signals import Failure, Rerate, Slow
+from colossus_sim.engine.signals import Failure, Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.workshop import Workshop
 from colossus_sim.errors import Problem, ScenarioError
@@ -33,6 +33,7 @@ class _Hit:
     spec: FaultClass
     strike: Strike
     domain: int
+    node: int
     phase: PhaseRun | None
 
 
@@ -155,6 +156,7 @@ class FaultInjector:
         phase = self._world.scheduler.holders.get(int(pool.owner[domain]))
         if (
             spec.per != "domain"
+            and spec.removes != "domain"
             and node * pool.node_gpus >= pool.used_per_domain
             and pool.has_hot_spare(domain)
         ):
@@ -162,7 +164,14 @@ class FaultInjector:
         where = phase.where() if phase else {"site": site.name, "partition": pool.name}
         self._world.recorder.event(self._world.agenda.now, "failure", subject=name, value=domain, **where)
         hit = _Hit(
-            site=site, partition=partition, name=name, spec=spec, strike=strike, domain=domain, phase=phase
+            site=site,
+            partition=partition,
+            name=name,
+            spec=spec,
+            strike=strike,
+            domain=domain,
+            node=node,
+            phase=phase,
         )
         if spec.degrades is not None and not spec.interrupts:
             self._degrade(hit, spec.degrades)
@@ -203,14 +212,21 @@ class FaultInjector:
                 phase.notify(Rerate())
 
     def _slow_down(self, hit: _Hit, phase: PhaseRun) -> None:
-        """Slow a phase until the degraded unit is found; then take the unit out in a controlled stop."""
-        phase.notify(Slow(hit.domain, hit.spec.slowdown))
+        """Slow whoever uses a degraded unit until it is found; then take it out in a controlled stop.
+
+        The unit stays slow and is found at its time whether or not the phase that it struck still has it.
+        """
+        pool, slow = hit.partition.pool, hit.partition.slow
+        self._broken_parts += 1
+        number = self._broken_parts
+        slow[number] = SlowUnit(hit.domain, hit.node, hit.spec.slowdown)
+        phase.notify(Rerate())
 
         def found() -> None:
-            owner = int(hit.partition.pool.owner[hit.domain])
-            if self._world.scheduler.holders.get(owner) is phase:
-                phase.notify(Slow(hit.domain, 1.0))
-                self._remove(hit, planned=True)
+            if slow.pop(number, None) is None or not pool.gpus_left(hit.domain):
+                return  # it left service before, with something else that broke there or with its capacity
+            holder = self._world.scheduler.holders.get(int(pool.owner[hit.domain]))
+            self._remove(replace(hit, phase=holder), planned=True)
 
         now = self._world.agenda.now
         self._world.agenda.at(now + hit.spec.detection, Order.FAILURE, found)
@@ -223,10 +239,21 @@ class FaultInjector:
             gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
                 del phase.domains[domain]
+            self._forget_slow(hit)
             self._repair(hit, hit.spec.repair, lambda: self._mended(hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
             phase.notify(failure_of(hit.name, hit.spec, planned=planned))
+
+    def _forget_slow(self, hit: _Hit) -> None:
+        """Slow units that go for repair with what broke are mended there."""
+        whole = hit.spec.removes == "domain"
+        for number, unit in list(hit.partition.slow.items()):
+            if unit.domain == hit.domain and (whole or unit.node == hit.node):
+                del hit.partition.slow[number]
+                user = self._world.scheduler.holders.get(int(hit.partition.pool.owner[hit.domain]))
+                if user is not None:
+                    user.notify(Rerate())
 
     def _repair(self, hit: _Hit, repair: Repair, done: Callable[[], None]) -> None:
         """Mend a unit: by itself, or by hand when a technician and a part are there."""

@@ -14,7 +14,7 @@ from colossus_sim.engine.holding import PhaseModel
 from colossus_sim.engine.recorder import UnitCost
 from colossus_sim.engine.recovery import Recovery
 from colossus_sim.engine.shared_saves import shared_saves
-from colossus_sim.engine.signals import Failure, Granted, Grow, Rerate, Signal, Slow, Stop
+from colossus_sim.engine.signals import Failure, Granted, Grow, Rerate, Signal, Stop
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.engine.waiting import Steps, Waiting
 
@@ -142,7 +142,7 @@ class PhaseRun(Waiting):
         self.leave()
         self.recovery.excuse()
         if self.job.data.when_starved == "yield":
-            yield from self.recovery.save()
+            yield from self.recovery.save_or_roll_back()
             self._release()
             while self.now < release:
                 yield from self.spend("data_wait", "data_wait", release)
@@ -169,7 +169,7 @@ class PhaseRun(Waiting):
 
     def _open_stretch(self) -> None:
         self.enter()
-        self.inbox = [signal for signal in self.inbox if not isinstance(signal, (Rerate, Slow, Granted))]
+        self.inbox = [signal for signal in self.inbox if not isinstance(signal, (Rerate, Granted))]
         self.work.open(self.now, self._cost(self.held_partition()), self.entry("running"))
 
     def _close_stretch(self) -> None:
@@ -179,14 +179,13 @@ class PhaseRun(Waiting):
             hazard.age(self.now - begun)
 
     def _cost(self, partition: PartitionState) -> UnitCost:
-        slowest = max(self.slow.values(), default=1.0)
         return UnitCost(
             planned=self.model.planned_unit_time,
             reference=self.model.reference_time,
             packed=self.packed_time(),
             alone=self.unit_time(partition.alone(self)),
             shared=self.unit_time(partition.bandwidths[self.number]),
-            actual=self.unit_time(partition.limited(self)) * slowest / self.site.speed,
+            actual=self.unit_time(partition.limited(self)) * partition.slowdown(self) / self.site.speed,
         )
 
     def _next_stop(self, limit: int) -> float:
@@ -225,7 +224,6 @@ class PhaseRun(Waiting):
         self.domains = {}
         self.gpus = 0
         self.leaving = False
-        self.slow.clear()
         self.recovery.stopped = False
         self.world.released(self, partition)
         self.partition = None

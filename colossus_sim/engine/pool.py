@@ -177,6 +177,10 @@ class PartitionPool:
         offset = (place - index) * self.domain_gpus % 1.0
         return None if offset >= alive else (domain, node)
 
+    def gpus_left(self, domain: int) -> int:
+        """Return the GPUs of a domain that are not under repair; 0 if it is not installed."""
+        return 0 if self.owner[domain] == ABSENT else self.domain_gpus - self.broken.get(domain, 0)
+
     def fail(self, domain: int, gpus: int) -> bool:
         """Take `gpus` GPUs of a domain out for repair; return whether the domain had to leave its owner."""
         gpus = min(gpus, self.domain_gpus - self.broken.get(domain, 0))

@@ -54,14 +54,18 @@ class Recovery:
         """Save (unless that was done before), and note that the GPUs go back."""
         phase = self._phase
         phase.leave()
-        failures: list[Failure] = []
-        if not signal.at_once:
-            failures = yield from self.save()
+        if signal.at_once:
+            phase.work.save_all()
+        else:
+            yield from self.save_or_roll_back()
+        self._note_stop(signal)
+
+    def save_or_roll_back(self) -> Steps:
+        """Save before the GPUs go back; a failure meanwhile spoils the save, and older copies must do."""
+        phase = self._phase
+        failures = yield from self.save()
         if failures:
             phase.work.roll_back(max(failure.rank for failure in failures), phase.now)
-        else:
-            phase.work.save_all()
-        self._note_stop(signal)
 
     def _note_stop(self, signal: Stop) -> None:
         phase = self._phase

@@ -28,16 +28,8 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
-    """A degraded unit makes the step longer (factor > 1) or is gone again (factor 1)."""
-
-    unit: int
-    factor: float
-
-
-@dataclass(frozen=True, slots=True)
 class Rerate:
-    """The pace may have changed: links, power, or storage share."""
+    """The pace may have changed: links, power, storage share, or a unit that slows the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +58,4 @@ class Grow:
     """More GPUs are free: save, take them and go on."""
 
 
-Signal = Failure | Slow | Rerate | Granted | Stop | Grow
+Signal = Failure | Rerate | Granted | Stop | Grow

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.checkpointing import storage_share
-from colossus_sim.engine.degradation import Degradation, limited
+from colossus_sim.engine.degradation import Degradation, SlowUnit, limited, slowest
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.storage_desk import StorageDesk
@@ -30,6 +30,8 @@ class PartitionState:
         self.bandwidths: dict[int, tuple[float, ...]] = {}
         self.degradations: dict[int, Degradation] = {}
         """Broken network parts by number, until they are repaired."""
+        self.slow: dict[int, SlowUnit] = {}
+        """Slow units by number, until they are found or leave service with something else."""
         self._contention = contention
         self._alone: dict[tuple[int, int], tuple[float, ...]] = {}
         self._known: dict[tuple[tuple[int, int], ...], dict[int, tuple[float, ...]]] = {}
@@ -37,6 +39,10 @@ class PartitionState:
     def limited(self, phase: PhaseRun) -> tuple[float, ...]:
         """Return what a phase gets of the links now, broken ones in its groups included. [B/s]"""
         return limited(self.bandwidths[phase.number], phase.domains, tuple(self.degradations.values()))
+
+    def slowdown(self, phase: PhaseRun) -> float:
+        """Return the step-time factor that the slow units among its domains cause."""
+        return slowest(phase.domains, self.slow.values())
 
     def enter(self, phase: PhaseRun) -> None:
         """A phase begins to compute."""

@@ -10,7 +10,7 @@ import simpy
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.holding import Holding, PhaseModel
 from colossus_sim.engine.recorder import Entry
-from colossus_sim.engine.signals import Signal, Slow
+from colossus_sim.engine.signals import Signal
 
 if TYPE_CHECKING:
     from colossus_sim.engine.world import World
@@ -23,8 +23,6 @@ class Waiting(Holding):
 
     def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
         super().__init__(world, names, models)
-        self.slow: dict[int, float] = {}
-        """Step-time factor of each degraded domain."""
         self.inbox: list[Signal] = []
         self._wake: simpy.Event | None = None
         self._version = 0
@@ -34,10 +32,6 @@ class Waiting(Holding):
 
     def notify(self, signal: Signal) -> None:
         """Tell the phase that something happened; it reacts at this same instant."""
-        if isinstance(signal, Slow):
-            self.slow[signal.unit] = signal.factor
-            if signal.factor <= 1.0:
-                del self.slow[signal.unit]
         self.inbox.append(signal)
         self._ring(self._version)
 

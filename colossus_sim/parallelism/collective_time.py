@@ -179,9 +179,16 @@ class _Call:
         latency = passes * formulas.weighted_latency(self._hops(), self._alphas(protocol))
         payload = protocol.bandwidth_fraction if protocol else 1.0
         volumes = [factor * self.size * share for share in self._crossings()]
+        if passes == 1:
+            volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
         streaming = self._chunked(streaming, protocol, passes * (self.span.size - 1))
         return _base(protocol) + latency + max(streaming, self._limit(protocol, factor))
+
+    def _own_copy(self) -> float:
+        """Bytes handled inside a domain over bytes received: a rank also copies or adds its own share."""
+        weight = self.constants.own_copy_weight if self.constants else 0.0
+        return 1.0 + weight / (self.span.size - 1)
 
     def _limit(self, protocol: Protocol | None, factor: float) -> float:
         """Time below which the protocol's own ceiling does not let the call go."""
@@ -239,9 +246,13 @@ class _Call:
             [self.size * share for share in beyond], [rate * payload for rate in self.uniform]
         )
         streaming = self._chunked(streaming, protocol, size - 1)
-        overhead = self.constants.send_overhead if self.constants else 0.0
+        overhead, near = 0.0, 0.0
+        if self.constants is not None:
+            overhead, near = self.constants.send_overhead, self.constants.exchange_hop_scale_up
+            if self.levels == 1:
+                streaming *= self._own_copy() / self.constants.exchange_bandwidth_fraction
         remote = size - fewest[1] if self.levels > 1 else 0
-        alpha = self._alphas(protocol)[-1]
+        alpha = self._alphas(protocol)[-1] + near * ((fewest[1] if self.levels > 1 else size) - 1)
         limit = self._limit(protocol, formulas.bus_factor(self.operation, size))
         return _base(protocol) + alpha + remote * overhead + max(streaming, limit)
 

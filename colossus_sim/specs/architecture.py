@@ -45,6 +45,9 @@ class MixtureOfExperts(Spec):
     capacity_padded: bool = Field(False)
     """Whether every expert gets a fixed number of tokens (more are dropped, fewer are padded), so that the host
     need not learn any counts."""
+    clamped_bias: bool = Field(False)
+    """Whether experts add biases and clamp their gated activation (gpt-oss, arXiv:2508.10925): more passes over
+    memory in stacks that have no kernel for it."""
 
 
 class VideoLatents(Spec):

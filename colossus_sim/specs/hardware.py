@@ -152,10 +152,21 @@ class Stack(Spec):
     expert_dispatch_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
     """Bytes per element of a token sent to its expert, mean of dispatch and combine."""
     expert_launch: Duration = default("0 s")
-    """Least time that each local expert takes in each matrix product, and in 8 or 4 bits again in the casts
-    of its inputs: a loop of kernels over experts; 0 with one kernel for all."""
+    """Host time for each local expert in each grouped matrix product, and in 8 or 4 bits again in the casts of its
+    inputs: a loop of kernels over experts; 0 with one kernel for all."""
+    expert_host_time: Duration = default("0 s")
+    """Host time per routed layer and pass that no CUDA graph saves (router, permutation, dispatch, module code);
+    as the host learns token counts in each layer it cannot run ahead, so the layer takes at least that long."""
+    expert_host_norm: Annotated[Ratio, Field(ge=0, le=100)] = Field(3.0)
+    """How host and device times of a layer in which the host waits for token counts add up: exponent of their norm,
+    1 = one after the other; 0 = the longer of the two, as in layers where it need not wait."""
     expert_sync_time: Duration = default("0 s")
     """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch."""
+    routed_elementwise: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.5)
+    """Bytes moved by permutation, weighting and activation of routed tokens relative to the fused minimum."""
+    clamped_bias_bytes: Annotated[Ratio, Field(ge=0, le=1000)] = Field(0.0)
+    """Bytes that biases and clamping of experts that have them move, per routed token and element of their two
+    products, forward; backward twice as many."""
     expert_deduplication: bool = Field(False)
     """Whether a token goes once to each rank that holds any of its experts, not once per expert (DeepEP)."""
     pipeline_overlap: Share

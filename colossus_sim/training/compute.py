@@ -273,27 +273,30 @@ class LayerModel:
         block = block.plus(self._grouped(routed / local, hidden, width, local))
         traffic = routed * width * (_GATED_BYTES if gated else _PLAIN_BYTES)
         traffic += tokens * moe.num_experts_per_tok * hidden * _PERMUTE_BYTES
-        block = block.plus(self._elementwise(traffic))
+        traffic *= self._stack.routed_elementwise
+        if moe.clamped_bias:
+            outputs = routed * ((2.0 if gated else 1.0) * width + hidden)
+            traffic += outputs * self._stack.clamped_bias_bytes
+        time = traffic / self._machine.linear.bandwidth
+        block = block.plus(Block(Work(elementwise=time), Work(elementwise=_BACKWARD_RATIO * time)))
         if moe.shared_expert_intermediate_size:
             block = block.plus(self._mlp(moe.shared_expert_intermediate_size))
         return block
 
     def _grouped(self, rows: float, out: float, inner: float, groups: int) -> Block:
-        """The same linear layer for each expert of the rank, none faster than a loop of kernels over them."""
+        """The same linear layer for each expert of the rank."""
         device, size = self._machine.linear, self._sizes.element_bytes
         share = self._machine.kernel.grouped_gemm_fraction
-        floor = groups * self._stack.expert_launch
 
         def time(m: float, n: float, k: float, output: float = 2.0) -> float:
-            needed = kernels.grouped_gemm_time(
+            return kernels.grouped_gemm_time(
                 m, n, k, device, groups=groups, fraction=share, input_bytes=size, output_bytes=output
             )
-            return max(needed, floor)
 
         def cast(elements: float) -> float:
             if size >= 2.0:
                 return 0.0
-            return max(groups * elements * self._stack.quantisation_bytes / device.bandwidth, floor)
+            return groups * elements * self._stack.quantisation_bytes / device.bandwidth
 
         weights = time(out, inner, rows, 2.0 * self._stack.gradient_bytes)
         return Block(

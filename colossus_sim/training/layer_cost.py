@@ -66,7 +66,8 @@ def layer_cost(
     *,
     multiplier: float = 1.0,
     edge: bool = False,
-    routed: bool = False,
+    routed: tuple[float, float] | None = None,
+    counted: bool = True,
     pipeline_crosses: bool = False,
 ) -> LayerCost:
     """Return the cost of one layer for one micro-batch.
@@ -83,8 +84,11 @@ def layer_cost(
         Multiplies all compute.
     edge : bool
         Embedding or logits: not recomputed, and few kernels.
-    routed : bool
-        Whether the layer has routed experts whose token counts the host must learn.
+    routed : (float, float), optional
+        For a layer with routed experts: kernels that the host launches one by one for its local experts in the
+        forward and in the backward pass.
+    counted : bool
+        Whether the host must learn the token counts of the experts.
     pipeline_crosses : bool
         Whether the pipeline spans several scale-up domains.
     """
@@ -100,9 +104,14 @@ def layer_cost(
     kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
     passes = 2.0 if repeated and plan.activation_recomputation == "full" else 1.0
     hosts = (kernels + issued[0], passes * kernels + issued[1])
-    waiting = plan.stack.expert_sync_time if routed else 0.0
     if plan.stack.cuda_graphs:
         hosts = (0.0, 0.0)
+    waiting = 0.0
+    if routed is not None:
+        stack = plan.stack
+        waiting = stack.expert_sync_time if counted else 0.0
+        loops = [stack.expert_host_time + count * stack.expert_launch for count in routed]
+        hosts = (hosts[0] + loops[0], hosts[1] + loops[1] + (passes - 1.0) * loops[0])
     forward, exposed_forward = _pass_cost(
         block.forward,
         multiplier=multiplier,
@@ -179,7 +188,7 @@ def _pass_cost(
         ratios[axis] = exposed[axis] / (time + beside) if time + beside > 0.0 else 0.0
     slowdown = slowdown_of(hidden_total, stack)
     device = compute + math.fsum(exposed.values()) + slowdown
-    launch = max(0.0, host - device) + waiting
+    launch = _joined(host, device, stack.expert_host_norm if waiting > 0.0 else 0.0) - device + waiting
     cost = (
         gemm,
         attention,
@@ -195,3 +204,11 @@ def _pass_cost(
         slowdown,
     )
     return cost, ratios
+
+
+def _joined(host: float, device: float, norm: float) -> float:
+    """Time of a pass that needs both: the longer where the host runs ahead (no norm), more where it cannot."""
+    if not host or norm <= 0.0:
+        return max(host, device)
+    longer = max(host, device)
+    return longer * math.pow((host / longer) ** norm + (device / longer) ** norm, 1.0 / norm)

@@ -240,7 +240,8 @@ class _Step:
                 self._plan,
                 multiplier=self._multiplier,
                 edge=edge,
-                routed=name == "moe" and self._arch.moe is not None and not self._arch.moe.capacity_padded,
+                routed=self._expert_loops() if name == "moe" else None,
+                counted=self._arch.moe is not None and not self._arch.moe.capacity_padded,
                 pipeline_crosses=network.pipeline_crosses,
             )
             held = {"dense": sizes.count.dense_layers, "moe": sizes.count.moe_layers}.get(name, 1)
@@ -251,6 +252,15 @@ class _Step:
             chunk: _chunk_cost(chunk, made, overhead)
             for chunk in dict.fromkeys(chunk for row in sizes.chunks for chunk in row)
         }
+
+    def _expert_loops(self) -> tuple[float, float] | None:
+        """Kernels that the host launches one by one for the experts of a rank: two products forward, four
+        backward, each with its casts below 16 bits."""
+        moe = self._arch.moe
+        if moe is None:
+            return None
+        local = moe.num_experts // self._sizes.mesh.ep * (2.0 if self._sizes.element_bytes < 2.0 else 1.0)
+        return 2.0 * local, 4.0 * local
 
     def _busiest(self, kind: int) -> int:
         """Most layers of a kind on any stage."""

@@ -79,7 +79,7 @@ def case_of(row: TrainingRow, tables: Tables, stacks: Mapping[str, Stack]) -> Ca
     network = tables.network(full)
     try:
         architecture = _architecture(full, tables)
-        plan = _plan(full, stack)
+        plan = _plan(full, stated_stack(full, stack))
     except ValidationError as error:
         return LeftOut(row=row, reason=f"cells do not make a plan: {error.errors()[0]['msg']}")
     return Case(
@@ -92,6 +92,17 @@ def case_of(row: TrainingRow, tables: Tables, stacks: Mapping[str, Stack]) -> Ca
         gpus=full.n_gpus or 0,
         assumptions=(*assumptions, f"network: {network.reference}"),
     )
+
+
+def stated_stack(row: TrainingRow, stack: Stack) -> Stack:
+    """Return the stack with the token dispatcher that the row states: a plain all-to-all sends a copy of a token
+    to each of its experts, DeepEP and HybridEP one to each rank or domain that holds any of them."""
+    text = row.notes.lower()
+    if 'dispatcher "alltoall"' in text or "all-to-all dispatcher" in text:
+        return stack.model_copy(update={"expert_deduplication": False})
+    if '"deepep"' in text or '"hybridep"' in text or "deepep" in text:
+        return stack.model_copy(update={"expert_deduplication": True})
+    return stack
 
 
 def _not_expressible(row: TrainingRow, tables: Tables) -> str:
@@ -140,7 +151,7 @@ def _architecture(row: TrainingRow, tables: Tables) -> Architecture:
         "vocab_size": row.vocab,
         "tie_word_embeddings": tied[1] == "True" if tied else details["tie_word_embeddings"] == "1",
         "mla": _latent(details) if row.attn.startswith("MLA") else None,
-        "moe": _experts(row),
+        "moe": _experts(row, details),
         "provenance": Provenance(kind="measurement", reference=row.source or row.id, checked=_CHECKED),
     }
     if "SWA" in row.attn and details["sliding_window"] != "0":
@@ -162,7 +173,7 @@ def _latent(details: Mapping[str, str]) -> LatentAttention | None:
     return LatentAttention.model_validate({name: int(details[name]) for name in names})
 
 
-def _experts(row: TrainingRow) -> MixtureOfExperts | None:
+def _experts(row: TrainingRow, details: Mapping[str, str]) -> MixtureOfExperts | None:
     if not row.moe_experts or row.moe_experts < 2:
         return None
     values = {
@@ -175,6 +186,7 @@ def _experts(row: TrainingRow) -> MixtureOfExperts | None:
     if _balanced(row):
         values["imbalance"] = 1
     values["capacity_padded"] = _dropped(row)
+    values["clamped_bias"] = details["clamped_bias"] == "1"
     return MixtureOfExperts.model_validate(values)
 
 

@@ -120,7 +120,7 @@ class Tables:
 
     def stack(self, row: TrainingRow) -> str:
         """Return the catalog name of the software stack, by source and release."""
-        text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp} | {row.precision}"
+        text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp} | {row.precision} on {row.gpu}"
         return next(
             record["stack"]
             for record in self._stacks

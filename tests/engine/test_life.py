@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from colossus_sim.engine import failures
 from colossus_sim.errors import SimulationError
 from colossus_sim.records import CAUSES, RunResult
 from tests.engine.conftest import a_job, fault
@@ -194,6 +195,27 @@ def test_data_gates_hold_the_gpus_or_give_them_back(play: Play) -> None:
     assert seconds(holding)["data_wait"] == 86400.0 - 60.0 - 3000.0 - 20.0
 
 
+def test_a_failure_that_spoils_the_save_before_yielding_costs_the_work(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """A starved job that saves from 3080 s to 3090 s and is hit at 3085 s goes back to the save at unit 200."""
+    releases = [{"ready": "2026-01-01", "tokens": 300}, {"ready": "2026-01-02", "tokens": 1000}]
+    phases = {"pretrain": {"tokens": 1000, "data_gated": True}}
+    job = a_job(data={"releases": releases, "when_starved": "yield"}, phases=phases)
+    failures_at(3085.0)
+    spoilt = play(jobs={"one": job}, faults=site_fault())
+    failures_at(3090.0)
+    saved = play(jobs={"one": job}, faults=site_fault())
+
+    assert story(spoilt)[1:4] == [
+        ("pretrain", "running", 60.0, 3080.0),
+        ("pretrain", "running", 3080.0, 3085.0),
+        ("pretrain", "data_wait", 3085.0, 86400.0),
+    ]
+    assert seconds(spoilt)["lost_work"] == 1000.0
+    assert "lost_work" not in seconds(saved)
+
+
 def test_phases_follow_each_other_or_overlap(play: Play) -> None:
     """Fine-tuning follows; safety may begin when half of fine-tuning is done, and has a calendar floor."""
     phases = {
@@ -218,6 +240,59 @@ def test_a_straggler_slows_the_job_until_it_is_found(play: Play, failures_at: Ca
 
     assert seconds(result)["degraded"] == pytest.approx(1800.0, abs=10.0)
     assert seconds(result).get("lost_work", 0.0) <= 20.0
+
+
+def test_a_slow_unit_whose_job_has_left_slows_the_next_one_and_is_mended(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """Slow from 100 s on, the unit is found at 3700 s under the second job, which computes from 280 s on."""
+    failures_at(100.0 * 16)
+    classes = {"slow": fault("domain", "1 /s", "domain", interrupts=False, slowdown=2.0, detection="1 h")}
+    jobs = {"one": a_job(gpus=128, tokens=10), "two": a_job(gpus=128)}
+    result = play(faults={"classes": classes}, jobs=jobs)
+
+    start = next(row.start for row in result.intervals if row.job == "two" and row.state == "running")
+    assert start == 60.0 + 40.0 + 6 * 20.0 + 60.0
+    assert seconds(result, "two")["degraded"] == pytest.approx((3700.0 - start) / 2, abs=20.0)
+    assert [row.time for row in result.events if row.kind == "repair"] == [3700.0 + 6 * 3600.0]
+
+
+def test_a_slow_unit_that_breaks_is_mended_in_one_repair(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """The only domain is slow from 500 s on and breaks at 700 s: it comes back at full speed."""
+    failures_at(500.0, 500.0 + 700.0)  # the second class counts its gap from zero
+    classes = {
+        "slow": fault("domain", "1 /s", "domain", interrupts=False, slowdown=2.0, detection="1 h"),
+        "node": fault("domain", "1 /s", "domain"),
+    }
+    part = {"capacity": [{"at": "2026-01-01", "gpus": 8}]}
+    cluster = {"sites": {"here": {"partitions": {"all": part}}}}
+    result = play(faults={"classes": classes}, cluster=cluster, jobs={"one": a_job(gpus=8)})
+
+    assert [row.time for row in result.events if row.kind == "failure"] == [500.0, 700.0]
+    assert [row.time for row in result.events if row.kind == "repair"] == [700.0 + 6 * 3600.0]
+    assert "degraded" not in seconds(result)  # what ran slowly was before any save: lost work
+
+
+def test_a_domain_lost_through_its_hot_spare_stops_the_job(
+    play: Play, failures_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 6 of 8 GPUs in use: what takes the whole domain stops its job, what takes the spare node does not."""
+    part = {"gpu": {"gpus_per_node": 2}, "gpus_used_per_domain": 6}
+    cluster = {"sites": {"here": {"partitions": {"all": part}}}}
+    in_the_spare = failures.Strike(place=0.95 / 16, auto=1.0, normal=0.0, exponential=1.0)
+    monkeypatch.setattr(failures, "Strike", lambda **_: in_the_spare)
+    runs = {}
+    for removes in ("node", "domain"):
+        failures_at(100.0 * 128)
+        classes = {"gpu": fault("gpu", "1 /s", removes)}
+        runs[removes] = play(faults={"classes": classes}, cluster=cluster, jobs={"one": a_job(gpus=96)})
+
+    assert [row.interruptions for row in runs["node"].phases] == [0]
+    assert ("pretrain", "repair_wait", 100.0, 100.0 + 6 * 3600.0) in story(runs["domain"])
+    for result in runs.values():
+        assert all(row.running <= row.allocated for row in result.levels)
 
 
 def test_a_power_limit_slows_everybody_on_the_site(play: Play) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -296,3 +297,30 @@ def test_efa_changes_nothing_inside_a_node() -> None:
             for net in (fabric(library="nccl_nvlink4"), fabric(library="nccl_nvlink4_efa"))
         ]
         assert times[0] == times[1]
+
+
+def test_own_share_costs_small_groups_most() -> None:
+    """Copying a rank's own share adds its weight over the number of peers to large gathers and exchanges."""
+    weight, library = 0.3, constants("nccl_nvlink4").model_copy(update={"own_copy_weight": 0.0})
+    for operation in ("all_gather", "reduce_scatter", "all_to_all"):
+        for ranks in (2, 8):
+            times = []
+            for entry in (library, library.model_copy(update={"own_copy_weight": weight})):
+                net = dataclasses.replace(fabric(), collectives=entry)
+                times.append(group_collective_time(operation, 16e9, packed(ranks, net), net).time)
+            assert times[1] / times[0] == pytest.approx(1.0 + weight / (ranks - 1), rel=0.01)
+
+
+def test_exchanges_pay_for_each_peer_and_reach_less_bandwidth() -> None:
+    """An all-to-all inside a domain costs its hop per peer when small, its share of the bandwidth when large."""
+    plain_library = constants("nccl_nvlink4").model_copy(
+        update={"exchange_hop_scale_up": 0.0, "exchange_bandwidth_fraction": 1.0}
+    )
+    slow = plain_library.model_copy(
+        update={"exchange_hop_scale_up": 1e-6, "exchange_bandwidth_fraction": 0.8}
+    )
+    nets = [dataclasses.replace(fabric(), collectives=entry) for entry in (plain_library, slow)]
+    small = [group_collective_time("all_to_all", 512, packed(8, net), net).time for net in nets]
+    large = [group_collective_time("all_to_all", 16e9, packed(8, net), net).time for net in nets]
+    assert small[1] - small[0] == pytest.approx(7e-6, rel=0.05)
+    assert large[1] / large[0] == pytest.approx(1.25, rel=0.01)

@@ -9,6 +9,7 @@ import pytest
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.training.communication import distinct_targets
 from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.layer_cost import PASS_PARTS
 from colossus_sim.training.sizes import kernels_of, split_layers
 
 from .conftest import Bench
@@ -91,16 +92,54 @@ def test_unshared_activations_between_stages_take_longer(bench: Bench) -> None:
 
 
 def test_expert_host_times(bench: Bench) -> None:
-    """Waiting for token counts costs its time per routed layer and pass; a loop over experts has a floor."""
+    """Waiting for token counts costs its time per routed layer and pass; the host paces routed layers that it
+    launches more slowly than the device runs them."""
 
     def step(**fields: float) -> StepEstimate:
         stack = bench.entry("stacks", "generic").model_copy(update=fields)
         plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=8)
         return bench.estimate("mixtral_8x7b", "h100", 64, plan.model_copy(update={"stack": stack}))
 
-    plain, waiting, loop = step(expert_sync_time=0.0), step(expert_sync_time=1e-3), step(expert_launch=2e-2)
+    fast = {"expert_host_time": 0.0, "expert_launch": 0.0, "host_launch": 0.0, "collective_host_time": 0.0}
+    plain, waiting = step(**fast, expert_sync_time=0.0), step(**fast, expert_sync_time=1e-3)
     assert waiting.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2e-3, rel=1e-6)
-    assert loop.parts["gemm"] > plain.parts["gemm"]
+    slow = {**fast, "expert_host_time": 1.0, "expert_sync_time": 1e-9, "expert_host_norm": 1.0}
+    whole, longer = step(**slow), step(**{**slow, "expert_host_norm": 0.0})
+    assert whole.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2.0, rel=1e-6)
+    passes = sum(plain.parts[name] for name in PASS_PARTS)
+    assert longer.parts["launch"] + passes == pytest.approx(32 * 2.0, rel=0.02)
+
+
+def test_host_of_a_loop_over_experts(bench: Bench) -> None:
+    """A loop launches two products forward and four backward for each local expert; a norm joins them."""
+    stack = bench.entry("stacks", "generic").model_copy(
+        update={
+            "expert_launch": 1e-2,
+            "expert_host_time": 0.0,
+            "expert_sync_time": 1e-12,
+            "expert_host_norm": 1.0,
+        }
+    )
+    plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=4)
+    estimate = bench.estimate("mixtral_8x7b", "h100", 64, plan.model_copy(update={"stack": stack}))
+    assert estimate.parts["launch"] == pytest.approx(32 * 2 * 6 * 1e-2, rel=0.01)
+
+
+def test_clamped_experts_move_more_bytes(bench: Bench) -> None:
+    """Biases and clamps of experts cost their bytes over the memory bandwidth, three times in all."""
+    model = bench.entry("models", "mixtral_8x7b")
+    clamped = model.model_copy(
+        update={"moe": model.moe.model_copy(update={"clamped_bias": True, "imbalance": 1})}
+    )
+    even = model.model_copy(update={"moe": model.moe.model_copy(update={"imbalance": 1})})
+    stack = bench.entry("stacks", "generic").model_copy(update={"clamped_bias_bytes": 10.0})
+    plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=8)
+    plan = plan.model_copy(update={"stack": stack})
+    extra, plain = (bench.estimate(which, "h100", 64, plan).parts["elementwise"] for which in (clamped, even))
+    elements = 4096 * 2 * (2 * 14336 + 4096)
+    gpu = bench.entry("gpus", "h100")
+    fastest = 32 * 3 * elements * 10.0 / gpu.hbm_bandwidth
+    assert fastest < extra - plain < 1.6 * fastest
 
 
 def test_fixed_capacity_needs_no_counts(bench: Bench) -> None:

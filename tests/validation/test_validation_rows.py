@@ -164,17 +164,26 @@ def test_tied_embeddings_come_from_the_notes_before_the_table(rows: dict[str, Tr
 def test_releases_are_stacks_of_their_own(rows: dict[str, TrainingRow]) -> None:
     """The same source maps to one stack per release; a patch release shares its parent's."""
     names = [
-        case(rows[key]).stack_name for key in ("bridge-0002", "bridge-0020", "bridge-0172", "bridge-0232")
+        case(rows[key]).stack_name
+        for key in ("bridge-0002", "bridge-0020", "bridge-0050", "bridge-0172", "bridge-0232")
     ]
     assert names == [
-        "megatron_bridge_26_08", "megatron_bridge_26_06", "megatron_bridge_26_02", "megatron_bridge_25_11",
+        "megatron_bridge_26_08_graphs", "megatron_bridge_26_06_graphs", "megatron_bridge_26_06",
+        "megatron_bridge_26_02", "megatron_bridge_25_11",
     ]  # fmt: skip
+
+
+def test_a_stated_dispatcher_decides_what_is_sent(rows: dict[str, TrainingRow]) -> None:
+    """A plain all-to-all sends a copy per expert, HybridEP one per domain, whatever the stack does by default."""
+    assert not case(rows["bridge-0101"]).plan.stack.expert_deduplication
+    assert case(rows["bridge-0050"]).plan.stack.expert_deduplication
 
 
 def test_an_unknown_stack_gets_the_generic_constants_and_says_so(rows: dict[str, TrainingRow]) -> None:
     """Stacks that are not in the catalog are named in the assumptions."""
     assert (
-        "stack megatron_bridge_26_08 is unknown: generic constants" in case(rows["bridge-0002"]).assumptions
+        "stack megatron_bridge_26_08_graphs is unknown: generic constants"
+        in case(rows["bridge-0002"]).assumptions
     )
 
 
