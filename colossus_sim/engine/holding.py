@@ -232,6 +232,8 @@ class Holding:
 
     def refresh_tiers(self) -> None:
         """Work out the saves anew: the share of the storage or the GPUs have changed."""
+        if self.world.faults.ageing:
+            self._known_tiers.clear()
         share, readers = self.site.storage_share(self.number), max(1, self.site.readers)
         key = (self.layout, len(self.domains), share, readers)
         if key not in self._known_tiers:
