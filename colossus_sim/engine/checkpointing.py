@@ -14,8 +14,8 @@ from colossus_sim.specs.hardware import Storage
 SURVIVAL: Mapping[str, int] = {"software": 0, "node": 1, "domain": 2, "site": 3}
 """Rank of what a copy survives; a failure of rank r can be recovered from a copy that survives at least r."""
 
-REMOVES: Mapping[str, int] = {"nothing": 0, "node": 1, "domain": 2, "site": 3}
-"""Rank of a failure by what it removes."""
+REMOVES: Mapping[str, int] = {"nothing": 0, "node": 1, "domain": 2, "group": 3, "site": 3}
+"""Rank of a failure by what it removes; a group may hold both copies of a pair of peers, so it counts as a site."""
 
 
 def storage_share(others: float, users: int) -> float:
