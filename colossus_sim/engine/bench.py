@@ -17,7 +17,7 @@ from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.base import Provenance, Spec
 from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
 from colossus_sim.specs.cluster import CapacityStep, Cluster, Partition, Site
-from colossus_sim.specs.faults import Faults, Restart
+from colossus_sim.specs.faults import FaultClass, Faults, Restart
 from colossus_sim.specs.hardware import Calibration, Gpu, Storage
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.parallel import ParallelPlan
@@ -93,6 +93,8 @@ class BenchJob:
         Larger goes first.
     state_bytes : float
         Size of a checkpoint; 0 = it never saves. [B]
+    checkpoint : CheckpointPolicy, optional
+        Its own saves; default: those of the bench.
     """
 
     units: int
@@ -103,6 +105,7 @@ class BenchJob:
     account: str = ""
     priority: int = 0
     state_bytes: float = 0.0
+    checkpoint: CheckpointPolicy | None = None
 
 
 def no_saves() -> CheckpointPolicy:
@@ -131,6 +134,22 @@ def restart(seconds: float) -> Restart:
     )
 
 
+def fault_class(per: str, rate: float, removes: str = "nothing", **more: object) -> FaultClass:
+    """Return a failure class that is noticed at once. `rate` in 1/s."""
+    provenance = {"kind": "assumption", "reference": "a bench, not a real device", "checked": "2026-11"}
+    return FaultClass.model_validate(
+        {"per": per, "rate": f"{rate!r} /s", "removes": removes, "detection": "0 s", "provenance": provenance}
+        | more
+    )
+
+
+def faults(recovery: float, **classes: FaultClass) -> Faults:
+    """Return failures after which a restart takes so long. [s]"""
+    return Faults.model_construct(
+        enabled=True, classes=classes, restart=restart(recovery), max_restarts_without_progress=100_000
+    )
+
+
 def a_gpu(domain: int = 1) -> Gpu:
     """Return a device of unit cost, in scale-up domains (and nodes) of this size."""
     return Gpu.model_construct(
@@ -141,8 +160,10 @@ def a_gpu(domain: int = 1) -> Gpu:
     )  # fmt: skip
 
 
-def a_site(gpus: int, *, domain: int = 1, spare_domains: int = 0, **more: Any) -> Site:
-    """Return a site of one partition behind one switch level."""
+def a_site(
+    gpus: int, *, domain: int = 1, spare_domains: int = 0, storage_bandwidth: float = _NOWHERE, **more: Any
+) -> Site:
+    """Return a site of one partition behind one switch level. `storage_bandwidth` in B/s."""
     fabric = {
         "kind": "clos",
         "switch_radix": 1_000_000_000,
@@ -153,7 +174,10 @@ def a_site(gpus: int, *, domain: int = 1, spare_domains: int = 0, **more: Any) -
         {"title": "one switch", "gpu": "bench", "gpus": gpus, "fabric": fabric, "provenance": _SOURCE}
     )
     storage = Storage.model_construct(
-        write_bandwidth=_NOWHERE, read_bandwidth=_NOWHERE, bandwidth_per_gpu=_NOWHERE, provenance=_SOURCE
+        write_bandwidth=storage_bandwidth,
+        read_bandwidth=storage_bandwidth,
+        bandwidth_per_gpu=_NOWHERE,
+        provenance=_SOURCE,
     )
     partition = Partition.model_construct(
         gpu=a_gpu(domain),
@@ -216,4 +240,5 @@ def _job(job: BenchJob) -> Job:
     return Job.model_construct(
         model=_MODEL, site="site", partition="all", gpus=job.gpus, submit=job.submit, parallel=_PLAN,
         phases=_PHASES, priority=job.priority, walltime=job.walltime, account=job.account,
+        checkpoint=job.checkpoint,
     )  # fmt: skip

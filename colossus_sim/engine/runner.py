@@ -14,6 +14,7 @@ from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.world import World
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
@@ -82,7 +83,9 @@ def _build_sites(world: World) -> None:
             fabric = build_fabric(spec.topology, part.gpu, most)
             pool = PartitionPool(name, key, part, level_domains(fabric))
             partitions[key] = PartitionState(pool, fabric, policies.contention)
-        world.sites[name] = SiteState(name, spec, partitions)
+        site = world.sites[name] = SiteState(name, spec, partitions)
+        if policies.storage_access != "mean":
+            site.desk = StorageDesk(world.agenda, policies.storage_access)
 
 
 def level_domains(fabric: Fabric) -> tuple[int, ...]:

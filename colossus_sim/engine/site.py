@@ -9,6 +9,7 @@ from colossus_sim.engine.checkpointing import storage_share
 from colossus_sim.engine.degradation import Degradation, SlowUnit, limited, slowest
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
+from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.storage_traffic import storage_traffic
 from colossus_sim.network.sharing import joint_bandwidths, shared_bandwidths
 from colossus_sim.records import LevelRow
@@ -106,6 +107,8 @@ class SiteState:
         self.savers: dict[int, float] = {}
         """Mean rate at which each phase that holds GPUs here writes to the storage. [B/s]"""
         self.readers = 0
+        self.desk: StorageDesk | None = None
+        """Where jobs queue to save, unless the storage is shared in closed form."""
         self.outage_until = 0.0
         self.speed = 1.0
         """Clock factor that keeps the site below its power limit."""
@@ -114,6 +117,8 @@ class SiteState:
 
     def storage_share(self, number: int) -> float:
         """Return the share of the storage's write bandwidth that this phase gets."""
+        if self.desk is not None:
+            return 1.0  # the wait and the sharing are played
         others = sum(mean for key, mean in self.savers.items() if key != number)
         return storage_share(others / self.spec.storage.write_bandwidth, len(self.savers.keys() | {number}))
 

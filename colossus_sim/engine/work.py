@@ -28,6 +28,8 @@ class Work:
         self.stall_left = 0.0
         self.tiers: tuple[SaveTier, ...] = ()
         self.saved = SavedState()
+        self.by_event = ""
+        """Name of the tier whose saves are events of their own, if any."""
         self._recorder = recorder
         self._stretch: Stretch | None = None
         self._entry: Entry | None = None
@@ -45,7 +47,10 @@ class Work:
 
     def open(self, now: float, cost: UnitCost, entry: Entry) -> None:
         """Begin a stretch; `entry` is the interval that will hold it."""
-        self._stretch = Stretch(now, self.units, cost.actual, self.stall_left, self.tiers)
+        tiers = self.tiers
+        if self.by_event:
+            tiers = tuple(tier for tier in tiers if tier.name != self.by_event)
+        self._stretch = Stretch(now, self.units, cost.actual, self.stall_left, tiers)
         entry.begun = self.units
         entry.cost = cost
         self._entry = entry

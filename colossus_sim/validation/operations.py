@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.resources import as_file, files
 
-from colossus_sim.engine.bench import BenchJob, a_site, play_bench, restart, saves
+from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench, saves
 from colossus_sim.engine.replay import replay
 from colossus_sim.formulas import reliability
 from colossus_sim.randomness import stream
 from colossus_sim.records import CAUSES, RunResult
-from colossus_sim.specs.faults import FaultClass, Faults
+from colossus_sim.specs.faults import Faults
 from colossus_sim.traces.jobs import TraceJob, read_trace
 from colossus_sim.validation.operations_runs import llama_cases
 from colossus_sim.validation.operations_stats import Case, ratio_and_error
+from colossus_sim.validation.operations_storage import storage_cases
 
 _DAY = 86400.0
 _HPC2N_WAIT, _HPC2N_MAKESPAN, _PHILLY_WAIT = 5814.473186119873, 5309576.0, 46.51495
@@ -35,25 +36,10 @@ def run_cases(*, quick: bool = False, seed: int = 1) -> tuple[Case, ...]:
         partial(repair_cases, failures, seed),
         partial(queue_cases, failures // 2, seed),
         partial(trace_cases, quick),
+        *([] if quick else [partial(storage_cases, 6, seed)]),
         partial(llama_cases, 4 if quick else 20, seed),
     ]
     return tuple(case for group in groups for case in group())
-
-
-def fault_class(per: str, rate: float, removes: str = "nothing", **more: object) -> FaultClass:
-    """Return a failure class that is noticed at once. `rate` in 1/s."""
-    provenance = {"kind": "assumption", "reference": "validation case", "checked": "2026-11"}
-    return FaultClass.model_validate(
-        {"per": per, "rate": f"{rate!r} /s", "removes": removes, "detection": "0 s", "provenance": provenance}
-        | more
-    )
-
-
-def faults(recovery: float, **classes: FaultClass) -> Faults:
-    """Return failures after which a restart takes so long. [s]"""
-    return Faults.model_construct(
-        enabled=True, classes=classes, restart=restart(recovery), max_restarts_without_progress=100_000
-    )
 
 
 # -- work, saves, failures -------------------------------------------------------------------------------
