@@ -56,7 +56,20 @@ def gap(spec: FaultClass, rng: np.random.Generator) -> float:
     """Return the next gap between failures, in units of the mean gap."""
     if spec.distribution == "weibull" and spec.shape != 1.0:
         return float(rng.weibull(spec.shape)) / math.gamma(1.0 + 1.0 / spec.shape)
+    if spec.distribution == "empirical" and spec.gaps is not None:
+        drawn = spec.gaps[int(rng.integers(len(spec.gaps)))]
+        return drawn * len(spec.gaps) / math.fsum(spec.gaps)
     return float(rng.standard_exponential())
+
+
+def draw_strike(rng: np.random.Generator, place: float | None = None) -> Strike:
+    """Return a failure at a place, or at a place of its own choice."""
+    return Strike(
+        place=float(rng.random()) if place is None else place,
+        auto=float(rng.random()),
+        normal=float(rng.standard_normal()),
+        exponential=float(rng.standard_exponential()),
+    )
 
 
 class FailureSource:
@@ -100,12 +113,7 @@ class FailureSource:
         if version != self._version:
             return
         rng = self._rng
-        strike = Strike(
-            place=float(rng.random()),
-            auto=float(rng.random()),
-            normal=float(rng.standard_normal()),
-            exponential=float(rng.standard_exponential()),
-        )
+        strike = draw_strike(rng)
         self._left = gap(self._spec, rng)
         self._since = self._agenda.now
         self._plan()

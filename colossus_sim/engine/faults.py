@@ -10,6 +10,7 @@ from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
 from colossus_sim.engine.degradation import Degradation, SlowUnit, group_of
 from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
+from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
 from colossus_sim.engine.signals import Failure, Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.workshop import Workshop
@@ -52,9 +53,10 @@ class FaultInjector:
         self._world = world
         self._broken_parts = 0
         self._workshops: dict[str, Workshop] = {}
-        self._sources: dict[tuple[str, str, str], FailureSource] = {}
+        self._sources: dict[tuple[str, str, str], FailureSource | LifetimeSource] = {}
+        self._lifetimes: dict[tuple[str, str, str], LifetimeSource] = {}
         self._stopping = [
-            (spec.per, spec.rate, failure_of(name, spec).rank)
+            (name, spec, failure_of(name, spec).rank)
             for name, spec in self.classes("gpu", "node", "domain", "site", "job")
             if spec.interrupts and not spec.planned
         ]
@@ -75,9 +77,17 @@ class FaultInjector:
         domains = len(phase.domains)
         used = domains * pool.used_per_domain
         units = {"gpu": used, "node": used / pool.node_gpus, "domain": domains, "site": 1, "job": 1}
-        for per, rate, rank in self._stopping:
-            rates[rank] += units[per] * rate
+        for name, spec, rank in self._stopping:
+            rate = spec.rate
+            if spec.lifetime is not None:
+                rate = self._lifetimes[phase.site.name, pool.name, name].hazard_ahead()
+            rates[rank] += units[spec.per] * rate
         return tuple(rates)
+
+    @property
+    def ageing(self) -> bool:
+        """Whether rates change with the age of units."""
+        return bool(self._lifetimes)
 
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
@@ -118,7 +128,7 @@ class FaultInjector:
 
     def _add(
         self, site: SiteState, partition: PartitionState | None, name: str, spec: FaultClass
-    ) -> FailureSource:
+    ) -> FailureSource | LifetimeSource:
         def strike(drawn: Strike) -> None:
             if partition is None:
                 self._strike_site(site, name, spec, drawn)
@@ -126,7 +136,11 @@ class FaultInjector:
                 self._strike(site, partition, name, spec, drawn)
 
         key = (site.name, partition.pool.name if partition else "", name)
-        source = FailureSource(self._world.agenda, self._world.seed, key, spec, strike)
+        source: FailureSource | LifetimeSource
+        if spec.lifetime is not None and partition is not None:
+            source = self._lifetimes[key] = lifetime_source(self._world, partition.pool, key, spec, strike)
+        else:
+            source = FailureSource(self._world.agenda, self._world.seed, key, spec, strike)
         self._sources[key] = source
         return source
 

@@ -232,6 +232,8 @@ class Holding:
 
     def refresh_tiers(self) -> None:
         """Work out the saves anew: the share of the storage or the GPUs have changed."""
+        if self.world.faults.ageing:
+            self._known_tiers.clear()
         share = self.site.storage_share(self.number)
         readers = max(1, self.site.readers) if self.site.desk is None else 1
         key = (self.layout, len(self.domains), share, readers)

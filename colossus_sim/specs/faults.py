@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from colossus_sim.specs.base import Provenance, Spec, default
+from colossus_sim.specs.base import AsTuple, Provenance, Spec, default
+from colossus_sim.specs.lifetimes import Lifetime
 from colossus_sim.units import Count, Duration, Frequency, Ratio
 
 
@@ -36,6 +37,11 @@ class Degradation(Spec):
     one spine of 32 1/32."""
 
 
+def _or_a_path(schema: dict[str, Any]) -> None:
+    """A file may name a CSV file instead; loading reads it."""
+    schema["anyOf"] = [*schema["anyOf"], {"type": "string", "description": "Path of a CSV file."}]
+
+
 class FaultClass(Spec):
     """One kind of failure."""
 
@@ -45,10 +51,18 @@ class FaultClass(Spec):
     """What the rate counts: each installed GPU, node or domain of each partition, each site, each running job."""
     rate: Frequency
     """Failures per unit and time."""
-    distribution: Literal["exponential", "weibull"] = Field("exponential")
+    distribution: Literal["exponential", "weibull", "empirical"] = Field("exponential")
     """Law of the times between failures of the whole population."""
     shape: Annotated[Ratio, Field(ge=0.1, le=10)] = Field(1.0)
     """Weibull shape; the stated rate stays the mean rate."""
+    gaps: Annotated[tuple[Duration, ...], AsTuple, Field(min_length=1)] | None = Field(
+        None, json_schema_extra=_or_a_path
+    )
+    """Measured times between failures for the empirical law, drawn again at random with replacement and scaled
+    so that the stated rate stays the mean rate: a list, or the path of a CSV file with a column gap_s or gap_h."""
+    lifetime: Lifetime | None = Field(None)
+    """Hazard by the age of each unit (infant mortality, wear-out, bathtub); instead of `distribution`, for a
+    rate per gpu, node or domain. `rate` is its constant part."""
     removes: Literal["nothing", "node", "domain", "site"]
     """Blast radius: what leaves service until repaired. ``nothing`` = the job restarts in place."""
     interrupts: bool = Field(True)

@@ -185,6 +185,9 @@ class Stack(Spec):
     """The same for routed experts, whose activation function some stacks run again."""
     keeps_gathered_inputs: bool = Field(False)
     """Whether sequence parallelism keeps the gathered inputs of the column-parallel layers for backward."""
+    keeps_eager_outputs: bool = Field(False)
+    """Whether eager kernels leave outputs for backward that fused ones spare: rotated queries and keys beside the
+    projection they came from, and the activation function's output beside its product with the other half."""
     logit_bytes: Annotated[Ratio, Field(ge=2, le=16)] = Field(6.0)
     """Bytes per logit alive at once: 16-bit logits, fp32 copy, soft-max and gradient, as far as not in place."""
     overlap_slowdown: Share
@@ -224,7 +227,8 @@ class Stack(Spec):
     extra_gradient_bytes: Annotated[int, Field(ge=0, le=4)] = Field(0)
     """Bytes per gradient element of a second copy that is kept but not reduced (bf16 beside fp32 sums)."""
     zero_buffer_bytes: Annotated[Ratio, Field(ge=0, le=4)] = Field(0.0)
-    """Bytes per parameter of buffers that a sharded optimizer adds and does not shard (gathered updates)."""
+    """Bytes per parameter of buffers that a sharded optimizer adds and does not shard (gathered updates), alive
+    during the optimizer step only."""
     gathered_parameter_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
     """Bytes per parameter when sharded parameters are gathered (1 = fp8 all-gather)."""
     master_bytes: Annotated[int, Field(ge=0, le=4)]
@@ -235,5 +239,7 @@ class Stack(Spec):
     """CUDA context, NCCL buffers and workspace per GPU."""
     memory_fragmentation: Share
     """Allocator loss as a share of the tensors held."""
+    activation_fragmentation: Share = Field(0.0)
+    """Further allocator loss as a share of activations and buffers, which come and go with every micro-batch."""
     provenance: Provenance
     """Source."""

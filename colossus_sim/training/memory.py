@@ -75,6 +75,8 @@ class MemoryModel:
         weights, gradients, optimizer, buffers = self._fixed[key]
         dense, routed = self._sizes.stage_layers[stage]
         activations = self._in_flight(stage) * (dense * self._dense + routed * self._routed)
+        update = self._update(stage)
+        buffers = max(buffers, update - activations)
         held = weights + gradients + optimizer + activations + buffers
         return StageMemory(
             stage=stage,
@@ -83,8 +85,18 @@ class MemoryModel:
             optimizer=optimizer,
             activations=activations,
             buffers=buffers,
-            overhead=stack.memory_overhead + stack.memory_fragmentation * held,
+            overhead=stack.memory_overhead
+            + stack.memory_fragmentation * held
+            + stack.activation_fragmentation * (activations + buffers),
+            update=update,
         )
+
+    def _update(self, stage: int) -> float:
+        """Gathered updates of a sharded optimizer, unsharded."""
+        mesh = self._sizes.mesh
+        own, experts = self.parameters(stage)
+        kept = (own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)
+        return kept * self._plan.stack.zero_buffer_bytes if self._plan.zero_stage else 0.0
 
     def _states(self, stage: int) -> tuple[float, float, float]:
         stack, mesh = self._plan.stack, self._sizes.mesh
@@ -98,8 +110,6 @@ class MemoryModel:
                 zero_stage=self._plan.zero_stage,
                 shards=ranks,
             )
-            if self._plan.zero_stage and ranks > 1:
-                parts = (parts[0] + stack.zero_buffer_bytes, *parts[1:])
             total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
         return total[0], total[1], total[2]
 
@@ -147,6 +157,7 @@ class MemoryModel:
             keep_scores=keep,
             dropout=plan.stack.dropout,
             input_bytes=min(2.0, self._sizes.element_bytes),
+            rotated_copies=plan.stack.keeps_eager_outputs,
         )
         if plan.stack.keeps_gathered_inputs and plan.sequence_parallel and self._tp > 1:
             # The whole input of the attention block and of the feed-forward block in place of one shard.
@@ -163,6 +174,7 @@ class MemoryModel:
             sequence_parallel=self._plan.sequence_parallel,
             dropout=self._plan.stack.dropout,
             input_bytes=min(2.0, self._sizes.element_bytes),
+            activated_copy=self._plan.stack.keeps_eager_outputs,
         )
 
     def _expert_bytes(self) -> float:

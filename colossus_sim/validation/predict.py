@@ -201,7 +201,7 @@ def source_of(row_id: str) -> str:
 def comparable_memory(stages: Sequence[StageMemory], measure: MemoryMeasure) -> float:
     """Return the peak over stages of what the source measured, in its unit."""
     if measure.scope == "states":
-        peak = max(stage.weights + stage.gradients + stage.optimizer for stage in stages)
+        peak = max(stage.weights + stage.gradients + stage.optimizer + stage.update for stage in stages)
     elif measure.scope == "allocated":
         peak = max(stage.total - stage.overhead for stage in stages)
     else:

@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     plans.batch,
     plans.precision_known,
     faults.repair_given,
+    faults.laws_of_failure,
     faults.checkpoint_survives,
     faults.intervals,
 )

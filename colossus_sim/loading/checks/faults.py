@@ -22,6 +22,32 @@ def repair_given(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
+def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
+    """The law of a class has what it needs, and the ages of units are known."""
+    for name, fault in scenario.faults.classes.items():
+        path = f"faults.classes.{name}"
+        if fault.distribution == "empirical" and (fault.gaps is None or sum(fault.gaps) <= 0):
+            yield Problem(
+                path=f"{path}.gaps",
+                message="the empirical law needs measured gaps that are longer than zero in the mean",
+                hint="e.g. gaps: ['3 h', '11 h'], or the path of a CSV file with a column gap_h",
+            )
+        if fault.lifetime is None:
+            continue
+        if fault.per in ("site", "job"):
+            yield Problem(
+                path=f"{path}.lifetime",
+                message=f"only gpus, nodes and domains have an age, but the rate counts a {fault.per}",
+                hint="use distribution and shape",
+            )
+        if fault.distribution != "exponential":
+            yield Problem(
+                path=f"{path}.distribution",
+                message="a class with a lifetime has no distribution of its own",
+                hint="leave out one of the two",
+            )
+
+
 def policies(scenario: Scenario) -> Iterator[tuple[str, CheckpointPolicy]]:
     """Yield every checkpoint policy with its path."""
     yield "checkpoint", scenario.checkpoint
