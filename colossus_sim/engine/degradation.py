@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
+from colossus_sim.specs.faults import Degradation as DegradationSpec
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import Topology
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.topology.lost_parts import lost_part
 
 
 class Degradation(NamedTuple):
@@ -49,6 +53,22 @@ def group_of(fabric: Fabric, name: str, domain: int) -> tuple[int, int, int] | N
             first = domain // size * size
             return max(index, 1), first, first + size - 1
     return None
+
+
+def broken_part(
+    spec: DegradationSpec, domain: int, *, topology: Topology, gpu: Gpu, fabric: Fabric
+) -> Degradation | None:
+    """Return what breaks around a domain; None if the network has no such level or part."""
+    if spec.fraction is not None:
+        group = group_of(fabric, spec.level, domain)
+        return None if group is None else Degradation(*group, spec.fraction)
+    try:
+        lost = lost_part(spec.part or "", spec.level, topology=topology, gpu=gpu, fabric=fabric)
+    except ValueError:
+        return None
+    size = max(1, lost.group_gpus // fabric.gpus_per_domain)
+    first = domain // size * size
+    return Degradation(lost.level, first, first + size - 1, lost.share)
 
 
 def limited(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.degradation import Degradation, SlowUnit, group_of
+from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
 from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
+from colossus_sim.engine.network_parts import check_network_parts
 from colossus_sim.engine.signals import Failure, Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.workshop import Workshop
-from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.specs.faults import Degradation as DegradationSpec
 from colossus_sim.specs.faults import FaultClass, Repair
 
@@ -91,7 +91,7 @@ class FaultInjector:
 
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
-        self._check_levels()
+        check_network_parts(self._world.sites.values(), self.classes("gpu", "node", "domain", "site", "job"))
         for site in self._world.sites.values():
             self._workshops[site.name] = Workshop(
                 self._world.agenda,
@@ -104,27 +104,6 @@ class FaultInjector:
             for partition in site.partitions.values():
                 for name, spec in self.classes("gpu", "node", "domain"):
                     self._add(site, partition, name, spec)
-
-    def _check_levels(self) -> None:
-        """Refuse a class that degrades a level that no network here has, or that is never repaired.
-
-        Raises
-        ------
-        ScenarioError
-            With the levels that there are.
-        """
-        fabrics = [part.fabric for site in self._world.sites.values() for part in site.partitions.values()]
-        known = sorted({level.name for fabric in fabrics for level in fabric.levels})
-        for name, spec in self.classes("gpu", "node", "domain", "site", "job"):
-            if spec.degrades is None:
-                continue
-            path = f"faults.classes.{name}"
-            if spec.degrades.level not in known:
-                text = f"no network here has a level {spec.degrades.level!r}; levels: {', '.join(known)}"
-                raise ScenarioError([Problem(path=f"{path}.degrades.level", message=text)])
-            if spec.repair is None or spec.interrupts or spec.per in ("site", "job"):
-                text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
-                raise ScenarioError([Problem(path=path, message=text)])
 
     def _add(
         self, site: SiteState, partition: PartitionState | None, name: str, spec: FaultClass
@@ -196,13 +175,22 @@ class FaultInjector:
 
     def _degrade(self, hit: _Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
-        partition, fabric = hit.partition, hit.partition.fabric
-        group = group_of(fabric, spec.level, hit.domain)
-        if group is None or hit.spec.repair is None:
-            return  # this partition has no such level
+        partition = hit.partition
+        part = broken_part(
+            spec,
+            hit.domain,
+            topology=hit.site.spec.topology,
+            gpu=partition.pool.spec.gpu,
+            fabric=partition.fabric,
+        )
+        if part is None or hit.spec.repair is None:
+            return  # this partition has no such level or part
+        if part.fraction >= 1.0:
+            self._cut_off(hit, part, hit.spec.repair)
+            return
         self._broken_parts += 1
         number = self._broken_parts
-        partition.degradations[number] = Degradation(*group, spec.fraction)
+        partition.degradations[number] = part
         self._tell(hit, number)
 
         def mended() -> None:
@@ -217,6 +205,33 @@ class FaultInjector:
             )
 
         self._repair(hit, hit.spec.repair, mended)
+
+    def _cut_off(self, hit: _Hit, part: Degradation, repair: Repair) -> None:
+        """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""
+        pool, world = hit.partition.pool, self._world
+        stopped: dict[int, PhaseRun] = {}
+        lost: list[tuple[int, int]] = []
+        for domain in range(part.first, min(part.last + 1, len(pool.owner))):
+            gpus = pool.gpus_left(domain)
+            if not gpus:
+                continue
+            phase = world.scheduler.holders.get(int(pool.owner[domain]))
+            if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
+                del phase.domains[domain]
+                stopped[phase.number] = phase
+            lost.append((domain, gpus))
+
+        def mended() -> None:
+            for domain, gpus in lost[1:]:
+                pool.repair(domain, gpus)
+            for domain, gpus in lost[:1]:
+                self._mended(replace(hit, domain=domain), gpus)
+
+        self._repair(hit, repair, mended)
+        world.note_level(hit.site, hit.partition)
+        failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
+        for phase in stopped.values():
+            phase.notify(failure)
 
     def _tell(self, hit: _Hit, number: int) -> None:
         """Let the phases that a broken network part touches work out their steps anew."""
