@@ -29,12 +29,12 @@ class Repair(Spec):
 class Degradation(Spec):
     """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
 
-    part: Literal["nic", "port", "switch", "rail", "plane"] | None = Field(None)
+    part: Literal["nic", "switch", "rail", "plane"] | None = Field(None)
     """What is lost; the share follows from the topology, and traffic takes the ways that are left. nic: one GPU's
-    NIC or its cable, the other NICs of the scale-up domain carry its traffic; port: one plane's port or cable of a
-    NIC; switch: one of the switches of a group of `level` (a leaf switch of a rail-optimised network = that rail
-    for the leaf group); rail, plane: of the groups of `level`, or of the whole network. A group that loses its only
-    switch is cut off: its jobs stop, and its GPUs are out of service until the repair."""
+    NIC or its cable, the other NICs of the scale-up domain carry its traffic; switch: one of those of a group of
+    `level` (a leaf switch of a rail-optimised network = that rail for the leaf group); rail, plane: of the groups
+    of `level`, or of the whole network. A group that loses its only switch is cut off: its jobs stop, and its GPUs
+    are out of service until the repair."""
     level: str = Field("")
     """Fabric level whose group loses bandwidth: scale_up for a NIC or a cable of a domain, leaf, spine, core, ...
     Whatever crosses the fabric from a group of that level is slowed. Needed without `part` and for a switch."""
@@ -46,7 +46,7 @@ class Degradation(Spec):
     def _one_way(self) -> Self:
         """Ask for a part or for a share, and for the level where there is no other way to know it."""
         if (self.part is None) == (self.fraction is None):
-            raise ValueError("give part (nic, port, switch, rail, plane) or level and fraction")
+            raise ValueError("give part (nic, switch, rail, plane) or level and fraction")
         if not self.level and self.part in (None, "switch"):
             raise ValueError("level is missing: which level loses bandwidth, e.g. leaf")
         return self

@@ -23,12 +23,12 @@ class LostPart(NamedTuple):
 
 
 def lost_part(part: str, level: str, *, topology: Topology, gpu: Gpu, fabric: Fabric) -> LostPart:
-    """Return what a part's loss costs; every GPU is taken to have one NIC, with a port in each plane.
+    """Return what a part's loss costs; every GPU is taken to have one NIC, on one rail of one plane.
 
     Parameters
     ----------
     part : str
-        nic, port, switch, rail or plane.
+        nic, switch, rail or plane.
     level : str
         Fabric level of the switch, or of the groups that lose a rail or a plane; empty = the whole network.
 
@@ -41,8 +41,6 @@ def lost_part(part: str, level: str, *, topology: Topology, gpu: Gpu, fabric: Fa
     rails, planes = (spec.rails, spec.planes) if isinstance(spec, Clos) else (1, 1)
     if part == "nic":
         return LostPart(1, fabric.gpus_per_domain, 1.0 / fabric.gpus_per_domain)
-    if part == "port":
-        return LostPart(1, fabric.gpus_per_domain, 1.0 / (fabric.gpus_per_domain * planes))
     if part == "switch":
         return _switch(level, topology=topology, gpu=gpu, fabric=fabric)
     count = rails if part == "rail" else planes

@@ -1,4 +1,4 @@
-"""What the loss of a NIC, a port, a switch, a rail or a plane takes from whom."""
+"""What the loss of a NIC, a switch, a rail or a plane takes from whom."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def lost(part: str, level: str = "", **fabric: Any) -> LostPart:
     ("part", "level", "fabric", "expected"),
     [
         ("nic", "", {}, LostPart(1, 8, 1 / 8)),
-        ("port", "", {"planes": 2}, LostPart(1, 8, 1 / 16)),
         ("switch", "leaf", {}, LostPart(1, 256, 1 / 8)),
         ("switch", "leaf", {"planes": 2}, LostPart(1, 256, 1 / 16)),
         ("rail", "", {}, LostPart(1, 1024, 1 / 8)),
