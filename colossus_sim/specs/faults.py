@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from colossus_sim.specs.base import AsTuple, Provenance, Spec, default
 from colossus_sim.specs.lifetimes import Lifetime
@@ -38,12 +38,27 @@ class Group(Spec):
 class Degradation(Spec):
     """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
 
-    level: str
+    part: Literal["nic", "switch", "rail", "plane"] | None = Field(None)
+    """What is lost; the share follows from the topology, and traffic takes the ways that are left. nic: one GPU's
+    NIC or its cable, the other NICs of the scale-up domain carry its traffic; switch: one of those of a group of
+    `level` (a leaf switch of a rail-optimised network = that rail for the leaf group); rail, plane: of the groups
+    of `level`, or of the whole network. A group that loses its only switch is cut off: its jobs stop, and its GPUs
+    are out of service until the repair."""
+    level: str = Field("")
     """Fabric level whose group loses bandwidth: scale_up for a NIC or a cable of a domain, leaf, spine, core, ...
-    Whatever crosses the fabric from a group of that level is slowed."""
-    fraction: Annotated[Ratio, Field(gt=0, lt=1)]
-    """Share of that bandwidth that is lost: one of 8 NICs or rails 1/8, one of 4 planes 1/4,
+    Whatever crosses the fabric from a group of that level is slowed. Needed without `part` and for a switch."""
+    fraction: Annotated[Ratio, Field(gt=0, lt=1)] | None = Field(None)
+    """In place of `part`: share of that bandwidth that is lost: one of 8 NICs or rails 1/8, one of 4 planes 1/4,
     one spine of 32 1/32."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        """Ask for a part or for a share, and for the level where there is no other way to know it."""
+        if (self.part is None) == (self.fraction is None):
+            raise ValueError("give part (nic, switch, rail, plane) or level and fraction")
+        if not self.level and self.part in (None, "switch"):
+            raise ValueError("level is missing: which level loses bandwidth, e.g. leaf")
+        return self
 
 
 def _or_a_path(schema: dict[str, Any]) -> None:
