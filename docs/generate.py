@@ -19,8 +19,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 NOTICE = "<!-- Made by docs/generate.py; change the source, not this file. -->\n\n"
 ROOT_SECTIONS = (
-    "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Job", "ParallelPlan", "Phase", "Rollouts",
-    "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Lifetime",
+    "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Maintenance", "Job", "ParallelPlan", "Phase",
+    "Rollouts", "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Lifetime",
     "HazardPart", "Group", "Lemons", "Eviction", "Repair", "Restart",
     "CheckpointPolicy", "CheckpointTier", "Policies",
 )  # fmt: skip
