@@ -108,7 +108,8 @@ class Lemons(Spec):
     factor: Annotated[Ratio, Field(gt=1)] = Field(200.0)
     """How many times likelier than on the other nodes each failure per gpu or node is there. The default is
     derived: with 1.3 % lemons it makes jobs on 512 GPUs fail in 14 % of cases with them and 4 % without
-    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed."""
+    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed. Classes with a `lifetime`
+    are left out: they have ages instead."""
 
 
 class Eviction(Spec):
