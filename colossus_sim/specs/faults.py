@@ -123,7 +123,8 @@ class Lemons(Spec):
     factor: Annotated[Ratio, Field(gt=1)] = Field(200.0)
     """How many times likelier than on the other nodes each failure per gpu or node is there. The default is
     derived: with 1.3 % lemons it makes jobs on 512 GPUs fail in 14 % of cases with them and 4 % without
-    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed."""
+    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed. Classes with a `lifetime`
+    are left out: they have ages instead."""
 
 
 class Eviction(Spec):
@@ -137,6 +138,17 @@ class Eviction(Spec):
     """How long the exchange takes, in place of the class's repair; the new node is no lemon."""
 
 
+class RestartPart(Spec):
+    """One thing that a restart has to do, and how its time grows with the GPUs of the job."""
+
+    time: Duration
+    """At 1,024 GPUs."""
+    exponent: Annotated[Ratio, Field(ge=0, le=2)] = Field(0.0)
+    """Grows with the GPUs to this power: 0 = the same at any size, 1 = in proportion."""
+    per_doubling: Duration = default("0 s")
+    """Added for each doubling of the GPUs beyond 1,024 (logarithmic laws)."""
+
+
 class Restart(Spec):
     """From the decision to restart to the first step, without loading and lost work."""
 
@@ -145,6 +157,10 @@ class Restart(Spec):
     per_doubling: Duration = default("105 s")
     """Added for each doubling of the GPUs beyond 1,024 (ByteRobust, arXiv:2509.16293, Table 7: 454 s at
     2,048 and 768 s at 16,384)."""
+    parts: dict[str, RestartPart] = Field(default_factory=dict)
+    """In place of `base` and `per_doubling`, one after the other: requeue, container start, communicator set-up,
+    compilation and warm-up, ... Detection is stated per failure class, loading follows from the checkpoint and
+    the storage, recomputation from the interval."""
     manual_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.007)
     """Share of restarts that a person must untangle (Llama 3, arXiv:2407.21783: 3 of 419)."""
     manual_time: Duration = default("2 h")
