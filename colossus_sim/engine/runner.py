@@ -154,7 +154,7 @@ def _plan_submissions(world: World) -> None:
 
 def _begin(world: World, phase: PhaseRun, trigger: str) -> None:
     phase.trigger = trigger
-    world.agenda.env.process(phase.life())
+    world.agenda.process(phase.life())
 
 
 def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
@@ -187,7 +187,7 @@ def _rare_collections() -> Iterator[None]:
 def _play(world: World, progress: Progress | None) -> float:
     """Run the events; return when the simulation stopped. [s]"""
     horizon = world.scenario.horizon
-    stop = simpy.Event(world.agenda.env)
+    stop = simpy.Event(world.agenda)
 
     def halt() -> None:
         if not stop.triggered:
@@ -201,7 +201,7 @@ def _play(world: World, progress: Progress | None) -> float:
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
     with _rare_collections():
-        world.agenda.env.run(until=stop)
+        world.agenda.run(until=stop)
     end = world.agenda.now
     world.record_levels()
     for phase in world.phases:

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 
 from colossus_sim.plots.changes import draw_changes
 from colossus_sim.plots.header import write_header
+from colossus_sim.plots.network_tradeoff import draw_network_tradeoff, has_tradeoff
 from colossus_sim.plots.stacked import rows_figure
 from colossus_sim.plots.style import (
     BLUE,
@@ -51,6 +52,8 @@ def sweep_figures(view: SweepView, *, dark: bool = False) -> dict[str, Figure]:
         figures["lines"] = draw_lines(view, dark=dark)
     if len(view.parameters) == 2 and view.measures and is_grid(view.parameters):
         figures["heatmap"] = draw_heatmap(view, view.measures[0], dark=dark)
+    if has_tradeoff(view):
+        figures["network_tradeoff"] = draw_network_tradeoff(view, dark=dark)
     if view.cost is not None and len(view.cost.mean) > 2 and view.measures:
         figures["pareto"] = draw_pareto(view, view.measures[0], view.cost, dark=dark)
     return figures
