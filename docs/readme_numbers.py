@@ -55,7 +55,21 @@ def validation_block() -> str:
         )
     found = re.search(r"(\d+) left out", training)
     missing = found[1] if found else "0"
-    return "\n".join(lines) + f"\n\n{missing} rows are left out because a needed input is not published.\n"
+    return (
+        "\n".join(lines)
+        + f"\n\n{missing} rows are left out because a needed input is not published.\n{_memory(training)}"
+    )
+
+
+def _memory(training: str) -> str:
+    """Return a sentence on peak memory from the first row of the table of training steps."""
+    first = next(line for line in training.splitlines() if line.startswith("| all |"))
+    rows, median, feasible, infeasible = (cell.strip() for cell in first.strip("| ").split("|")[-4:])
+    (ran, of_ran), (failed, of_failed) = (text.split("/") for text in (feasible, infeasible))
+    return (
+        f"Peak memory: median error {median} of {rows} rows; {ran} of {of_ran} plans that ran are called feasible, "
+        f"{failed} of {of_failed} that ran out of memory infeasible.\n"
+    )
 
 
 def number_blocks() -> dict[str, str]:
