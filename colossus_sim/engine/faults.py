@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
@@ -117,18 +117,13 @@ class FaultInjector:
         self, site: SiteState, partition: PartitionState | None, name: str, spec: FaultClass
     ) -> FailureSource | LifetimeSource:
         key = (site.name, partition.pool.name if partition else "", name)
-        chooses = stream(self._world.seed, "group", *key) if spec.group is not None else None
-
-        def strike(drawn: Strike) -> None:
-            if partition is None:
-                self._strike_site(site, name, spec, drawn)
-            elif chooses is not None and spec.group is not None:
-                struck = domains_hit(partition.pool, spec.group, drawn.place, chooses)
-                first = Hit(site=site, partition=partition, name=name, spec=spec, strike=drawn)
-                self._strike_group(first, struck)
-            else:
-                self._strike(site, partition, name, spec, drawn)
-
+        strike: Callable[[Strike], None]
+        if partition is None:
+            strike = partial(self._strike_site, site, name, spec)
+        elif spec.group is not None:
+            strike = self._group_strike(site, partition, name, spec)
+        else:
+            strike = partial(self._strike, site, partition, name, spec)
         source: FailureSource | LifetimeSource
         if spec.lifetime is not None and partition is not None:
             source = self._lifetimes[key] = lifetime_source(self._world, partition.pool, key, spec, strike)
@@ -136,6 +131,20 @@ class FaultInjector:
             source = FailureSource(self._world.agenda, self._world.seed, key, spec, strike)
         self._sources[key] = source
         return source
+
+    def _group_strike(
+        self, site: SiteState, partition: PartitionState, name: str, spec: FaultClass
+    ) -> Callable[[Strike], None]:
+        """Return what a failure of a whole group does."""
+        chooses = stream(self._world.seed, "group", site.name, partition.pool.name, name)
+
+        def strike(drawn: Strike) -> None:
+            if spec.group is not None:
+                struck = domains_hit(partition.pool, spec.group, drawn.place, chooses)
+                first = Hit(site=site, partition=partition, name=name, spec=spec, strike=drawn)
+                self._strike_group(first, struck)
+
+        return strike
 
     def set_populations(self, site: SiteState, partition: PartitionState) -> None:
         """Tell the sources of a partition how many units there are now."""
@@ -158,7 +167,7 @@ class FaultInjector:
         """Let a failure hit the unit at its place, and the phase that uses it."""
         pool = partition.pool
         place: float | None = strike.place
-        history = self._histories.get((site.name, pool.name))
+        history = self._histories.get((site.name, pool.name)) if self._histories else None
         if history is not None and spec.per in ("gpu", "node") and spec.lifetime is None:
             place = history.place(strike.place)
         located = None if place is None else pool.locate(place, spec.per)
@@ -252,7 +261,7 @@ class FaultInjector:
             if slow.pop(number, None) is None or not pool.gpus_left(hit.domain):
                 return  # it left service before, with something else that broke there or with its capacity
             holder = self._world.scheduler.holders.get(int(pool.owner[hit.domain]))
-            self._remove(replace(hit, phase=holder), planned=True)
+            self._remove(hit._replace(phase=holder), planned=True)
 
         now = self._world.agenda.now
         self._world.agenda.at(now + hit.spec.detection, Order.FAILURE, found)
@@ -266,7 +275,7 @@ class FaultInjector:
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
                 del phase.domains[domain]
             self._forget_slow(hit)
-            self._repair(hit, self._repair_of(hit, hit.spec.repair), lambda: self._mended(hit, gpus))
+            self._repair(hit, self._repair_of(hit, hit.spec.repair), partial(self._mended, hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
             watchdog = self.watchdog(hit.strike.hang)
@@ -274,7 +283,7 @@ class FaultInjector:
 
     def _repair_of(self, hit: Hit, usual: Repair) -> Repair:
         """Return what a unit that leaves service gets: the repair of its class, or an exchange of the node."""
-        history = self._histories.get((hit.site.name, hit.partition.pool.name))
+        history = self._histories.get((hit.site.name, hit.partition.pool.name)) if self._histories else None
         if history is None or hit.spec.removes != "node":
             return usual
         now = self._world.agenda.now
@@ -293,7 +302,7 @@ class FaultInjector:
         if spec.removes == "group" and spec.repair is not None:
             self._out_together(first, domains, spec.repair)
             for domain in domains:
-                self._forget_slow(replace(first, domain=domain))
+                self._forget_slow(first._replace(domain=domain))
         for phase in phases:
             phase.notify(failure_of(first.name, spec, watchdog=self.watchdog(first.strike.hang)))
 
@@ -318,6 +327,8 @@ class FaultInjector:
 
     def _forget_slow(self, hit: Hit) -> None:
         """Slow units that go for repair with what broke are mended there."""
+        if not hit.partition.slow:
+            return
         whole = hit.spec.removes in ("domain", "group")
         for number, unit in list(hit.partition.slow.items()):
             if unit.domain == hit.domain and (whole or unit.node == hit.node):
