@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 import time
 
-from colossus_sim.engine.bench import BenchJob, a_site, play_bench, saves
+from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench, saves
 from colossus_sim.specs.policies import Policies
-from colossus_sim.validation.operations import fault_class, faults
 from colossus_sim.validation.operations_runs import effective_share
 
 DAY = 86400.0

@@ -50,7 +50,11 @@ def training(inputs: Inputs) -> tuple[str, dict[str, dict[str, float]]]:
             kept[f"memory: {group.name}"] = {"median": group.memory.median}
     verdicts = next(group.feasibility for group in groups if group.name == "all")
     if verdicts:
-        kept["wrong verdicts on memory"] = {"share": 1.0 - verdicts.share_right}
+        kept["wrong verdicts on memory"] = {
+            "share": 1.0 - verdicts.share_right,
+            "ran": 1.0 - verdicts.ran_right / verdicts.ran,
+            "out of memory": 1.0 - verdicts.oom_right / verdicts.oom,
+        }
     return text, kept
 
 

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTICE = "<!-- Made by docs/generate.py; change the source, not this file. -->\n\n"
 ROOT_SECTIONS = (
     "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Job", "ParallelPlan", "Phase", "Rollouts",
-    "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Repair", "Restart",
+    "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Lifetime",
+    "HazardPart", "Group", "Lemons", "Eviction", "Repair", "Restart",
     "CheckpointPolicy", "CheckpointTier", "Policies",
 )  # fmt: skip
 """Sections of a scenario in reading order; the catalog entries that it may name follow by alphabet."""
@@ -277,71 +278,6 @@ def limits_block() -> str:
     return "".join(f"- {line}\n" for line in not_modelled())
 
 
-def flagship_block(summary: Mapping[str, Any]) -> str:
-    """Return what `colossus-sim run` prints for the flagship scenario."""
-    from colossus_sim.results.report import short_report
-
-    return f"```\n{short_report(summary).rstrip()}\n```\n"
-
-
-def reality_block(summary: Mapping[str, Any]) -> str:
-    """Return the comparison of the Llama 3 scenario with its published figures."""
-    rows = []
-    for row in summary["published"]:
-        sign = {"at_least": ">= ", "at_most": "<= "}.get(row["relation"], "")
-        error = "" if row["relative_error"] is None else f"{row['relative_error']:+.1%}"
-        held = {True: "holds", False: "does not hold", None: error}[row["holds"]]
-        rows.append(
-            (
-                row["metric"],
-                sign + f"{row['published']:.4g}",
-                f"{row['simulated']:.4g}",
-                held,
-                cell(row["note"]),
-            )
-        )
-    return table(("metric", "published", "simulated", "difference", "what it counts"), rows)
-
-
-def validation_block() -> str:
-    """Return the errors of the training-step model on the published measurements."""
-    from colossus_sim.validation import metrics
-    from colossus_sim.validation.inputs import shipped_inputs
-    from colossus_sim.validation.predict import Predictor
-    from colossus_sim.validation.rows import read_training_rows, shipped
-
-    measured = read_training_rows(shipped("training_rows.csv"))
-    predictions, left_out = Predictor(shipped_inputs()).predict(measured)
-    rows = []
-    for group in metrics.groups(predictions, ("kind",)):
-        if group.by != "fixed" or group.time is None:
-            continue
-        naive = "" if group.naive is None else f"{group.naive.median:.1%}"
-        time = group.time
-        rows.append(
-            (group.name, str(time.count), f"{time.median:.1%}", f"{time.mean:.1%}", f"{time.p90:.1%}",
-             f"{time.bias:+.1%}", naive)
-        )  # fmt: skip
-    header = ("rows", "count", "median error", "mean", "90th percentile", "bias", "median, constant MFU")
-    return (
-        table(header, rows)
-        + f"\n{len(left_out)} rows are left out because a needed input is not published.\n"
-    )
-
-
-def number_blocks() -> dict[str, str]:
-    """Return the blocks of README.md that hold results."""
-    from colossus_sim import load_scenario, simulate
-
-    flagship = simulate(load_scenario(str(ROOT / "scenarios" / "colossus_roadmap.yaml"))).summary()
-    llama = simulate(load_scenario(str(ROOT / "scenarios" / "llama3_405b.yaml"))).summary()
-    return {
-        "flagship": flagship_block(flagship),
-        "reality": reality_block(llama),
-        "validation": validation_block(),
-    }
-
-
 def replace_block(text: str, name: str, content: str) -> str:
     """Return `text` with what stands between the marks of a block replaced."""
     begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
@@ -367,7 +303,11 @@ def main(arguments: list[str] | None = None) -> None:
     for name, page in PAGES.items():
         (ROOT / name).write_text(page(), encoding="utf-8", newline="\n")
     readme = ROOT / "README.md"
-    blocks = {"limits": limits_block(), **(number_blocks() if given.numbers else {})}
+    blocks = {"limits": limits_block()}
+    if given.numbers:
+        from readme_numbers import number_blocks
+
+        blocks |= number_blocks()
     text = readme.read_text("utf-8")
     for name, content in blocks.items():
         text = replace_block(text, name, content)

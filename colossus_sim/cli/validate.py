@@ -140,15 +140,15 @@ def _group_table(groups: tuple[Group, ...]) -> str:
     from colossus_sim.cli.common import text_table
 
     header = ["by", "group", "rows", "median", "mean", "p90", "bias", "naive median", "naive mean"]
-    header += ["mem rows", "mem median", "fits right"]
+    header += ["mem rows", "mem median", "ran: fits", "OOM: does not"]
     lines = []
     for group in groups:
         naive = [_percent(group.naive, "median"), _percent(group.naive, "mean")]
-        feasible = f"{group.feasibility.share_right:.1%}" if group.feasibility else ""
+        feasible = group.feasibility.shares if group.feasibility else ("", "")
         memory = [str(group.memory.count) if group.memory else "0", _percent(group.memory, "median")]
         time = [_percent(group.time, name) for name in ("median", "mean", "p90", "bias")]
         count = str(group.time.count) if group.time else "0"
-        lines.append([group.by, group.name, count, *time, *naive, *memory, feasible])
+        lines.append([group.by, group.name, count, *time, *naive, *memory, *feasible])
     return text_table(header, lines, right=tuple(range(2, len(header))))
 
 

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from colossus_sim.engine.runner import simulate
+from colossus_sim.engine.runner import DeskBuilder, simulate
+from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.records import RunResult
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.base import Provenance, Spec
 from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
 from colossus_sim.specs.cluster import CapacityStep, Cluster, Partition, Site
-from colossus_sim.specs.faults import Faults, Restart
+from colossus_sim.specs.faults import FaultClass, Faults, Restart
 from colossus_sim.specs.hardware import Calibration, Gpu, Storage
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.parallel import ParallelPlan
@@ -93,6 +94,8 @@ class BenchJob:
         Larger goes first.
     state_bytes : float
         Size of a checkpoint; 0 = it never saves. [B]
+    checkpoint : CheckpointPolicy, optional
+        Its own saves; default: those of the bench.
     """
 
     units: int
@@ -103,6 +106,7 @@ class BenchJob:
     account: str = ""
     priority: int = 0
     state_bytes: float = 0.0
+    checkpoint: CheckpointPolicy | None = None
 
 
 def no_saves() -> CheckpointPolicy:
@@ -131,6 +135,22 @@ def restart(seconds: float) -> Restart:
     )
 
 
+def fault_class(per: str, rate: float, removes: str = "nothing", **more: object) -> FaultClass:
+    """Return a failure class that is noticed at once. `rate` in 1/s."""
+    provenance = {"kind": "assumption", "reference": "a bench, not a real device", "checked": "2026-11"}
+    return FaultClass.model_validate(
+        {"per": per, "rate": f"{rate!r} /s", "removes": removes, "detection": "0 s", "provenance": provenance}
+        | more
+    )
+
+
+def faults(recovery: float, **classes: FaultClass) -> Faults:
+    """Return failures after which a restart takes so long. [s]"""
+    return Faults.model_construct(
+        enabled=True, classes=classes, restart=restart(recovery), max_restarts_without_progress=100_000
+    )
+
+
 def a_gpu(domain: int = 1) -> Gpu:
     """Return a device of unit cost, in scale-up domains (and nodes) of this size."""
     return Gpu.model_construct(
@@ -141,8 +161,10 @@ def a_gpu(domain: int = 1) -> Gpu:
     )  # fmt: skip
 
 
-def a_site(gpus: int, *, domain: int = 1, spare_domains: int = 0, **more: Any) -> Site:
-    """Return a site of one partition behind one switch level."""
+def a_site(
+    gpus: int, *, domain: int = 1, spare_domains: int = 0, storage_bandwidth: float = _NOWHERE, **more: Any
+) -> Site:
+    """Return a site of one partition behind one switch level. `storage_bandwidth` in B/s."""
     fabric = {
         "kind": "clos",
         "switch_radix": 1_000_000_000,
@@ -153,7 +175,10 @@ def a_site(gpus: int, *, domain: int = 1, spare_domains: int = 0, **more: Any) -
         {"title": "one switch", "gpu": "bench", "gpus": gpus, "fabric": fabric, "provenance": _SOURCE}
     )
     storage = Storage.model_construct(
-        write_bandwidth=_NOWHERE, read_bandwidth=_NOWHERE, bandwidth_per_gpu=_NOWHERE, provenance=_SOURCE
+        write_bandwidth=storage_bandwidth,
+        read_bandwidth=storage_bandwidth,
+        bandwidth_per_gpu=_NOWHERE,
+        provenance=_SOURCE,
     )
     partition = Partition.model_construct(
         gpu=a_gpu(domain),
@@ -178,6 +203,7 @@ def play_bench(
     policies: Policies | None = None,
     horizon: float = 1e12,
     seed: int = 1,
+    build_desk: DeskBuilder = StorageDesk,
 ) -> RunResult:
     """Play jobs of fixed unit times on one site.
 
@@ -191,6 +217,8 @@ def play_bench(
         Default: none, no saves, first come first served.
     horizon : float
         When to stop at the latest. [s]
+    build_desk : callable, optional
+        See `simulate`.
     """
     scenario = Scenario.model_construct(
         version=1, name="bench", start=0.0, horizon=horizon, seed=seed,
@@ -204,7 +232,7 @@ def play_bench(
         job = jobs[job_name]
         return FixedModel(job.units, job.unit_time, job.gpus, job.state_bytes)
 
-    return simulate(scenario, build_model=build)
+    return simulate(scenario, build_model=build, build_desk=build_desk)
 
 
 _MODEL = _bare(Architecture, name="none")
@@ -216,4 +244,5 @@ def _job(job: BenchJob) -> Job:
     return Job.model_construct(
         model=_MODEL, site="site", partition="all", gpus=job.gpus, submit=job.submit, parallel=_PLAN,
         phases=_PHASES, priority=job.priority, walltime=job.walltime, account=job.account,
+        checkpoint=job.checkpoint,
     )  # fmt: skip

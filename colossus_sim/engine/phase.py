@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from colossus_sim.engine.failures import JobHazard
-from colossus_sim.engine.faults import failure_of
+from colossus_sim.engine.hits import failure_of
 from colossus_sim.engine.holding import PhaseModel
 from colossus_sim.engine.recorder import UnitCost
 from colossus_sim.engine.recovery import Recovery
+from colossus_sim.engine.shared_saves import shared_saves
 from colossus_sim.engine.signals import Failure, Granted, Grow, Rerate, Signal, Stop
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.engine.waiting import Steps, Waiting
@@ -42,6 +43,7 @@ class PhaseRun(Waiting):
             for name, spec in world.faults.classes("job")
         ]
         self.recovery = Recovery(self)
+        self.shared_saves = shared_saves(self)
 
     def close_interval(self) -> None:
         """Book the interval or the stretch under way; also called when the run ends."""
@@ -112,6 +114,8 @@ class PhaseRun(Waiting):
             self._pass_milestones()
             if self.work.finished:
                 return
+            if self.shared_saves is not None:
+                yield from self.shared_saves.act()
             if (yield from self.react(self.take())):
                 return
 
@@ -121,7 +125,8 @@ class PhaseRun(Waiting):
         for hazard in self.hazards:
             if hazard.fires():
                 self.world.recorder.event(self.now, "failure", subject=hazard.name, **self.where())
-                failures.append(failure_of(hazard.name, hazard.spec))
+                watchdog = self.world.faults.watchdog(hazard.hang)
+                failures.append(failure_of(hazard.name, hazard.spec, watchdog=watchdog))
         if failures:
             yield from self.recovery.recover(failures)
         for signal in signals:
@@ -157,6 +162,8 @@ class PhaseRun(Waiting):
 
     def leave(self) -> None:
         """Leave them, if it was among them."""
+        if self.shared_saves is not None:
+            self.shared_saves.abandon()
         if self.partition is not None and self.number in self.partition.computing:
             self.partition.leave(self)
             self.world.running_changed(self.site, self.partition)
@@ -187,6 +194,8 @@ class PhaseRun(Waiting):
         goal = min(self.work.total, limit)
         if self.world.every_step:
             goal = min(goal, math.floor(self.work.units) + 1)
+        if self.shared_saves is not None:
+            goal = int(min(goal, self.shared_saves.next_unit()))
         for units, _ in self.milestones:
             if units > self.work.units:
                 goal = min(goal, math.ceil(units))

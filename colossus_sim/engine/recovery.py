@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from colossus_sim.engine.signals import Failure, Stop
+from colossus_sim.engine.copies import Copies
+from colossus_sim.engine.progress import SaveTier
+from colossus_sim.engine.signals import Failure, Signal, Stop
 from colossus_sim.errors import SimulationError
 from colossus_sim.randomness import stream
 
@@ -28,6 +30,9 @@ class Recovery:
     def __init__(self, phase: PhaseRun) -> None:
         self._phase = phase
         self._rng = stream(phase.world.seed, "restart", phase.job_name, phase.name)
+        if any(tier.unreadable for tier in phase.policy.tiers):
+            reads = stream(phase.world.seed, "unreadable", phase.job_name, phase.name)
+            phase.work.saved.copies = Copies(phase.policy, reads)
         self._attempts = 0
         self._safe = 0
         self.stopped = False
@@ -179,24 +184,37 @@ class Recovery:
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
         if by_hand < spec.manual_fraction:
             seconds += spec.manual_time * exponential
+        if phase.work.saved.copies is not None:
+            seconds += phase.work.saved.copies.wasted
+            phase.work.saved.copies.wasted = 0.0
         phase.site.readers += 1
         phase.refresh_tiers()
+        tier: SaveTier | None = None
         if rank is not None:
             tier = phase.work.saved.restore_point(phase.work.tiers, rank, phase.now)[1]
+        queue = phase.shared_saves
+        if tier is not None and queue is not None and tier.name == phase.work.by_event:
+            failures = yield from self._spend("restarting", "restart", phase.now + seconds)
+            if not failures and not self.stopped:
+                failures = self._heed((yield from queue.load()))
+        else:
             seconds += tier.restore if tier is not None else 0.0
-        failures = yield from self._spend("restarting", "restart", phase.now + seconds)
+            failures = yield from self._spend("restarting", "restart", phase.now + seconds)
         phase.site.readers -= 1
         return failures
+
+    def _heed(self, signals: list[Signal]) -> list[Failure]:
+        """Note a request to stop; return the failures."""
+        for signal in signals:
+            if isinstance(signal, Stop):
+                self._note_stop(signal)
+        return [signal for signal in signals if isinstance(signal, Failure)]
 
     def _spend(self, state: str, cause: str, until: float) -> Failures:
         """Spend time in a state; return the failures that cut it short, and note a request to stop."""
         phase = self._phase
         while phase.now < until:
-            signals = yield from phase.spend(state, cause, until)
-            for signal in signals:
-                if isinstance(signal, Stop):
-                    self._note_stop(signal)
-            failures = [signal for signal in signals if isinstance(signal, Failure)]
+            failures = self._heed((yield from phase.spend(state, cause, until)))
             if failures or self.stopped:
                 return failures
             if cause == "repair_wait":

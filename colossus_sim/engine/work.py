@@ -28,6 +28,8 @@ class Work:
         self.stall_left = 0.0
         self.tiers: tuple[SaveTier, ...] = ()
         self.saved = SavedState()
+        self.by_event = ""
+        """Name of the tier whose saves are events of their own, if any."""
         self._recorder = recorder
         self._stretch: Stretch | None = None
         self._entry: Entry | None = None
@@ -45,7 +47,10 @@ class Work:
 
     def open(self, now: float, cost: UnitCost, entry: Entry) -> None:
         """Begin a stretch; `entry` is the interval that will hold it."""
-        self._stretch = Stretch(now, self.units, cost.actual, self.stall_left, self.tiers)
+        tiers = self.tiers
+        if self.by_event:
+            tiers = tuple(tier for tier in tiers if tier.name != self.by_event)
+        self._stretch = Stretch(now, self.units, cost.actual, self.stall_left, tiers)
         entry.begun = self.units
         entry.cost = cost
         self._entry = entry
@@ -87,7 +92,7 @@ class Work:
 
     def roll_back(self, rank: int, now: float) -> None:
         """Return to the newest copy that survives a failure of this rank, or to the start if there is none."""
-        unit, _ = self.saved.restore_point(self.tiers, rank, now)
+        unit = self.saved.readable_point(self.tiers, rank, now)
         self._keep_until(unit)
         self.saved.rolled_back(unit)
         self._forget_settled()
@@ -111,6 +116,8 @@ class Work:
     def _forget_settled(self) -> None:
         """Drop intervals that no failure can reach any more: those before the oldest copy."""
         oldest = min((self.saved.units.get(tier.name, 0) for tier in self.tiers), default=0)
+        if self.saved.copies is not None:
+            oldest = min(oldest, self.saved.copies.oldest())
         self._unsettled = [entry for entry in self._unsettled if entry.done > oldest and entry.kept > 0]
 
     @property

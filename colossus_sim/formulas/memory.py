@@ -20,6 +20,7 @@ def attention_activation_bytes(
     keep_scores: bool,
     dropout: bool,
     input_bytes: float = 2.0,
+    rotated_copies: bool = False,
 ) -> float:
     """Bytes that one token of one layer's attention block keeps for the backward pass, its norm included.
 
@@ -37,6 +38,8 @@ def attention_activation_bytes(
         Whether a one-byte mask of the output is kept.
     input_bytes : float
         Bytes per element of the saved inputs of matrix products (1 for fp8).
+    rotated_copies : bool
+        Rotary embedding writes queries and keys anew, and the projection they came from stays with its values.
 
     Notes
     -----
@@ -46,6 +49,8 @@ def attention_activation_bytes(
     shared = t if sequence_parallel else 1
     replicated = 2.0 * hidden + input_bytes * hidden + (hidden if dropout else 0.0)
     split = 2.0 * (query_width + key_value_width) + input_bytes * value_width
+    if rotated_copies:
+        split += 2.0 * (query_width + 0.5 * key_value_width)
     # Fused attention keeps one fp32 log-sum-exp per head instead of the scores.
     scores = 5.0 * heads * keys if keep_scores else 4.0 * heads
     return replicated / shared + (split + scores) / t
@@ -60,8 +65,12 @@ def mlp_activation_bytes(
     sequence_parallel: bool,
     dropout: bool,
     input_bytes: float = 2.0,
+    activated_copy: bool = False,
 ) -> float:
     """Bytes that one token of one layer's feed-forward block keeps, its norm included.
+
+    An `activated_copy` is the output of a gated block's activation function, where the product with the other
+    half is a kernel of its own.
 
     Notes
     -----
@@ -69,7 +78,10 @@ def mlp_activation_bytes(
     """
     shared = tensor_parallel if sequence_parallel else 1
     replicated = 2.0 * hidden + input_bytes * hidden + (hidden if dropout else 0.0)
-    split = (4.0 if gated else 2.0) * intermediate + input_bytes * intermediate
+    inner = 4.0 if gated else 2.0
+    if gated and activated_copy:
+        inner += 2.0
+    split = inner * intermediate + input_bytes * intermediate
     return replicated / shared + split / tensor_parallel
 
 

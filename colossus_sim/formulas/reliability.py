@@ -134,6 +134,46 @@ def two_level_intervals(
     return fast, slow
 
 
+def shared_storage_waste(
+    classes: Iterable[tuple[float, float, float]], *, nodes: float, node_mtbf: float
+) -> float:
+    """Least waste of a platform whose jobs save to one storage system, one at a time [-].
+
+    Parameters
+    ----------
+    classes : iterable of (n, q, C)
+        Jobs of the class at any time, nodes of one, time of one save with the storage to itself [s].
+    nodes, node_mtbf : float
+        Nodes of the platform; mean time between failures of one [s].
+
+    Notes
+    -----
+    ``P_i = sqrt(2 mu N / q_i^2 (q_i / N + lambda) C_i)`` with the least ``lambda >= 0`` for which the saves fit,
+    ``sum n_i C_i / P_i <= 1``; waste ``sum n_i q_i / N (C_i / P_i + q_i / mu (P_i / 2 + C_i))`` (Herault et al.
+    2019, Checkpointing strategies for shared high-performance computing platforms, INRIA RR-9109, Theorem 1).
+    """
+    known = list(classes)
+
+    def period(q: float, save: float, extra: float) -> float:
+        return math.sqrt(2.0 * node_mtbf * nodes * (q / nodes + extra) * save) / q
+
+    def load(extra: float) -> float:
+        return math.fsum(n * save / period(q, save, extra) for n, q, save in known)
+
+    low, high = 0.0, 0.0
+    if load(0.0) > 1.0:
+        high = 1.0
+        while load(high) > 1.0:
+            high *= 2.0
+        for _ in range(_NEWTON_STEPS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if load(middle) > 1.0 else (low, middle)
+    return math.fsum(
+        n * q / nodes * (save / period(q, save, high) + q / node_mtbf * (0.5 * period(q, save, high) + save))
+        for n, q, save in known
+    )
+
+
 def availability(mtbf: float, mttr: float) -> float:
     """Long-run share of time in service [-]: ``MTBF / (MTBF + MTTR)``.
 

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 
 from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.loading.files import YAML_SUFFIXES, Files, data_folder, names_in, shipped_folder
+from colossus_sim.loading.gaps import read_gaps
 from colossus_sim.loading.hf_config import read_hf_config
 from colossus_sim.loading.nodes import Node, Origin, join, refuse
 from colossus_sim.loading.references import REFERENCES, Path, nested_references
@@ -16,6 +17,9 @@ from colossus_sim.loading.tree import merge
 
 MAX_CHAIN = 8
 """Entries that may be built on one another with ``use``."""
+
+_GAPS = ("classes", "*", "gaps")
+"""Where a set of faults may name a file of measured gaps."""
 
 CABLE_SUFFIXES = (".graphml", ".csv", ".ibnet", ".topo", ".txt")
 """Files that a custom network may name."""
@@ -62,15 +66,14 @@ class Catalog:
             return node
         if "hf_config" in entries and kind == "models":
             return self._from_hf(node, path)
-        if kind == "topologies":
-            node = self._with_cables(node, path)
-            entries = node.mapping or {}
+        node = self._with_files(kind, node, path)
+        entries = node.mapping or {}
         if "use" not in entries:
             return node
         base = self._named(kind, entries["use"], join(path, "use"), chain)
         changes = {name: child for name, child in entries.items() if name != "use"}
         changed = replace(node, value=changes)
-        return merge(base, self._with_cables(changed, path) if kind == "topologies" else changed)
+        return merge(base, changed)
 
     def _named(self, kind: str, node: Node, path: str, chain: tuple[str, ...]) -> Node:
         name = node.text
@@ -143,6 +146,19 @@ class Catalog:
         base = read_hf_config(data, pointer, str(file), join(path, "hf_config"))
         changes = {name: child for name, child in entries.items() if name != "hf_config"}
         return merge(base, replace(node, value=changes))
+
+    def _with_files(self, kind: str, node: Node, path: str) -> Node:
+        """Read what an entry names of other files: the cables of a network, measured gaps between failures."""
+        if kind == "topologies":
+            return self._with_cables(node, path)
+        return _replace_at(node, _GAPS, self._with_gaps, path) if kind == "faults" else node
+
+    def _with_gaps(self, pointer: Node, path: str) -> Node:
+        if pointer.text is None:
+            return pointer
+        file = self._files.resolve(pointer.text, pointer.origin, path)
+        data = self._files.read_bytes(file, (".csv",), asked_by=pointer.origin, field=path)
+        return read_gaps(data, pointer, str(file), path)
 
     def _with_cables(self, node: Node, path: str) -> Node:
         """Read the file that a custom network names into its field `text`."""

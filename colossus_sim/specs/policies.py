@@ -33,9 +33,19 @@ class Policies(Spec):
     job may name its own place (`first_domain`)."""
     preemption: Literal["none", "priority"] = Field("none")
     """priority: a waiting job takes the GPUs of running jobs with lower priority (they save first)."""
-    contention: Literal["none", "best_case", "average", "worst_case"] = Field("average")
+    contention: Literal["none", "best_case", "average", "independent", "worst_case"] = Field("average")
     """none: every job has its links to itself; best_case: jobs interleave, each sends while the others compute;
-    average: jobs are independent, the others take their mean demand away; worst_case: phases are aligned, all
-    communicate at the same moment and share by max-min fairness."""
+    average: the others take their mean demand away; independent: jobs communicate at independent random moments,
+    the mean over who else does; worst_case: phases are aligned, all communicate at the same moment and share by
+    max-min fairness."""
+    storage_access: Literal["mean", "alone", "shared", "blocking", "first_come", "least_waste"] = Field(
+        "mean"
+    )
+    """How jobs share a site's storage when they save. mean: in closed form, each save slowed by the others' mean
+    demand; the rest play every save as an event. alone: as if each had the storage to itself (the ideal); shared:
+    all at once, in proportion to their GPUs; blocking: one at a time, in the order of asking, and jobs stand still
+    while they wait; first_come: the same, but jobs compute on while they wait; least_waste: jobs compute on, and
+    the next is the one that costs the others least (cooperative checkpointing, Herault et al. 2019, INRIA
+    RR-9109). Restarts read through the same queue."""
     resize_gain: Annotated[Ratio, Field(gt=0, le=10)] = Field(0.1)
     """An elastic job is stopped to be given more GPUs only for at least this relative gain."""

@@ -47,7 +47,11 @@ class CommunicationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageMemory:
-    """Peak memory of one GPU of one pipeline stage. All in bytes."""
+    """Peak memory of one GPU of one pipeline stage. All in bytes.
+
+    `update` is what lives during the optimizer step only, when activations are gone; where it is more than they
+    and their buffers, `buffers` holds the difference.
+    """
 
     stage: int
     weights: float
@@ -56,6 +60,7 @@ class StageMemory:
     activations: float
     buffers: float
     overhead: float
+    update: float = 0.0
 
     @property
     def total(self) -> float:

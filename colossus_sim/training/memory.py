@@ -75,6 +75,8 @@ class MemoryModel:
         weights, gradients, optimizer, buffers = self._fixed[key]
         dense, routed = self._sizes.stage_layers[stage]
         activations = self._in_flight(stage) * (dense * self._dense + routed * self._routed)
+        update = self._update(stage)
+        buffers = max(buffers, update - activations)
         held = weights + gradients + optimizer + activations + buffers
         return StageMemory(
             stage=stage,
@@ -83,8 +85,18 @@ class MemoryModel:
             optimizer=optimizer,
             activations=activations,
             buffers=buffers,
-            overhead=stack.memory_overhead + stack.memory_fragmentation * held,
+            overhead=stack.memory_overhead
+            + stack.memory_fragmentation * held
+            + stack.activation_fragmentation * (activations + buffers),
+            update=update,
         )
+
+    def _update(self, stage: int) -> float:
+        """Gathered updates of a sharded optimizer, unsharded."""
+        mesh = self._sizes.mesh
+        own, experts = self.parameters(stage)
+        kept = (own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)
+        return kept * self._plan.stack.zero_buffer_bytes if self._plan.zero_stage else 0.0
 
     def _states(self, stage: int) -> tuple[float, float, float]:
         stack, mesh = self._plan.stack, self._sizes.mesh
@@ -95,13 +107,17 @@ class MemoryModel:
                 weight_bytes=_WEIGHT_BYTES + self._cast_bytes(),
                 gradient_bytes=float(stack.gradient_bytes + stack.extra_gradient_bytes),
                 optimizer_bytes=float(stack.master_bytes + stack.moment_bytes),
-                zero_stage=self._plan.zero_stage,
+                zero_stage=self._state_sharding(),
                 shards=ranks,
             )
-            if self._plan.zero_stage and ranks > 1:
-                parts = (parts[0] + stack.zero_buffer_bytes, *parts[1:])
             total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
         return total[0], total[1], total[2]
+
+    def _state_sharding(self) -> int:
+        """ZeRO stage of what is stored: in a pipeline ZeRO-2 keeps gradients whole until the last micro-batch,
+        when it exchanges them."""
+        stage = self._plan.zero_stage
+        return 1 if stage == 2 and self._sizes.mesh.pp > 1 else stage
 
     def _cast_bytes(self) -> float:
         """Row- and column-wise copies in 8 or 4 bits, unless they replace the 16-bit weight."""
@@ -119,13 +135,22 @@ class MemoryModel:
                 tensor_parallel=self._tp,
                 sequence_parallel=self._plan.sequence_parallel,
             )
-            return kept, kept
+            share = self._plan.recomputed_share
+            if share == 1.0:
+                return kept, kept
+            dense, routed = self._without_recomputation()
+            return share * kept + (1.0 - share) * dense, share * kept + (1.0 - share) * routed
         attention = self._attention_bytes()
         dense = attention + self._mlp_bytes(self._arch.intermediate_size) if count.dense_layers else 0.0
         routed = attention + self._expert_bytes() if count.moe_layers else 0.0
         if self._plan.activation_recomputation == "selective":
             tokens *= self._plan.stack.selective_kept
         return tokens * dense, tokens * routed
+
+    def _without_recomputation(self) -> tuple[float, float]:
+        """Bytes that a dense and a routed layer would keep if nothing was computed again."""
+        plan = self._plan.model_copy(update={"activation_recomputation": "none"})
+        return MemoryModel(self._arch, plan, self._sizes)._layer_activations()
 
     def _attention_bytes(self) -> float:
         """Bytes per token of the attention blocks of one layer."""
@@ -147,6 +172,7 @@ class MemoryModel:
             keep_scores=keep,
             dropout=plan.stack.dropout,
             input_bytes=min(2.0, self._sizes.element_bytes),
+            rotated_copies=plan.stack.keeps_eager_outputs,
         )
         if plan.stack.keeps_gathered_inputs and plan.sequence_parallel and self._tp > 1:
             # The whole input of the attention block and of the feed-forward block in place of one shard.
@@ -163,6 +189,7 @@ class MemoryModel:
             sequence_parallel=self._plan.sequence_parallel,
             dropout=self._plan.stack.dropout,
             input_bytes=min(2.0, self._sizes.element_bytes),
+            activated_copy=self._plan.stack.keeps_eager_outputs,
         )
 
     def _expert_bytes(self) -> float:
@@ -191,9 +218,8 @@ class MemoryModel:
                 vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
             )
         if plan.activation_recomputation == "full":
-            full = plan.model_copy(update={"activation_recomputation": "none"})
-            total += max(MemoryModel(arch, full, sizes)._layer_activations())
-        if plan.zero_stage >= 2:
+            total += max(self._without_recomputation())
+        if self._state_sharding() >= 2:
             own, experts = self.parameters(stage)
             layers = max(1, sum(sizes.stage_layers[stage]))
             gathered = _PREFETCHED_LAYERS if plan.zero_stage == 3 else 0

@@ -104,6 +104,14 @@ class Feasibility:
     oom_right: int
 
     @property
+    def shares(self) -> tuple[str, str]:
+        """Right verdicts over all, as text such as ``43/46``, for runs that ran and for runs out of memory; empty
+        where there are none."""
+        pairs = ((self.ran_right, self.ran), (self.oom_right, self.oom))
+        ran, oom = (f"{right}/{count}" if count else "" for right, count in pairs)
+        return ran, oom
+
+    @property
     def share_right(self) -> float:
         """Right verdicts over all."""
         return (self.ran_right + self.oom_right) / (self.ran + self.oom)

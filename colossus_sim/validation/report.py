@@ -71,17 +71,17 @@ def training_markdown(groups: Sequence[Group], worst: Sequence[Prediction]) -> s
     """Return the table of groups, with the naive line beside each, and the worst rows, as Markdown."""
     lines = [
         "| group | rows | median | mean | p90 | bias | constant efficiency: median | mean "
-        "| memory: rows | median | fits right |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| memory: rows | median | ran: called feasible | out of memory: called infeasible |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for group in groups:
         time = _percents(group.time, ("median", "mean", "p90", "bias"))
         naive = _percents(group.naive, ("median", "mean"))
         memory = [str(group.memory.count) if group.memory else "", *_percents(group.memory, ("median",))]
-        right = f"{100 * group.feasibility.share_right:.0f} %" if group.feasibility else ""
+        right = group.feasibility.shares if group.feasibility else ("", "")
         name = group.name if group.by == "fixed" else f"{group.by}: {group.name}"
         count = str(group.time.count) if group.time else ""
-        lines.append("| " + " | ".join([name, count, *time, *naive, *memory, right]) + " |")
+        lines.append("| " + " | ".join([name, count, *time, *naive, *memory, *right]) + " |")
     lines += ["", "| worst rows | GPUs | published | predicted | error |", "|---|--:|--:|--:|--:|"]
     for row in worst:
         size = f"{row.n_gpus} {row.gpu}"

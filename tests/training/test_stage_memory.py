@@ -156,12 +156,32 @@ def test_gathered_inputs_are_kept_whole(bench: Bench) -> None:
 
 
 def test_buffers_of_a_sharded_optimizer(bench: Bench) -> None:
-    """They count only with a sharded optimizer, and in full."""
-    for stage, more in ((0, 0.0), (1, 2.0)):
-        without, with_buffer = (
-            memory_of(bench, {"zero_buffer_bytes": n}, zero_stage=stage).weights for n in (0.0, 2.0)
-        )
-        assert with_buffer - without == pytest.approx(more * 8.03e9, rel=1e-3)
+    """They count only with a sharded optimizer, in full, and no activation is alive beside them."""
+    for stage, size in ((0, 0.0), (1, 4.0 * 8.03e9)):
+        plain, buffered = (memory_of(bench, {"zero_buffer_bytes": n}, zero_stage=stage) for n in (0.0, 4.0))
+        assert buffered.update == pytest.approx(size, rel=1e-3)
+        alive = max(plain.activations + plain.buffers, buffered.update)
+        assert buffered.activations + buffered.buffers == pytest.approx(alive)
+
+
+def test_gradients_stay_whole_in_a_pipeline_of_zero_2(bench: Bench) -> None:
+    """ZeRO-2 exchanges gradients once per step in a pipeline, so that each rank holds all of its stage's."""
+    whole, cut = (memory_of(bench, {}, zero_stage=stage, pipeline_parallel=4).gradients for stage in (1, 2))
+    assert whole == cut
+    assert memory_of(bench, {}, zero_stage=2).gradients < memory_of(bench, {}, zero_stage=1).gradients
+
+
+def test_activations_fragment_and_states_do_not(bench: Bench) -> None:
+    """A tenth of activations and buffers is lost to the allocator, nothing of weights and optimizer."""
+    plain, lossy = (memory_of(bench, {"activation_fragmentation": share}) for share in (0.0, 0.1))
+    assert lossy.overhead - plain.overhead == pytest.approx(0.1 * (plain.activations + plain.buffers))
+
+
+def test_eager_kernels_leave_more(bench: Bench) -> None:
+    """Per token and layer 2 (q + k) bytes of rotated copies and 2 f of the activation function stay as well."""
+    plan = {"activation_recomputation": "none", "tensor_parallel": 2}
+    fused, eager = (memory_of(bench, {"keeps_eager_outputs": on}, **plan).activations for on in (False, True))
+    assert eager - fused == pytest.approx(4096 * 32 * (2 * (4096 + 1024) + 2 * 14336) / 2)
 
 
 def test_recomputed_expert_activations(bench: Bench) -> None:

@@ -107,6 +107,7 @@ def test_feasibility_counts_right_verdicts() -> None:
     assert verdicts is not None
     assert (verdicts.ran, verdicts.ran_right, verdicts.oom, verdicts.oom_right) == (2, 1, 2, 1)
     assert verdicts.share_right == 0.5
+    assert verdicts.shares == ("1/2", "1/2")
 
 
 def test_worst_rows_come_first() -> None:
@@ -123,7 +124,14 @@ def test_memory_is_compared_in_the_unit_and_scope_of_the_source() -> None:
             stage=0, weights=gib, gradients=gib, optimizer=gib, activations=4 * gib, buffers=gib, overhead=gib
         ),
         StageMemory(
-            stage=1, weights=2 * gib, gradients=gib, optimizer=gib, activations=0.0, buffers=0.0, overhead=gib
+            stage=1,
+            weights=gib,
+            gradients=gib,
+            optimizer=gib,
+            activations=0.0,
+            buffers=gib,
+            overhead=gib,
+            update=gib,
         ),
     ]
     values = [
@@ -145,7 +153,7 @@ def test_the_markdown_table_has_the_naive_line_and_the_worst_rows() -> None:
     """Each group shows its errors and those of a constant efficiency; rows are named with both times."""
     rows = [prediction("a-1", 1.1, 1.0), prediction("a-2", 0.5, 1.0)]
     text = training_markdown(groups(rows, ()), worst(rows, 1))
-    assert "| all | 2 | 30.0 % | 30.0 % | 46.0 % | -20.0 % | 0.0 % | 0.0 % |  |  | 100 % |" in text
+    assert "| all | 2 | 30.0 % | 30.0 % | 46.0 % | -20.0 % | 0.0 % | 0.0 % |  |  | 2/2 |  |" in text
     assert "| a-2 | 64 H100 | 1 s | 0.5 s | -50 % |" in text
     assert "a-1" not in text
 

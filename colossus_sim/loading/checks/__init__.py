@@ -36,6 +36,8 @@ RULES: tuple[Rule, ...] = (
     plans.batch,
     plans.precision_known,
     faults.repair_given,
+    faults.laws_of_failure,
+    faults.groups,
     faults.checkpoint_survives,
     faults.intervals,
 )

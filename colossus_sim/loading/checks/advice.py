@@ -78,6 +78,12 @@ def no_effect_faults(scenario: Scenario) -> Iterator[Problem]:
                 message="has no effect: the distribution is exponential",
                 hint="use distribution: weibull",
             )
+        if fault.distribution != "empirical" and fault.gaps is not None:
+            yield Problem(
+                path=f"{path}.gaps",
+                message=f"have no effect: the distribution is {fault.distribution}",
+                hint="use distribution: empirical",
+            )
         if fault.interrupts and fault.slowdown > 1.0:
             yield Problem(path=f"{path}.slowdown", message="has no effect: the class interrupts jobs")
         if not fault.interrupts and fault.removes == "nothing" and fault.slowdown == 1.0:
@@ -170,6 +176,8 @@ def slow_restart(scenario: Scenario) -> Iterator[Problem]:
 
 def _units(fault: FaultClass, gpus: int, partition: Partition) -> float:
     sizes = {"gpu": 1, "node": partition.gpu.gpus_per_node, "domain": partition.gpu.scale_up_domain}
+    if fault.group is not None:
+        sizes["group"] = partition.gpu.scale_up_domain * fault.group.domains
     return gpus / sizes[fault.per] if fault.per in sizes else 1.0
 
 
