@@ -180,16 +180,21 @@ class _Call:
         latency = passes * formulas.weighted_latency(self._hops(), self._alphas(protocol))
         payload = protocol.bandwidth_fraction if protocol else 1.0
         volumes = [factor * self.size * share for share in self._crossings()]
-        if passes == 1:
-            volumes[0] *= self._own_copy()
+        volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
         streaming = self._chunked(streaming, protocol, passes * (self.span.size - 1))
         return _base(protocol) + latency + max(streaming, self._limit(protocol, factor))
 
     def _own_copy(self) -> float:
         """Bytes handled inside a domain over bytes received: a rank also copies or adds its own share."""
-        weight = self.constants.own_copy_weight if self.constants else 0.0
-        return 1.0 + weight / (self.span.size - 1)
+        if self.constants is None:
+            return 1.0
+        peers = self.span.size - 1
+        if self.operation == "all_reduce":
+            return 1.0 + self.constants.reduced_copy_weight / (2 * peers)
+        if self.operation == "all_to_all":
+            return 1.0 + self.constants.exchange_copy_weight / peers
+        return 1.0 + self.constants.own_copy_weight / peers
 
     def _limit(self, protocol: Protocol | None, factor: float) -> float:
         """Time below which the protocol's own ceiling does not let the call go."""
@@ -218,6 +223,7 @@ class _Call:
             formulas.tree_volume(count) * self.size * share
             for count, share in zip(groups, self._crossings(), strict=True)
         ]
+        volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
         streaming = self._chunked(streaming, protocol, sum(hops))
         factor = formulas.bus_factor(self.operation, self.span.size)

@@ -174,8 +174,12 @@ class CollectiveConstants(Spec):
     exchange_bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1.2)] = Field(1.0)
     """Bandwidth of large all-to-alls inside a scale-up domain relative to what rings reach there."""
     own_copy_weight: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
-    """Time that a rank's own share of an all-gather, reduce-scatter or all-to-all takes inside a domain, relative
-    to a share of the same size from a peer (it is copied or added, not sent)."""
+    """Time that a rank's own share of an all-gather or reduce-scatter takes inside a domain, relative to a share
+    of the same size from a peer (it is copied or added, not sent)."""
+    reduced_copy_weight: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """The same for an all-reduce by rings or trees, in which the own share counts once for two passes."""
+    exchange_copy_weight: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """The same for an all-to-all."""
     send_overhead: Duration = default("1 us")
     """Time to post one message to another domain, for all-to-all."""
     token_exchange_latency: Duration = default("0 s")

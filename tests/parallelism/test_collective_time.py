@@ -301,14 +301,21 @@ def test_efa_changes_nothing_inside_a_node() -> None:
 
 def test_own_share_costs_small_groups_most() -> None:
     """Copying a rank's own share adds its weight over the number of peers to large gathers and exchanges."""
-    weight, library = 0.3, constants("nccl_nvlink4").model_copy(update={"own_copy_weight": 0.0})
-    for operation in ("all_gather", "reduce_scatter", "all_to_all"):
-        for ranks in (2, 8):
+    weight = 0.3
+    fields = {
+        "all_gather": ("own_copy_weight", 1),
+        "reduce_scatter": ("own_copy_weight", 1),
+        "all_reduce": ("reduced_copy_weight", 2),
+        "all_to_all": ("exchange_copy_weight", 1),
+    }
+    for operation, (field, passes) in fields.items():
+        for ranks in (2, 4):
             times = []
-            for entry in (library, library.model_copy(update={"own_copy_weight": weight})):
+            for value in (0.0, weight):
+                entry = constants("nccl_nvlink4").model_copy(update={"in_network": None, field: value})
                 net = dataclasses.replace(fabric(), collectives=entry)
                 times.append(group_collective_time(operation, 16e9, packed(ranks, net), net).time)
-            assert times[1] / times[0] == pytest.approx(1.0 + weight / (ranks - 1), rel=0.01)
+            assert times[1] / times[0] == pytest.approx(1.0 + weight / (passes * (ranks - 1)), rel=0.01)
 
 
 def test_exchanges_pay_for_each_peer_and_reach_less_bandwidth() -> None:
