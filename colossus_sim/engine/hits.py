@@ -8,7 +8,7 @@ from colossus_sim.engine.checkpointing import REMOVES
 from colossus_sim.engine.failures import Strike
 from colossus_sim.engine.signals import Failure
 from colossus_sim.engine.site import PartitionState, SiteState
-from colossus_sim.specs.faults import FaultClass
+from colossus_sim.specs.faults import FaultClass, Faults
 
 if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
@@ -43,3 +43,8 @@ def failure_of(
         detection=spec.detection if watchdog is None else watchdog,
         planned=spec.planned if planned is None else planned,
     )
+
+
+def time_out(faults: Faults, hang: bool) -> float | None:
+    """Return the watchdog's time-out if a failure is a hang, None if it shows itself. [s]"""
+    return faults.watchdog if hang else None
