@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.degradation import Degradation, SlowUnit, check_levels, group_of
+from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
 from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
 from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched, take_out
 from colossus_sim.engine.hits import Hit, failure_of
 from colossus_sim.engine.lemons import NodeHistory
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
+from colossus_sim.engine.network_parts import check_network_parts
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
@@ -86,8 +87,7 @@ class FaultInjector:
 
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
-        fabrics = [part.fabric for site in self._world.sites.values() for part in site.partitions.values()]
-        check_levels(fabrics, self.classes(*_EVERY))
+        check_network_parts(self._world.sites.values(), self.classes(*_EVERY))
         for site in self._world.sites.values():
             self._workshops[site.name] = Workshop(
                 self._world.agenda,
@@ -117,18 +117,13 @@ class FaultInjector:
         self, site: SiteState, partition: PartitionState | None, name: str, spec: FaultClass
     ) -> FailureSource | LifetimeSource:
         key = (site.name, partition.pool.name if partition else "", name)
-        chooses = stream(self._world.seed, "group", *key) if spec.group is not None else None
-
-        def strike(drawn: Strike) -> None:
-            if partition is None:
-                self._strike_site(site, name, spec, drawn)
-            elif chooses is not None and spec.group is not None:
-                struck = domains_hit(partition.pool, spec.group, drawn.place, chooses)
-                first = Hit(site=site, partition=partition, name=name, spec=spec, strike=drawn)
-                self._strike_group(first, struck)
-            else:
-                self._strike(site, partition, name, spec, drawn)
-
+        strike: Callable[[Strike], None]
+        if partition is None:
+            strike = partial(self._strike_site, site, name, spec)
+        elif spec.group is not None:
+            strike = self._group_strike(site, partition, name, spec)
+        else:
+            strike = partial(self._strike, site, partition, name, spec)
         source: FailureSource | LifetimeSource
         if spec.lifetime is not None and partition is not None:
             source = self._lifetimes[key] = lifetime_source(self._world, partition.pool, key, spec, strike)
@@ -136,6 +131,20 @@ class FaultInjector:
             source = FailureSource(self._world.agenda, self._world.seed, key, spec, strike)
         self._sources[key] = source
         return source
+
+    def _group_strike(
+        self, site: SiteState, partition: PartitionState, name: str, spec: FaultClass
+    ) -> Callable[[Strike], None]:
+        """Return what a failure of a whole group does."""
+        chooses = stream(self._world.seed, "group", site.name, partition.pool.name, name)
+
+        def strike(drawn: Strike) -> None:
+            if spec.group is not None:
+                struck = domains_hit(partition.pool, spec.group, drawn.place, chooses)
+                first = Hit(site=site, partition=partition, name=name, spec=spec, strike=drawn)
+                self._strike_group(first, struck)
+
+        return strike
 
     def set_populations(self, site: SiteState, partition: PartitionState) -> None:
         """Tell the sources of a partition how many units there are now."""
@@ -158,7 +167,7 @@ class FaultInjector:
         """Let a failure hit the unit at its place, and the phase that uses it."""
         pool = partition.pool
         place: float | None = strike.place
-        history = self._histories.get((site.name, pool.name))
+        history = self._histories.get((site.name, pool.name)) if self._histories else None
         if history is not None and spec.per in ("gpu", "node") and spec.lifetime is None:
             place = history.place(strike.place)
         located = None if place is None else pool.locate(place, spec.per)
@@ -194,13 +203,22 @@ class FaultInjector:
 
     def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
-        partition, fabric = hit.partition, hit.partition.fabric
-        group = group_of(fabric, spec.level, hit.domain)
-        if group is None or hit.spec.repair is None:
-            return  # this partition has no such level
+        partition = hit.partition
+        part = broken_part(
+            spec,
+            hit.domain,
+            topology=hit.site.spec.topology,
+            gpu=partition.pool.spec.gpu,
+            fabric=partition.fabric,
+        )
+        if part is None or hit.spec.repair is None:
+            return  # this partition has no such level or part
+        if part.fraction >= 1.0:
+            self._cut_off(hit, part, hit.spec.repair)
+            return
         self._broken_parts += 1
         number = self._broken_parts
-        partition.degradations[number] = Degradation(*group, spec.fraction)
+        partition.degradations[number] = part
         self._tell(hit, number)
 
         def mended() -> None:
@@ -209,6 +227,17 @@ class FaultInjector:
             self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
 
         self._repair(hit, hit.spec.repair, mended)
+
+    def _cut_off(self, hit: Hit, part: Degradation, repair: Repair) -> None:
+        """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""
+        pool = hit.partition.pool
+        members = range(part.first, min(part.last + 1, len(pool.owner)))
+        domains = [domain for domain in members if pool.gpus_left(domain)]
+        phases = self._users(pool, domains)
+        self._out_together(hit, domains, repair)
+        failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
+        for phase in phases:
+            phase.notify(failure)
 
     def _tell(self, hit: Hit, number: int) -> None:
         """Let the phases that a broken network part touches work out their steps anew."""
@@ -232,7 +261,7 @@ class FaultInjector:
             if slow.pop(number, None) is None or not pool.gpus_left(hit.domain):
                 return  # it left service before, with something else that broke there or with its capacity
             holder = self._world.scheduler.holders.get(int(pool.owner[hit.domain]))
-            self._remove(replace(hit, phase=holder), planned=True)
+            self._remove(hit._replace(phase=holder), planned=True)
 
         now = self._world.agenda.now
         self._world.agenda.at(now + hit.spec.detection, Order.FAILURE, found)
@@ -246,7 +275,7 @@ class FaultInjector:
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
                 del phase.domains[domain]
             self._forget_slow(hit)
-            self._repair(hit, self._repair_of(hit, hit.spec.repair), lambda: self._mended(hit, gpus))
+            self._repair(hit, self._repair_of(hit, hit.spec.repair), partial(self._mended, hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
             watchdog = self.watchdog(hit.strike.hang)
@@ -254,7 +283,7 @@ class FaultInjector:
 
     def _repair_of(self, hit: Hit, usual: Repair) -> Repair:
         """Return what a unit that leaves service gets: the repair of its class, or an exchange of the node."""
-        history = self._histories.get((hit.site.name, hit.partition.pool.name))
+        history = self._histories.get((hit.site.name, hit.partition.pool.name)) if self._histories else None
         if history is None or hit.spec.removes != "node":
             return usual
         now = self._world.agenda.now
@@ -267,27 +296,39 @@ class FaultInjector:
         """Let a failure hit several domains and every phase on them; one repair brings all of them back."""
         if not domains:
             return
-        pool, spec, holders = first.partition.pool, first.spec, self._world.scheduler.holders
+        pool, spec = first.partition.pool, first.spec
         self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
-        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
-        phases = {phase.number: phase for phase in owners if phase is not None}
+        phases = self._users(pool, domains)
         if spec.removes == "group" and spec.repair is not None:
-            taken = take_out(pool, domains, holders)
+            self._out_together(first, domains, spec.repair)
             for domain in domains:
-                self._forget_slow(replace(first, domain=domain))
-
-            def mended() -> None:
-                for domain, gpus in taken.items():
-                    pool.repair(domain, gpus)
-                self._back(first, sum(taken.values()))
-
-            self._repair(first, spec.repair, mended)
-            self._world.note_level(first.site, first.partition)
-        for phase in phases.values():
+                self._forget_slow(first._replace(domain=domain))
+        for phase in phases:
             phase.notify(failure_of(first.name, spec, watchdog=self.watchdog(first.strike.hang)))
+
+    def _users(self, pool: PartitionPool, domains: list[int]) -> list[PhaseRun]:
+        """Return the phases that have any of these domains, each once."""
+        holders = self._world.scheduler.holders
+        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
+        return list({phase.number: phase for phase in owners if phase is not None}.values())
+
+    def _out_together(self, hit: Hit, domains: list[int], repair: Repair) -> None:
+        """Take domains out of service; one repair brings all of them back."""
+        pool = hit.partition.pool
+        taken = take_out(pool, domains, self._world.scheduler.holders)
+
+        def mended() -> None:
+            for domain, gpus in taken.items():
+                pool.repair(domain, gpus)
+            self._back(hit, sum(taken.values()))
+
+        self._repair(hit, repair, mended)
+        self._world.note_level(hit.site, hit.partition)
 
     def _forget_slow(self, hit: Hit) -> None:
         """Slow units that go for repair with what broke are mended there."""
+        if not hit.partition.slow:
+            return
         whole = hit.spec.removes in ("domain", "group")
         for number, unit in list(hit.partition.slow.items()):
             if unit.domain == hit.domain and (whole or unit.node == hit.node):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from colossus_sim.engine.checkpointing import REMOVES
 from colossus_sim.engine.failures import Strike
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(NamedTuple):
     """One failure at its place."""
 
     site: SiteState

@@ -43,6 +43,8 @@ class PhaseRun(Waiting):
             for name, spec in world.faults.classes("job")
         ]
         self.recovery = Recovery(self)
+        self._known_costs: dict[tuple[object, ...], UnitCost] = {}
+        """By layout, domains, links as shared and as broken, slow units and clock."""
         self.shared_saves = shared_saves(self)
 
     def close_interval(self) -> None:
@@ -180,14 +182,20 @@ class PhaseRun(Waiting):
             hazard.age(self.now - begun)
 
     def _cost(self, partition: PartitionState) -> UnitCost:
-        return UnitCost(
-            planned=self.model.planned_unit_time,
-            reference=self.model.reference_time,
-            packed=self.packed_time(),
-            alone=self.unit_time(partition.alone(self)),
-            shared=self.unit_time(partition.bandwidths[self.number]),
-            actual=self.unit_time(partition.limited(self)) * partition.slowdown(self) / self.site.speed,
-        )
+        shared, limited = partition.bandwidths[self.number], partition.limited(self)
+        slowdown, speed = partition.slowdown(self), self.site.speed
+        key = (self.layout, len(self.domains), shared, limited, slowdown, speed)
+        cost = self._known_costs.get(key)
+        if cost is None:
+            cost = self._known_costs[key] = UnitCost(
+                planned=self.model.planned_unit_time,
+                reference=self.model.reference_time,
+                packed=self.packed_time(),
+                alone=self.unit_time(partition.alone(self)),
+                shared=self.unit_time(shared),
+                actual=self.unit_time(limited) * slowdown / speed,
+            )
+        return cost
 
     def _next_stop(self, limit: int) -> float:
         """Return when the stretch will end if nothing happens: done, a milestone, the data limit, own software."""
