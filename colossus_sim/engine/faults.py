@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.degradation import Degradation, SlowUnit, check_levels, group_of
+from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
 from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
 from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched, take_out
 from colossus_sim.engine.hits import Hit, failure_of
 from colossus_sim.engine.lemons import NodeHistory
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
+from colossus_sim.engine.network_parts import check_network_parts
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
@@ -86,8 +87,7 @@ class FaultInjector:
 
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
-        fabrics = [part.fabric for site in self._world.sites.values() for part in site.partitions.values()]
-        check_levels(fabrics, self.classes(*_EVERY))
+        check_network_parts(self._world.sites.values(), self.classes(*_EVERY))
         for site in self._world.sites.values():
             self._workshops[site.name] = Workshop(
                 self._world.agenda,
@@ -203,13 +203,22 @@ class FaultInjector:
 
     def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
-        partition, fabric = hit.partition, hit.partition.fabric
-        group = group_of(fabric, spec.level, hit.domain)
-        if group is None or hit.spec.repair is None:
-            return  # this partition has no such level
+        partition = hit.partition
+        part = broken_part(
+            spec,
+            hit.domain,
+            topology=hit.site.spec.topology,
+            gpu=partition.pool.spec.gpu,
+            fabric=partition.fabric,
+        )
+        if part is None or hit.spec.repair is None:
+            return  # this partition has no such level or part
+        if part.fraction >= 1.0:
+            self._cut_off(hit, part, hit.spec.repair)
+            return
         self._broken_parts += 1
         number = self._broken_parts
-        partition.degradations[number] = Degradation(*group, spec.fraction)
+        partition.degradations[number] = part
         self._tell(hit, number)
 
         def mended() -> None:
@@ -218,6 +227,17 @@ class FaultInjector:
             self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
 
         self._repair(hit, hit.spec.repair, mended)
+
+    def _cut_off(self, hit: Hit, part: Degradation, repair: Repair) -> None:
+        """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""
+        pool = hit.partition.pool
+        members = range(part.first, min(part.last + 1, len(pool.owner)))
+        domains = [domain for domain in members if pool.gpus_left(domain)]
+        phases = self._users(pool, domains)
+        self._out_together(hit, domains, repair)
+        failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
+        for phase in phases:
+            phase.notify(failure)
 
     def _tell(self, hit: Hit, number: int) -> None:
         """Let the phases that a broken network part touches work out their steps anew."""
@@ -276,24 +296,34 @@ class FaultInjector:
         """Let a failure hit several domains and every phase on them; one repair brings all of them back."""
         if not domains:
             return
-        pool, spec, holders = first.partition.pool, first.spec, self._world.scheduler.holders
+        pool, spec = first.partition.pool, first.spec
         self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
-        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
-        phases = {phase.number: phase for phase in owners if phase is not None}
+        phases = self._users(pool, domains)
         if spec.removes == "group" and spec.repair is not None:
-            taken = take_out(pool, domains, holders)
+            self._out_together(first, domains, spec.repair)
             for domain in domains:
                 self._forget_slow(first._replace(domain=domain))
-
-            def mended() -> None:
-                for domain, gpus in taken.items():
-                    pool.repair(domain, gpus)
-                self._back(first, sum(taken.values()))
-
-            self._repair(first, spec.repair, mended)
-            self._world.note_level(first.site, first.partition)
-        for phase in phases.values():
+        for phase in phases:
             phase.notify(failure_of(first.name, spec, watchdog=self.watchdog(first.strike.hang)))
+
+    def _users(self, pool: PartitionPool, domains: list[int]) -> list[PhaseRun]:
+        """Return the phases that have any of these domains, each once."""
+        holders = self._world.scheduler.holders
+        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
+        return list({phase.number: phase for phase in owners if phase is not None}.values())
+
+    def _out_together(self, hit: Hit, domains: list[int], repair: Repair) -> None:
+        """Take domains out of service; one repair brings all of them back."""
+        pool = hit.partition.pool
+        taken = take_out(pool, domains, self._world.scheduler.holders)
+
+        def mended() -> None:
+            for domain, gpus in taken.items():
+                pool.repair(domain, gpus)
+            self._back(hit, sum(taken.values()))
+
+        self._repair(hit, repair, mended)
+        self._world.note_level(hit.site, hit.partition)
 
     def _forget_slow(self, hit: Hit) -> None:
         """Slow units that go for repair with what broke are mended there."""
