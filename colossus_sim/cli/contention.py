@@ -141,15 +141,16 @@ def band_table(bands: Sequence[JobBand]) -> str:
         alone = band.times["none"]
         slowed = [
             f"{format_duration(band.times[mode])} ({band.times[mode] / alone - 1:+.1%})"
-            for mode in ("best_case", "average", "worst_case")
+            for mode in ("best_case", "average", "independent", "worst_case")
         ]
         place = f"{band.site}/{band.partition}"
         rows.append((band.job, band.phase, place, f"{band.gpus:,}", format_duration(alone), *slowed))
     header = (
-        "job", "phase", "partition", "GPUs", "alone", "best case", "average", "worst case",
+        "job", "phase", "partition", "GPUs", "alone", "best case", "average", "independent", "worst case",
     )  # fmt: skip
     return (
         "Contention: all jobs at once at full capacity, placed by priority as the scenario says. Best case: jobs "
-        "interleave;\naverage: jobs are independent; worst case: all communicate at the same moment.\n"
-        + text_table(header, rows, right=(3, 4, 5, 6, 7))
+        "interleave;\naverage: the others take their mean demand away; independent: they communicate at random "
+        "moments;\nworst case: all communicate at the same moment.\n"
+        + text_table(header, rows, right=(3, 4, 5, 6, 7, 8))
     )

@@ -33,6 +33,7 @@ class Built:
     fabric: Fabric
     nic: float
     bill: Bill
+    parts: str
 
 
 @click.group("topology")
@@ -154,11 +155,11 @@ def _build(network: str, gpus: int | None) -> Built:
     else:
         spec = validated_entry("topologies", catalog, network, case="central")
     gpu: Any = validated_entry("gpus", catalog, spec.gpu, case="central")
-    parts: Any = validated_entry("parts", catalog, PARTS, case="central")
+    parts: Any = spec.parts or validated_entry("parts", catalog, PARTS, case="central")
     fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)
-    return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill)
+    return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill, parts=parts.name or PARTS)
 
 
 def oversubscription(fabric: Fabric) -> list[float]:
@@ -217,7 +218,7 @@ def _bill(built: Built) -> str:
         for item in built.bill.items
     ]
     table = text_table(("bill of materials", "count", "cost", "power"), rows, right=(1, 2, 3))
-    return f"{table}\n\nPrices and powers are assumptions: colossus-sim catalog parts {PARTS}"
+    return f"{table}\n\nPrices and powers are assumptions: colossus-sim catalog parts {built.parts}"
 
 
 def _collectives(built: Built, sizes: tuple[int, ...]) -> dict[tuple[str, int, float], float]:

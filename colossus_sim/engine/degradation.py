@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
+from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.specs.faults import FaultClass
 from colossus_sim.topology.fabric import Fabric
 
 
@@ -49,6 +51,27 @@ def group_of(fabric: Fabric, name: str, domain: int) -> tuple[int, int, int] | N
             first = domain // size * size
             return max(index, 1), first, first + size - 1
     return None
+
+
+def check_levels(fabrics: Iterable[Fabric], classes: Iterable[tuple[str, FaultClass]]) -> None:
+    """Refuse a class that degrades a level that no network here has, or that is never repaired.
+
+    Raises
+    ------
+    ScenarioError
+        With the levels that there are.
+    """
+    known = sorted({level.name for fabric in fabrics for level in fabric.levels})
+    for name, spec in classes:
+        if spec.degrades is None:
+            continue
+        path = f"faults.classes.{name}"
+        if spec.degrades.level not in known:
+            text = f"no network here has a level {spec.degrades.level!r}; levels: {', '.join(known)}"
+            raise ScenarioError([Problem(path=f"{path}.degrades.level", message=text)])
+        if spec.repair is None or spec.interrupts or spec.per in ("group", "site", "job"):
+            text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
+            raise ScenarioError([Problem(path=path, message=text)])
 
 
 def limited(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from colossus_sim.engine.checkpointing import save_tiers
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.storage_traffic import storage_traffic
 from colossus_sim.engine.work import Work
 from colossus_sim.network.sharing import JobDemand
 from colossus_sim.parallelism.placement import Placement
@@ -195,12 +196,15 @@ class Holding:
     def demand(self) -> JobDemand:
         """What it asks of the network."""
         estimate = self.model.unit(self.gpus, self.placement(), None)
+        mean, peak = storage_traffic(self)
         return JobDemand(
             name=str(self.number),
             placement=self.placement(),
             gpus=self.gpus,
             traffic=estimate.traffic,
             step_time=estimate.time,
+            storage=mean,
+            storage_peak=peak,
         )
 
     def unit_time(self, bandwidths: tuple[float, ...]) -> float:
@@ -249,11 +253,3 @@ class Holding:
                 readers=readers,
             )
         self.work.tiers = self._known_tiers[key]
-
-    def storage_demand(self) -> float:
-        """Mean rate at which it writes to the shared storage. [B/s]"""
-        rate = 0.0
-        for spec, tier in zip(self.policy.tiers, self.work.tiers, strict=True):
-            if spec.write_bandwidth is None:
-                rate += self.model.state_bytes / (tier.period * self.model.reference_time)
-        return rate

@@ -10,6 +10,7 @@ from colossus_sim.engine.degradation import Degradation, SlowUnit, limited, slow
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.storage_desk import StorageDesk
+from colossus_sim.engine.storage_traffic import storage_traffic
 from colossus_sim.network.sharing import joint_bandwidths, shared_bandwidths
 from colossus_sim.records import LevelRow
 from colossus_sim.specs.cluster import Site
@@ -34,7 +35,7 @@ class PartitionState:
         """Slow units by number, until they are found or leave service with something else."""
         self._contention = contention
         self._alone: dict[tuple[int, int], tuple[float, ...]] = {}
-        self._known: dict[tuple[tuple[int, int], ...], dict[int, tuple[float, ...]]] = {}
+        self._known: dict[tuple[tuple[int, int, float], ...], dict[int, tuple[float, ...]]] = {}
 
     def limited(self, phase: PhaseRun) -> tuple[float, ...]:
         """Return what a phase gets of the links now, broken ones in its groups included. [B/s]"""
@@ -74,17 +75,22 @@ class PartitionState:
         if self._contention == "none":
             self._share_alone()
             return
-        key = tuple(sorted((number, phase.layout) for number, phase in self.computing.items()))
+        # What a phase saves changes with its share of the storage, without a new layout.
+        key = tuple(
+            sorted(
+                (number, phase.layout, storage_traffic(phase)[0]) for number, phase in self.computing.items()
+            )
+        )
         if key not in self._known:
-            demands = [self.computing[number].demand() for number, _ in key]
-            phases = {str(number): self.computing[number] for number, _ in key}
+            demands = [self.computing[number].demand() for number, *_ in key]
+            phases = {str(number): self.computing[number] for number, *_ in key}
             shared = joint_bandwidths(
                 fabric=self.fabric,
                 demands=demands,
                 mode=self._contention,
                 step_time=lambda name, mine: phases[name].unit_time(mine),
             )
-            self._known[key] = {number: shared[str(number)] for number, _ in key}
+            self._known[key] = {number: shared[str(number)] for number, *_ in key}
         old, self.bandwidths = self.bandwidths, self._known[key]
         for number, mine in self.bandwidths.items():
             if number in old and old[number] != mine:

@@ -15,6 +15,7 @@ from colossus_sim.engine.recorder import Recorder
 from colossus_sim.engine.scheduler import Scheduler
 from colossus_sim.engine.signals import Rerate, Stop
 from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.storage_traffic import storage_demand
 from colossus_sim.randomness import stream
 from colossus_sim.specs.scenario import Scenario
 
@@ -111,7 +112,7 @@ class World:
         for holder in holders:
             before = holder.work.tiers
             holder.refresh_tiers()
-            site.savers[holder.number] = holder.storage_demand()
+            site.savers[holder.number] = storage_demand(holder)
             if holder.work.tiers != before and holder.underway:
                 holder.notify(Rerate())
         if phase.partition is not None:

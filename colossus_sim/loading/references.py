@@ -10,6 +10,7 @@ REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("jobs", "*", "phases", "*", "parallel", "stack"), "stacks"),
     (("cluster", "sites", "*", "topology"), "topologies"),
     (("cluster", "sites", "*", "topology", "collectives"), "collectives"),
+    (("cluster", "sites", "*", "topology", "parts"), "parts"),
     (("cluster", "sites", "*", "partitions", "*", "gpu"), "gpus"),
     (("cluster", "sites", "*", "storage"), "storage"),
     (("faults",), "faults"),

@@ -15,9 +15,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.network.collisions import independent_rates
 from colossus_sim.topology.fabric import Fabric
 
-MODES = ("none", "average", "worst_case", "best_case")
+MODES = ("none", "average", "worst_case", "best_case", "independent")
 
 _Array = npt.NDArray[np.float64]
 
@@ -54,6 +55,9 @@ class JobDemand:
         Bytes per GPU and step to peers at each fabric level (``StepEstimate.traffic``). [B]
     step_time : float
         Time of one step. [s]
+    storage, storage_peak : float
+        What one GPU exchanges with the storage over the same links, on average and while it saves; 0 = storage
+        has a network of its own. [B/s]
     """
 
     name: str
@@ -61,6 +65,8 @@ class JobDemand:
     gpus: int
     traffic: tuple[float, ...]
     step_time: float
+    storage: float = 0.0
+    storage_peak: float = 0.0
 
     def mean_rate(self, level: int) -> float:
         """Return what one GPU (mean) sends across the boundary below `level`. [B/s]"""
@@ -82,8 +88,10 @@ def shared_bandwidths(
         none: links to itself (a job that fills only part of a group may use more than its share of the
         uplinks, up to what its NICs carry); best_case: jobs interleave, each sends while the others compute, so
         a link holds nobody back until the mean demands exceed it, and then all by as much; average: the others
-        take their mean demand away, never more than leaves the fair share; worst_case: all that use a level
-        communicate at the same moment and share it by max-min fairness.
+        take their mean demand away, never more than leaves the fair share; independent: each of the others
+        communicates or computes at random moments, and the mean is taken over all combinations (see
+        `collisions`); worst_case: all that use a level communicate at the same moment and share it by max-min
+        fairness. Storage traffic takes its mean away, in the worst case its peak, at most half of a link.
 
     Raises
     ------
@@ -131,17 +139,15 @@ def joint_bandwidths(
         As `shared_bandwidths`.
     """
     shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
-    if mode not in ("average", "best_case") or len(demands) < 2:
+    if mode not in ("average", "best_case", "independent") or len(demands) < 2:
         return shares
     for _ in range(_ROUNDS):
-        slowed, change = [], 0.0
-        for demand in demands:
-            time = step_time(demand.name, shares[demand.name])
-            change = max(change, abs(time / demand.step_time - 1.0) if demand.step_time > 0 else 0.0)
-            slowed.append(replace(demand, step_time=0.5 * (demand.step_time + time)))
-        if change <= _SETTLED:
+        times = [step_time(demand.name, shares[demand.name]) for demand in demands]
+        pairs = list(zip(demands, times, strict=True))
+        change = max(abs(time / one.step_time - 1.0) if one.step_time > 0 else 0.0 for one, time in pairs)
+        if change <= (_GENTLE if mode == "independent" else _SETTLED):
             break
-        demands = slowed
+        demands = [replace(one, step_time=0.5 * (one.step_time + time)) for one, time in pairs]
         shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
     return shares
 
@@ -164,6 +170,9 @@ _ROUNDS = 30
 """Most rounds of the fixed point; with damping by half the error is below 1e-8 of the first step by then."""
 _SETTLED = 1e-4
 """Relative change of a step time that ends the rounds."""
+_GENTLE = 0.01
+"""The same for jobs at random moments, whose slow-down is in proportion to the duty cycles of others: a step longer
+by 1 % changes a slow-down of 1 % by a hundredth of it."""
 
 
 def _boundary(fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: str) -> _Array:
@@ -179,7 +188,19 @@ def _boundary(fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: st
     groups = -(-fabric.gpus // below)
     usage = np.array([_occupancy(demand, below, groups) for demand in demands]).reshape(len(demands), groups)
     means = np.array([demand.mean_rate(level) for demand in demands]) / bandwidth
-    return bandwidth * _shares(np.full(groups, float(below)), usage, means, limit, mode)
+    capacity = np.full(groups, float(below))
+    if mode != "none" and any(demand.storage > 0 for demand in demands):
+        capacity = _without_storage(capacity, usage, demands, bandwidth, mode)
+    return bandwidth * _shares(capacity, usage, means, limit, mode)
+
+
+def _without_storage(
+    capacity: _Array, usage: _Array, demands: Sequence[JobDemand], bandwidth: float, mode: str
+) -> _Array:
+    """Return what traffic to and from the storage leaves of each group's uplinks, at least a fair half."""
+    rates = [demand.storage_peak if mode == "worst_case" else demand.storage for demand in demands]
+    left: _Array = np.maximum(capacity - (np.array(rates) / bandwidth) @ usage, capacity / 2)
+    return left
 
 
 def _shares(capacity: _Array, usage: _Array, means: _Array, limit: float, mode: str) -> _Array:
@@ -191,8 +212,8 @@ def _shares(capacity: _Array, usage: _Array, means: _Array, limit: float, mode: 
         return fair
     load = means @ usage
     if mode == "best_case":
-        excess = np.maximum(load / capacity, 1.0)
         alone = [_worst_group(capacity, row, limit) for row in usage]
+        excess = np.maximum(load / capacity, 1.0)
         scaled = [
             rate / float(excess[row > 0].max(initial=1.0)) for rate, row in zip(alone, usage, strict=True)
         ]
@@ -201,6 +222,10 @@ def _shares(capacity: _Array, usage: _Array, means: _Array, limit: float, mode: 
         _worst_group(capacity - (load - mean * row), row, limit)
         for mean, row in zip(means, usage, strict=True)
     ]
+    if mode == "independent":
+        solo = np.array([_worst_group(capacity, row, limit) for row in usage])
+        met = independent_rates(capacity, usage, solo, means, limit, lockstep_rates)
+        free = np.minimum(free, met).tolist()
     return np.maximum(free, fair)
 
 

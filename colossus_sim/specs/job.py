@@ -10,7 +10,7 @@ from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.base import AsTuple, Spec, default
 from colossus_sim.specs.checkpoint import CheckpointPolicy
 from colossus_sim.specs.parallel import ParallelPlan
-from colossus_sim.units import Count, Duration, Instant, Ratio, Tokens
+from colossus_sim.units import Bytes, Count, Duration, Instant, Ratio, Tokens
 
 
 class DataRelease(Spec):
@@ -31,6 +31,9 @@ class DataPlan(Spec):
     """Releases in order of date; empty = everything is there from the start."""
     max_epochs: Annotated[Ratio, Field(ge=1, le=16)] = Field(1.0)
     """How often the same tokens may be used (up to about 4 costs little: arXiv:2305.16264)."""
+    bytes_per_token: Bytes = default("0 B")
+    """What is read from the storage for each token of training, images and video as they are stored; counts where
+    the site's `topology.storage_network` is shared. Text: 2 to 4 B."""
     when_starved: Literal["wait", "yield"] = Field("wait")
     """At the gate: hold the GPUs idle, or give them back and queue again."""
 

@@ -33,10 +33,11 @@ class Policies(Spec):
     job may name its own place (`first_domain`)."""
     preemption: Literal["none", "priority"] = Field("none")
     """priority: a waiting job takes the GPUs of running jobs with lower priority (they save first)."""
-    contention: Literal["none", "best_case", "average", "worst_case"] = Field("average")
+    contention: Literal["none", "best_case", "average", "independent", "worst_case"] = Field("average")
     """none: every job has its links to itself; best_case: jobs interleave, each sends while the others compute;
-    average: jobs are independent, the others take their mean demand away; worst_case: phases are aligned, all
-    communicate at the same moment and share by max-min fairness."""
+    average: the others take their mean demand away; independent: jobs communicate at independent random moments,
+    the mean over who else does; worst_case: phases are aligned, all communicate at the same moment and share by
+    max-min fairness."""
     storage_access: Literal["mean", "alone", "shared", "blocking", "first_come", "least_waste"] = Field(
         "mean"
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from colossus_sim.specs.base import AsTuple, Provenance, Spec, default
+from colossus_sim.specs.parts import Parts
 from colossus_sim.units import Bandwidth, Bytes, Count, Duration, Length, Ratio
 
 
@@ -207,5 +208,11 @@ class Topology(Spec):
     bandwidths above."""
     cable_length: Length = default("30 m")
     """Mean cable length per tier, for propagation time and the bill of materials."""
+    storage_network: Literal["separate", "shared"] = Field("separate")
+    """shared: checkpoints and training data cross this network's tiers above the leaf, and take bandwidth from the
+    collectives where `policies.contention` is not none; separate: storage has a network of its own."""
+    parts: Parts | None = Field(None)
+    """Prices and powers of switches, optics and cables (catalog name or fields), for the bill of materials; left
+    out = the catalog's `network_2024`."""
     provenance: Provenance
     """Source."""

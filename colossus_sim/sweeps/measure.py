@@ -9,6 +9,7 @@ from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.results.ledger import JobLedger, build_ledger
 from colossus_sim.results.metrics import CLUSTER_METRICS, METRICS
 from colossus_sim.results.slip import GROUPS
+from colossus_sim.sweeps.network_bill import MEASURES as BILL_MEASURES
 from colossus_sim.units import DAY
 
 JOB_MEASURES: dict[str, tuple[str, str]] = {
@@ -97,6 +98,8 @@ def describe_measure(name: str) -> tuple[str, str]:
             return "GPU-days", "GPU-time given to all jobs: what the roadmap costs"
         if key == "mean_slip_days":
             return "days", "mean slip of the jobs that have a target"
+        if key in BILL_MEASURES:
+            return BILL_MEASURES[key]
         return CLUSTER_METRICS[key].unit, CLUSTER_METRICS[key].formula
     if key in JOB_MEASURES:
         return JOB_MEASURES[key]

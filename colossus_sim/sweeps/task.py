@@ -11,6 +11,7 @@ from colossus_sim.errors import ColossusError
 from colossus_sim.loading.load import Case, load_scenario
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.measure import measure, phase_times
+from colossus_sim.sweeps.network_bill import network_bill
 from colossus_sim.training.phases import ModelCache
 
 Status = Literal["done", "failed"]
@@ -79,12 +80,14 @@ class Player:
         self._key: tuple[Any, ...] = ()
         self._scenario: Scenario | None = None
         self._models = ModelCache()
+        self._bill: dict[str, float] = {}
 
     def play(self, task: Task) -> Outcome:
         """Run a task; an input that is refused, or a run without progress, is a failed outcome."""
         try:
             run = simulate(self._loaded(task), seed=task.seed, build_model=self._models)
-            return Outcome(index=task.index, status="done", values=measure(run), phases=phase_times(run))
+            values = measure(run) | self._bill
+            return Outcome(index=task.index, status="done", values=values, phases=phase_times(run))
         except ColossusError as error:
             return Outcome(index=task.index, status="failed", error=str(error))
 
@@ -94,6 +97,7 @@ class Player:
             self._scenario = None
             scenario = load_scenario(task.source, overrides=task.overrides, case=task.case)
             _check_files(scenario, task)
+            self._bill = network_bill(scenario)
             self._key, self._scenario, self._models = key, scenario, ModelCache()
             # A run makes millions of short-lived rows; what stays need not be walked again and again.
             gc.collect()

@@ -105,4 +105,4 @@ def test_estimate_shows_the_band_of_contention(capsys: pytest.CaptureFixture[str
     bands = json.loads(capsys.readouterr().out)["contention"]
     assert not stop.value.code
     assert {band["job"] for band in bands} == {"large"}
-    assert set(bands[0]["step_time_s"]) == {"none", "best_case", "average", "worst_case"}
+    assert set(bands[0]["step_time_s"]) == {"none", "best_case", "average", "independent", "worst_case"}

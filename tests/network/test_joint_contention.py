@@ -99,23 +99,27 @@ def test_one_job_alone_has_exactly_its_estimate() -> None:
 
 
 def test_roadmap_contends_at_4_to_1_and_not_at_1_to_1() -> None:
-    """Spread over the pods, the seven models slow one another at 4:1 in the worst case and never at 1:1."""
+    """Given racks at random, models slow one another at 4:1, aligned or not, and never at 1:1 in any mode."""
     thin = {band.job: band.times for band in job_bands(load_scenario("contention_4to1"))}
     full = {band.job: band.times for band in job_bands(load_scenario("contention_1to1"))}
-    assert thin["grok_4_5_1p5t_a"]["worst_case"] > 1.2 * thin["grok_4_5_1p5t_a"]["none"]
+    model = thin["grok_4_5_1p5t_a"]
+    assert model["worst_case"] > 1.1 * model["none"]
+    assert 1.001 * model["none"] < model["independent"] < model["worst_case"]
     for times in full.values():
         assert set(times.values()) == {times["none"]}
 
 
 def test_contention_is_a_cause_in_the_run() -> None:
-    """Played until the seven run together, 4:1 books days of contention on their intervals, 1:1 not a second."""
+    """Played with arrivals and departures, 4:1 books hours of contention on the intervals, 1:1 not a second."""
     from colossus_sim.engine.runner import simulate
     from colossus_sim.records import CAUSES
 
     place = CAUSES.index("contention")
     lost = {}
     for name in ("contention_4to1", "contention_1to1"):
-        scenario = load_scenario(name, overrides=("horizon=175 days", "faults.enabled=false"))
-        lost[name] = sum(row.causes[place] for row in simulate(scenario).intervals)
-    assert lost["contention_4to1"] > 86400.0
+        run = simulate(load_scenario(name, overrides=("horizon=175 days",)))
+        lost[name] = sum(row.causes[place] for row in run.intervals)
+        if name == "contention_4to1":
+            assert max(row.fragmentation for row in run.levels if row.partition == "gb200") > 0.5
+    assert lost["contention_4to1"] > 3600.0
     assert lost["contention_1to1"] == 0.0

@@ -9,7 +9,16 @@ import pytest
 from colossus_sim.plots.draw import render
 from colossus_sim.plots.forecast import forecast_figures
 from colossus_sim.plots.sweep import is_grid, pareto_front, sweep_figures
-from colossus_sim.plots.views import Bar, ForecastView, JobBand, Measured, Parameter, PhaseBand, SweepView
+from colossus_sim.plots.views import (
+    Bar,
+    Change,
+    ForecastView,
+    JobBand,
+    Measured,
+    Parameter,
+    PhaseBand,
+    SweepView,
+)
 
 DAY0 = 20500.0
 
@@ -74,10 +83,33 @@ def tornado() -> SweepView:
                      tornado=((measured("one", [12.0]), bars),))  # fmt: skip
 
 
+def changes() -> SweepView:
+    """Return three named changes and two measures, one of which has no runs for the last."""
+    made = (
+        Change(label="faster restart", mean=-4.3, half_width=0.2),
+        Change(label="slower restart", mean=14.3, half_width=2.3),
+        Change(label="not run", mean=math.nan, half_width=math.nan),
+    )
+    ettr = Measured(
+        name="e", label="ETTR", unit="ratio", mean=(0.77,), half_width=(0.01,), low=(0.7,), high=(0.8,)
+    )
+    return SweepView(title="C", note="4 points", parameters=(), measures=(), cost=None,
+                     changes=((measured("one", [-5.9]), made), (ettr, made)))  # fmt: skip
+
+
+def test_changes_are_written_beside_their_bars() -> None:
+    """Value and interval of each change, and how it is without any."""
+    figure = sweep_figures(changes())["changes"]
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "\u22124.3 \u00b1 0.2" in texts
+    assert "+14.3 \u00b1 2.3" in texts
+    assert figure.axes[0].get_xlabel() == "change; as it is: \u22125.9 days"
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_picture_can_be_drawn(dark: bool) -> None:
     """Lines, heat map, front, tornado, bands and drivers, light and dark, the same bytes twice."""
-    for made in (view(), tornado()):
+    for made in (view(), tornado(), changes()):
         for name, figure in sweep_figures(made, dark=dark).items():
             again = sweep_figures(made, dark=dark)[name]
             assert render(figure, "svg", dark=dark) == render(again, "svg", dark=dark)
@@ -109,3 +141,33 @@ def test_chances_and_median_ends_are_written() -> None:
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert "7%" in texts
     assert "2026-04-29" in texts
+
+
+def tradeoff() -> SweepView:
+    """Return days of two jobs and the network's bill at 1:1, 2:1 and 4:1."""
+    name = "cluster.sites.a.topology.fabric.tiers[1].oversubscription"
+    thin = Parameter(name=name, texts=("1", "2", "4"), numbers=(1.0, 2.0, 4.0), unit="")
+    return SweepView(
+        title="Oversubscription", note="3 points", parameters=(thin,), cost=None,
+        measures=(
+            measured("jobs.a.wall_clock_days", [50.0, 50.25, 52.0]),
+            measured("jobs.b.wall_clock_days", [20.0, 20.5, 21.0]),
+            measured("cluster.network_cost_MUSD", [900.0, 700.0, 600.0]),
+            measured("cluster.network_power_MW", [9.0, 7.0, 6.0]),
+        ),
+    )  # fmt: skip
+
+
+def test_tradeoff_says_what_a_thin_network_costs_and_saves() -> None:
+    """Lines start at 0 and show the days on top of the first point's; the answer stands in the header."""
+    figure = sweep_figures(tradeoff())["network_tradeoff"]
+    drawn = [list(line.get_ydata()) for line in figure.axes[0].get_lines()]
+    assert [0.0, 0.25, 2.0] in drawn
+    assert [0.0, 0.5, 1.0] in drawn
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert "2:1 0.5 days, 200 million USD; 4:1 2 days, 300 million USD" in words
+
+
+def test_tradeoff_needs_the_bill() -> None:
+    """A sweep that does not measure the network's bill has no such picture."""
+    assert "network_tradeoff" not in sweep_figures(view())

@@ -1,0 +1,31 @@
+"""What a phase asks of the shared storage, and of the network where storage shares that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.holding import Holding
+
+
+def storage_demand(holding: Holding) -> float:
+    """Return the mean rate at which a phase writes to the shared storage. [B/s]"""
+    rate = 0.0
+    for spec, tier in zip(holding.policy.tiers, holding.work.tiers, strict=True):
+        if spec.write_bandwidth is None:
+            rate += holding.model.state_bytes / (tier.period * holding.model.reference_time)
+    return rate
+
+
+def storage_traffic(holding: Holding) -> tuple[float, float]:
+    """Return mean and peak rate of a GPU's storage traffic on the network; 0 if storage has one of its own. [B/s]
+
+    The mean is training data and saves over time; the peak is training data while a save drains.
+    """
+    if holding.site.spec.topology.storage_network == "separate" or not holding.gpus:
+        return 0.0, 0.0
+    storage, model = holding.site.spec.storage, holding.model
+    reads = model.tokens_per_unit * holding.job.data.bytes_per_token / model.reference_time
+    saves = storage_demand(holding) if holding.work.tiers else 0.0
+    burst = min(storage.write_bandwidth, storage.bandwidth_per_gpu * holding.gpus) if saves else 0.0
+    return (reads + saves) / holding.gpus, (reads + max(burst, saves)) / holding.gpus
