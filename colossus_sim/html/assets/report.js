@@ -16,6 +16,11 @@
     return el("div", { class: "tip" }, el("b", {}, title), ...lines.filter(Boolean).map((text) => el("div", {}, text)));
   }
 
+  function slowedBy(phase) {
+    const lost = phase.slowed.reduce((sum, [from, to, share]) => sum + share * (to - from), 0);
+    return lost ? `slowed by other jobs: ${(lost / 864e5).toFixed(1)} d lost` : "";
+  }
+
   function jobTip(job, phase) {
     if (phase) {
       const end = phase.end === null ? "not finished" : G.date(phase.end);
@@ -23,7 +28,7 @@
       for (const [name, from, to] of phase.waits) waits.set(name, (waits.get(name) || 0) + (to - from) / 864e5);
       return tip(`${job.title}: ${phase.labels[0]}`, [
         phase.start === null ? "waiting" : `${G.date(phase.start)} to ${end}`, phase.facts.join(" · "),
-        ...[...waits].map(([name, days]) => `${plan.waits[name]}: ${days.toFixed(1)} d`)]);
+        ...[...waits].map(([name, days]) => `${plan.waits[name]}: ${days.toFixed(1)} d`), slowedBy(phase)]);
     }
     return tip(job.title, [job.caption, `${G.date(job.submit)} to ${job.finish === null ? "?" : G.date(job.finish)}`,
       job.target === null ? "" : `target ${G.date(job.target)} ${job.target_means} ${job.slip}`,
@@ -308,6 +313,7 @@
     }
     const glyphs = [["▸", "target", theme.ink], ["◆", "data ready", "#c9b100"], ["○", "reported outcome", theme.ink],
       ["|", "failures", theme.failure], ["→", "late", theme.late], ["←", "early", theme.early]];
+    if (plan.jobs.some((job) => job.phases.some((phase) => phase.slowed.length))) glyphs.push(["▂", "slowed by other jobs", theme.ink]);
     byId("legend").replaceChildren(
       ...items.map(([text, style]) => el("span", {}, el("i", { style }), text)),
       ...glyphs.map(([glyph, text, colour]) => el("span", {}, el("b", { style: `color:${colour}` }, glyph), text)));
