@@ -160,12 +160,17 @@ def export(network: str, graphml: str, gpus: int | None, quotient: bool, setting
         echo_json({"schema_version": SCHEMA_VERSION, "file": graphml, **counts})
 
 
-def _build(network: str, gpus: int | None) -> Built:
+def named_topology(network: str) -> tuple[Topology, Gpu]:
+    """Return a shipped network, or that of a YAML file, and its GPU.
+
+    Raises
+    ------
+    UsageError, ScenarioError
+        If there is none, or its file is wrong.
+    """
     from colossus_sim.loading.catalog import Catalog
     from colossus_sim.loading.files import Files
     from colossus_sim.loading.listing import validated_entry, validated_file
-    from colossus_sim.topology.builders import build_fabric
-    from colossus_sim.topology.materials import bill_of_materials
 
     catalog = Catalog(Files())
     spec: Any
@@ -174,7 +179,18 @@ def _build(network: str, gpus: int | None) -> Built:
     else:
         spec = validated_entry("topologies", catalog, network, case="central")
     gpu: Any = validated_entry("gpus", catalog, spec.gpu, case="central")
-    parts: Any = spec.parts or validated_entry("parts", catalog, PARTS, case="central")
+    return spec, gpu
+
+
+def _build(network: str, gpus: int | None) -> Built:
+    from colossus_sim.loading.catalog import Catalog
+    from colossus_sim.loading.files import Files
+    from colossus_sim.loading.listing import validated_entry
+    from colossus_sim.topology.builders import build_fabric
+    from colossus_sim.topology.materials import bill_of_materials
+
+    spec, gpu = named_topology(network)
+    parts: Any = spec.parts or validated_entry("parts", Catalog(Files()), PARTS, case="central")
     fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)
