@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
 from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
-from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
-from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched, take_out
+from colossus_sim.engine.failures import FailureSource, Strike, repair_time
+from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched
 from colossus_sim.engine.hits import Hit, failure_of
 from colossus_sim.engine.lemons import NodeHistory
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
 from colossus_sim.engine.network_parts import check_network_parts
 from colossus_sim.engine.pool import PartitionPool
+from colossus_sim.engine.service import OutOfService
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
-from colossus_sim.engine.workshop import Workshop
 from colossus_sim.randomness import stream
 from colossus_sim.specs.faults import Degradation as DegradationSpec
 from colossus_sim.specs.faults import FaultClass, Repair
@@ -40,7 +40,7 @@ class FaultInjector:
         self._world = world
         self._broken_parts = 0
         self._histories: dict[tuple[str, str], NodeHistory] = {}
-        self._workshops: dict[str, Workshop] = {}
+        self._service = OutOfService(world)
         self._sources: dict[tuple[str, str, str], FailureSource | LifetimeSource] = {}
         self._lifetimes: dict[tuple[str, str, str], LifetimeSource] = {}
         self._stopping = [
@@ -89,12 +89,7 @@ class FaultInjector:
         """Create the failure sources of all sites and partitions."""
         check_network_parts(self._world.sites.values(), self.classes(*_EVERY))
         for site in self._world.sites.values():
-            self._workshops[site.name] = Workshop(
-                self._world.agenda,
-                crew=site.spec.repair_crew,
-                parts=site.spec.repair_parts,
-                lead_time=site.spec.part_lead_time,
-            )
+            self._service.open_workshop(site)
             for name, spec in self.classes("site"):
                 self._add(site, None, name, spec).set_population(1.0)
             for partition in site.partitions.values():
@@ -226,15 +221,15 @@ class FaultInjector:
             del partition.degradations[number]
             self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
 
-        self._repair(hit, hit.spec.repair, mended)
+        self._service.repair(hit, hit.spec.repair, mended)
 
     def _cut_off(self, hit: Hit, part: Degradation, repair: Repair) -> None:
         """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""
         pool = hit.partition.pool
         members = range(part.first, min(part.last + 1, len(pool.owner)))
         domains = [domain for domain in members if pool.gpus_left(domain)]
-        phases = self._users(pool, domains)
-        self._out_together(hit, domains, repair)
+        phases = self._service.users(pool, domains)
+        self._service.take_together(hit, domains, repair)
         failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
         for phase in phases:
             phase.notify(failure)
@@ -274,8 +269,10 @@ class FaultInjector:
             gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
                 del phase.domains[domain]
-            self._forget_slow(hit)
-            self._repair(hit, self._repair_of(hit, hit.spec.repair), partial(self._mended, hit, gpus))
+            self._service.forget_slow(hit)
+            self._service.repair(
+                hit, self._repair_of(hit, hit.spec.repair), partial(self._service.mended, hit, gpus)
+            )
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
             watchdog = self.watchdog(hit.strike.hang)
@@ -298,62 +295,13 @@ class FaultInjector:
             return
         pool, spec = first.partition.pool, first.spec
         self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
-        phases = self._users(pool, domains)
+        phases = self._service.users(pool, domains)
         if spec.removes == "group" and spec.repair is not None:
-            self._out_together(first, domains, spec.repair)
+            self._service.take_together(first, domains, spec.repair)
             for domain in domains:
-                self._forget_slow(first._replace(domain=domain))
+                self._service.forget_slow(first._replace(domain=domain))
         for phase in phases:
             phase.notify(failure_of(first.name, spec, watchdog=self.watchdog(first.strike.hang)))
-
-    def _users(self, pool: PartitionPool, domains: list[int]) -> list[PhaseRun]:
-        """Return the phases that have any of these domains, each once."""
-        holders = self._world.scheduler.holders
-        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
-        return list({phase.number: phase for phase in owners if phase is not None}.values())
-
-    def _out_together(self, hit: Hit, domains: list[int], repair: Repair) -> None:
-        """Take domains out of service; one repair brings all of them back."""
-        pool = hit.partition.pool
-        taken = take_out(pool, domains, self._world.scheduler.holders)
-
-        def mended() -> None:
-            for domain, gpus in taken.items():
-                pool.repair(domain, gpus)
-            self._back(hit, sum(taken.values()))
-
-        self._repair(hit, repair, mended)
-        self._world.note_level(hit.site, hit.partition)
-
-    def _forget_slow(self, hit: Hit) -> None:
-        """Slow units that go for repair with what broke are mended there."""
-        if not hit.partition.slow:
-            return
-        whole = hit.spec.removes in ("domain", "group")
-        for number, unit in list(hit.partition.slow.items()):
-            if unit.domain == hit.domain and (whole or unit.node == hit.node):
-                del hit.partition.slow[number]
-                user = self._world.scheduler.holders.get(int(hit.partition.pool.owner[hit.domain]))
-                if user is not None:
-                    user.notify(Rerate())
-
-    def _repair(self, hit: Hit, repair: Repair, done: Callable[[], None]) -> None:
-        """Mend a unit: by itself, or by hand when a technician and a part are there."""
-        seconds = repair_time(repair, hit.strike)
-        if by_hand(repair, hit.strike):
-            self._workshops[hit.site.name].repair(seconds, done)
-        else:
-            self._world.agenda.at(self._world.agenda.now + seconds, Order.REPAIR, done)
-
-    def _mended(self, hit: Hit, gpus: int) -> None:
-        hit.partition.pool.repair(hit.domain, gpus)
-        self._back(hit, gpus)
-
-    def _back(self, hit: Hit, gpus: int) -> None:
-        """Record that GPUs are back, and let waiting phases have them."""
-        self._world.recorder.event(self._world.agenda.now, "repair", value=gpus, **hit.where)
-        self._world.note_level(hit.site, hit.partition)
-        self._world.reschedule()
 
     def _strike_site(self, site: SiteState, name: str, spec: FaultClass, strike: Strike) -> None:
         """Let a failure hit a whole site."""
