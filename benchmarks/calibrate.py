@@ -3,6 +3,7 @@
     python benchmarks/calibrate.py            # fit, print errors, leave the catalogs alone
     python benchmarks/calibrate.py --folds 5  # before that, leave whole families out, five times
     python benchmarks/calibrate.py --write    # fit and write data/calibrations.yaml and data/stacks.yaml
+    python benchmarks/calibrate.py --warm     # start at the constants of the catalogs: fewer evaluations
 
 What is fitted, from which prior and within which limits, is `calibration_plan.yaml`. The residual of a row is the
 logarithm of predicted over published step time in units of the 6 % that published times scatter by, with the
@@ -174,6 +175,21 @@ class Model:
             and ("*" in parameter.formats or c.plan.precision in parameter.formats)
         )
 
+    def current(self) -> np.ndarray:
+        """Return the deviations at which the constants are those of the catalogs."""
+        found = []
+        for parameter in self.parameters:
+            if parameter.kind == "stacks":
+                value = getattr(self.inputs.stacks[parameter.targets[0]], parameter.field)
+            else:
+                value = next(
+                    getattr(entry, parameter.field)
+                    for entry in self.inputs.calibration.kernels
+                    if entry.gpu in parameter.targets and entry.precision in parameter.formats
+                )
+            found.append(parameter.bound(min(parameter.high, max(parameter.low, float(value)))))
+        return np.array(found)
+
     def constants(self, x: np.ndarray) -> Inputs:
         """Return the catalogs with these constants."""
         stacks: dict[str, Stack] = dict(self.inputs.stacks)
@@ -272,11 +288,12 @@ class Fit:
                 matrix[touched, index] = (self._residuals(times, touched) - base[touched]) / step
         return matrix
 
-    def run(self, evaluations: int) -> np.ndarray:
+    def run(self, evaluations: int, *, warm: bool = False) -> np.ndarray:
         """Return the best deviations from the priors, in spreads."""
         parameters = self._model.parameters
         bounds = ([p.bound(p.low) for p in parameters], [p.bound(p.high) for p in parameters])
-        start = np.zeros(len(parameters))
+        start = self._model.current() if warm else np.zeros(len(parameters))
+        start = np.clip(start, np.array(bounds[0]) + 1e-6, np.array(bounds[1]) - 1e-6)
         result = least_squares(
             self.residuals,
             start,
@@ -345,6 +362,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=5, help="evaluations of the model per fit")
     parser.add_argument("--write", action="store_true", help="write the constants into the catalogs")
     parser.add_argument("--date", default="2026-11", help="date written into the provenance")
+    parser.add_argument("--warm", action="store_true", help="start at the constants of the catalogs")
     parser.add_argument("--only-folds", action="store_true", help="no fit on everything")
     options = parser.parse_args()
     model = Model(read_plan(PLAN))
@@ -358,7 +376,7 @@ def main() -> None:
     if options.only_folds:
         return
     rows, everything = fitted_rows(model), range(len(model.rows))
-    x = Fit(model, rows).run(options.evaluations)
+    x = Fit(model, rows).run(options.evaluations, warm=options.warm)
     errors = dict(zip(everything, model.predict(x, everything) / model.published - 1.0, strict=True))
     print(table(model, errors, f"in-sample, {len(rows)} rows fitted"))
     values = [(p, p.value(float(d))) for p, d in zip(model.parameters, x, strict=True)]

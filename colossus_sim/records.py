@@ -128,7 +128,7 @@ class EventRow(NamedTuple):
 
     time: float
     kind: str
-    """failure, repair, capacity, start, finish, preempt, resize, gate, save, throttle, gave_up."""
+    """failure, repair, evict, capacity, start, finish, preempt, resize, gate, save, throttle, gave_up."""
     site: str
     partition: str
     job: str

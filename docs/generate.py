@@ -21,7 +21,7 @@ NOTICE = "<!-- Made by docs/generate.py; change the source, not this file. -->\n
 ROOT_SECTIONS = (
     "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Job", "ParallelPlan", "Phase", "Rollouts",
     "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Lifetime",
-    "HazardPart", "Repair", "Restart",
+    "HazardPart", "Group", "Lemons", "Eviction", "Repair", "Restart",
     "CheckpointPolicy", "CheckpointTier", "Policies",
 )  # fmt: skip
 """Sections of a scenario in reading order; the catalog entries that it may name follow by alphabet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from colossus_sim.cli.many import SOME_FAILED, Progress, executor, say_damaged, 
 
 if TYPE_CHECKING:
     from colossus_sim.sweeps.folder import State
-    from colossus_sim.sweeps.plan import Plan
+    from colossus_sim.sweeps.plan import Plan, Point
     from colossus_sim.sweeps.read import Sweep
     from colossus_sim.sweeps.task import Outcome
 
@@ -46,7 +46,7 @@ MAX_ROWS = 40
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
 @worker_options
 def sweep(file: str, settings: Settings, **options: Any) -> int:
-    """Run a scenario at many points: a grid, a sample of ranges, or one assumption at a time.
+    """Run a scenario at many points: a grid, a sample of ranges, or one thing at a time.
 
     FILE is a sweep file, the name of a shipped sweep, or a scenario with --set-grid, --set-zip or --tornado.
     Runs go to out/NAME-sweep unless --out names another folder: results.csv (a row per run), points.csv (means
@@ -152,17 +152,17 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
         kind=kind,
         paired=spec.common_random_numbers,
     )
-    if kind == "sweep":
-        _check_first(plan)
+    if kind in ("sweep", "changes"):
+        _check_points(plan, plan.points if kind == "changes" else plan.points[:1])
     return plan
 
 
-def _check_first(plan: Plan) -> None:
-    """Refuse a field path or value that no point can use, before any run."""
+def _check_points(plan: Plan, points: Sequence[Point]) -> None:
+    """Refuse a field path or value that a point cannot use, before any run."""
     from colossus_sim.loading.load import load_scenario
 
-    point = plan.points[0]
-    load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
+    for point in points:
+        load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
 
 
 def default_measures(plan: Plan) -> tuple[str, ...]:

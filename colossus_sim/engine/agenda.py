@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import IntEnum
+from heapq import heappop, heappush
+from typing import Any
 
 import simpy
-from simpy.events import EventPriority
 
 from colossus_sim.errors import SimulationError
 
@@ -28,23 +29,14 @@ class Order(IntEnum):
     SCHEDULING = 5
 
 
-class _Action(simpy.Event):
-    """An event that has one thing to do."""
+class Agenda(simpy.Environment):
+    """A SimPy environment with callbacks at a time, in a documented order.
 
-    def __init__(self, env: simpy.Environment, action: Callable[[], None]) -> None:
-        super().__init__(env)
-        self.action = action
-        self._ok = True
-        self._value = None
-
-
-class Agenda:
-    """A thin layer over a SimPy environment: callbacks at a time, in a documented order.
+    A callback is a bare entry of SimPy's own queue, not an event object: most of what happens in a run is a
+    failure or a repair that nobody waits for. Processes and the events that they wait for are SimPy's.
 
     Attributes
     ----------
-    env : simpy.Environment
-        Where processes live.
     processed : int
         Callbacks run so far.
     settle : callable
@@ -52,15 +44,11 @@ class Agenda:
     """
 
     def __init__(self) -> None:
-        self.env = simpy.Environment()
+        super().__init__()
         self.processed = 0
         self.settle: Callable[[], None] = lambda: None
         self._instant = 0.0
-
-    @property
-    def now(self) -> float:
-        """Seconds since the scenario's start."""
-        return self.env.now
+        self._entries: Any = self._queue  # the same heap; SimPy's type allows no callbacks in it
 
     def at(self, time: float, order: Order, action: Callable[[], None]) -> None:
         """Call `action` at `time`, among the events of that instant in the place that `order` gives it.
@@ -70,19 +58,22 @@ class Agenda:
         SimulationError
             If the time is NaN, or lies in the past.
         """
-        now = self.env.now
+        now = self._now
         if not time >= now:  # also true of NaN
             raise SimulationError(f"an event was scheduled at {time} s, but it is already {now} s")
-        if time == math.inf:
-            return
-        event = _Action(self.env, action)
-        event.callbacks = [self._run]
-        self.env.schedule(event, priority=EventPriority(order), delay=time - now)
+        if time != math.inf:
+            # as a delay, like SimPy's own entries, so that equal times are equal whoever schedules
+            heappush(self._entries, (now + (time - now), order, next(self._eid), action))
 
-    def _run(self, event: simpy.Event) -> None:
-        now = self.env.now
-        if now != self._instant:
+    def step(self) -> None:
+        """Run the next callback, or let SimPy process its next event."""
+        entries = self._entries
+        if not entries or isinstance(entries[0][3], simpy.Event):
+            super().step()
+            return
+        self._now, _, _, action = heappop(entries)
+        if self._now != self._instant:
             self.settle()
-            self._instant = now
+            self._instant = self._now
         self.processed += 1
-        event.action()  # type: ignore[attr-defined]  # only actions have this callback
+        action()

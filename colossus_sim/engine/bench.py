@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from colossus_sim.engine.runner import simulate
+from colossus_sim.engine.runner import DeskBuilder, simulate
+from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.records import RunResult
 from colossus_sim.specs.architecture import Architecture
@@ -202,6 +203,7 @@ def play_bench(
     policies: Policies | None = None,
     horizon: float = 1e12,
     seed: int = 1,
+    build_desk: DeskBuilder = StorageDesk,
 ) -> RunResult:
     """Play jobs of fixed unit times on one site.
 
@@ -215,6 +217,8 @@ def play_bench(
         Default: none, no saves, first come first served.
     horizon : float
         When to stop at the latest. [s]
+    build_desk : callable, optional
+        See `simulate`.
     """
     scenario = Scenario.model_construct(
         version=1, name="bench", start=0.0, horizon=horizon, seed=seed,
@@ -228,7 +232,7 @@ def play_bench(
         job = jobs[job_name]
         return FixedModel(job.units, job.unit_time, job.gpus, job.state_bytes)
 
-    return simulate(scenario, build_model=build)
+    return simulate(scenario, build_model=build, build_desk=build_desk)
 
 
 _MODEL = _bare(Architecture, name="none")

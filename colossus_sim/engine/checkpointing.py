@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from colossus_sim.engine.copies import Copies
 from colossus_sim.engine.progress import Moment, SaveTier
 from colossus_sim.formulas import reliability
 from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
@@ -14,8 +15,8 @@ from colossus_sim.specs.hardware import Storage
 SURVIVAL: Mapping[str, int] = {"software": 0, "node": 1, "domain": 2, "site": 3}
 """Rank of what a copy survives; a failure of rank r can be recovered from a copy that survives at least r."""
 
-REMOVES: Mapping[str, int] = {"nothing": 0, "node": 1, "domain": 2, "site": 3}
-"""Rank of a failure by what it removes."""
+REMOVES: Mapping[str, int] = {"nothing": 0, "node": 1, "domain": 2, "group": 3, "site": 3}
+"""Rank of a failure by what it removes; a group may hold both copies of a pair of peers, so it counts as a site."""
 
 
 def storage_share(others: float, users: int) -> float:
@@ -125,6 +126,14 @@ class SavedState:
 
     units: dict[str, int] = field(default_factory=dict)
     pending: dict[str, tuple[int, float]] = field(default_factory=dict)
+    copies: Copies | None = None
+    """Older copies, where the newest may be unreadable."""
+
+    def keep(self, name: str, unit: int) -> None:
+        """Note a copy of this tier."""
+        self.units[name] = max(unit, self.units.get(name, 0))
+        if self.copies is not None:
+            self.copies.add(name, (unit,))
 
     def note(self, end: Moment) -> None:
         """Take over the saves of a stretch that ends at this moment."""
@@ -132,6 +141,8 @@ class SavedState:
             self.settle(tier.name, end.time)
             saved = end.last_save(tier)
             if saved is not None:
+                if self.copies is not None:
+                    self.copies.add(tier.name, range(saved, math.floor(end.stretch.units), -tier.period))
                 self.units[tier.name] = max(saved, self.units.get(tier.name, 0))
             under_way = end.pending_save(tier)
             if under_way is not None:
@@ -140,8 +151,7 @@ class SavedState:
     def settle(self, name: str, time: float) -> None:
         """Count a pending save of this tier if it has become readable."""
         if name in self.pending and self.pending[name][1] <= time:
-            unit = self.pending.pop(name)[0]
-            self.units[name] = max(unit, self.units.get(name, 0))
+            self.keep(name, self.pending.pop(name)[0])
 
     def restore_point(
         self, tiers: tuple[SaveTier, ...], rank: int, time: float
@@ -155,12 +165,25 @@ class SavedState:
                 best = (unit, tier)
         return best
 
+    def readable_point(self, tiers: tuple[SaveTier, ...], rank: int, time: float) -> int:
+        """Return the unit of the newest copy that survives a failure of this rank and can be read; 0 if none."""
+        unit, _ = self.restore_point(tiers, rank, time)
+        if self.copies is not None:
+            unit, let_down = self.copies.choose(tiers, rank)
+            for name in let_down:
+                self.units.pop(name, None)
+        return unit
+
     def rolled_back(self, unit: int) -> None:
         """Forget every copy newer than the unit that was restored, and saves under way."""
         self.pending.clear()
+        if self.copies is not None:
+            self.copies.rolled_back(unit)
         self.units = {name: min(saved, unit) for name, saved in self.units.items()}
 
     def all_at(self, tiers: tuple[SaveTier, ...], unit: int) -> None:
         """Note that every tier holds this unit, as after a controlled stop."""
         self.pending.clear()
         self.units = {tier.name: unit for tier in tiers}
+        if self.copies is not None:
+            self.copies.verified(unit)

@@ -29,12 +29,15 @@ class Strike:
         Uniform draw that decides between automatic and manual repair.
     normal, exponential : float
         Standard draws for the law of the repair time.
+    hang : bool
+        Whether it raises no error, so that only the watchdog notices.
     """
 
     place: float
     auto: float
     normal: float
     exponential: float
+    hang: bool = False
 
 
 def by_hand(repair: Repair, strike: Strike) -> bool:
@@ -62,13 +65,19 @@ def gap(spec: FaultClass, rng: np.random.Generator) -> float:
     return float(rng.standard_exponential())
 
 
-def draw_strike(rng: np.random.Generator, place: float | None = None) -> Strike:
-    """Return a failure at a place, or at a place of its own choice."""
+def hangs(spec: FaultClass, rng: np.random.Generator) -> bool:
+    """Draw whether a failure is a hang; nothing is drawn for a class without hangs."""
+    return spec.hang_fraction > 0.0 and float(rng.random()) < spec.hang_fraction
+
+
+def draw_strike(spec: FaultClass, rng: np.random.Generator, place: float | None = None) -> Strike:
+    """Return a failure of a class at a place, or at a place of its own choice."""
     return Strike(
         place=float(rng.random()) if place is None else place,
         auto=float(rng.random()),
         normal=float(rng.standard_normal()),
         exponential=float(rng.standard_exponential()),
+        hang=hangs(spec, rng),
     )
 
 
@@ -113,7 +122,7 @@ class FailureSource:
         if version != self._version:
             return
         rng = self._rng
-        strike = draw_strike(rng)
+        strike = draw_strike(self._spec, rng)
         self._left = gap(self._spec, rng)
         self._since = self._agenda.now
         self._plan()
@@ -128,6 +137,8 @@ class JobHazard:
         self.spec = spec
         self._rng = stream(seed, "failure", *names, name)
         self._left = gap(spec, self._rng)
+        self.hang = False
+        """Whether the last one that fired is a hang."""
 
     def due_in(self) -> float:
         """Return the computing time until the next one. [s]"""
@@ -142,4 +153,5 @@ class JobHazard:
         if self._left > 1e-12:
             return False
         self._left = gap(self.spec, self._rng)
+        self.hang = hangs(self.spec, self._rng)
         return True

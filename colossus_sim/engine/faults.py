@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
+from colossus_sim.engine.degradation import SlowUnit
 from colossus_sim.engine.failures import FailureSource, Strike, by_hand, repair_time
+from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched, take_out
+from colossus_sim.engine.hits import Hit, failure_of
+from colossus_sim.engine.lemons import NodeHistory
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
-from colossus_sim.engine.network_parts import check_network_parts
-from colossus_sim.engine.signals import Failure, Rerate
+from colossus_sim.engine.network_parts import check_network_parts, cut_off, part_at, tell_touched
+from colossus_sim.engine.pool import PartitionPool
+from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.workshop import Workshop
+from colossus_sim.randomness import stream
 from colossus_sim.specs.faults import Degradation as DegradationSpec
 from colossus_sim.specs.faults import FaultClass, Repair
 
@@ -24,26 +29,8 @@ if TYPE_CHECKING:
     from colossus_sim.engine.world import World
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hit:
-    """One failure at its place."""
-
-    site: SiteState
-    partition: PartitionState
-    name: str
-    spec: FaultClass
-    strike: Strike
-    domain: int
-    node: int
-    phase: PhaseRun | None
-
-
-def failure_of(name: str, spec: FaultClass, *, planned: bool | None = None) -> Failure:
-    """Return the message that a failure of this class sends."""
-    rank = REMOVES["site"] if spec.needs_storage_checkpoint else REMOVES[spec.removes]
-    return Failure(
-        cause=name, rank=rank, detection=spec.detection, planned=spec.planned if planned is None else planned
-    )
+_EVERY = ("gpu", "node", "domain", "group", "site", "job")
+"""All that a rate may count."""
 
 
 class FaultInjector:
@@ -52,12 +39,13 @@ class FaultInjector:
     def __init__(self, world: World) -> None:
         self._world = world
         self._broken_parts = 0
+        self._histories: dict[tuple[str, str], NodeHistory] = {}
         self._workshops: dict[str, Workshop] = {}
         self._sources: dict[tuple[str, str, str], FailureSource | LifetimeSource] = {}
         self._lifetimes: dict[tuple[str, str, str], LifetimeSource] = {}
         self._stopping = [
             (name, spec, failure_of(name, spec).rank)
-            for name, spec in self.classes("gpu", "node", "domain", "site", "job")
+            for name, spec in self.classes(*_EVERY)
             if spec.interrupts and not spec.planned
         ]
 
@@ -76,12 +64,20 @@ class FaultInjector:
         pool = phase.held_partition().pool
         domains = len(phase.domains)
         used = domains * pool.used_per_domain
-        units = {"gpu": used, "node": used / pool.node_gpus, "domain": domains, "site": 1, "job": 1}
+        units = {
+            "gpu": used,
+            "node": used / pool.node_gpus,
+            "domain": domains,
+            "group": 1,
+            "site": 1,
+            "job": 1,
+        }
         for name, spec, rank in self._stopping:
             rate = spec.rate
             if spec.lifetime is not None:
                 rate = self._lifetimes[phase.site.name, pool.name, name].hazard_ahead()
-            rates[rank] += units[spec.per] * rate
+            count = units[spec.per] if spec.group is None else groups_touched(phase.domains, spec.group)
+            rates[rank] += count * rate
         return tuple(rates)
 
     @property
@@ -91,7 +87,7 @@ class FaultInjector:
 
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
-        check_network_parts(self._world.sites.values(), self.classes("gpu", "node", "domain", "site", "job"))
+        check_network_parts(self._world.sites.values(), self.classes(*_EVERY))
         for site in self._world.sites.values():
             self._workshops[site.name] = Workshop(
                 self._world.agenda,
@@ -102,19 +98,37 @@ class FaultInjector:
             for name, spec in self.classes("site"):
                 self._add(site, None, name, spec).set_population(1.0)
             for partition in site.partitions.values():
-                for name, spec in self.classes("gpu", "node", "domain"):
+                for name, spec in self.classes("gpu", "node", "domain", "group"):
                     self._add(site, partition, name, spec)
+                self._add_history(site, partition.pool)
+
+    def _add_history(self, site: SiteState, pool: PartitionPool) -> None:
+        faults = self._world.scenario.faults
+        if faults.enabled and (faults.lemons is not None or faults.eviction is not None):
+            self._histories[site.name, pool.name] = NodeHistory(
+                self._world.seed, pool, lemons=faults.lemons, eviction=faults.eviction
+            )
+
+    def watchdog(self, hang: bool) -> float | None:
+        """Return the time-out of a hang, or None for a failure that shows itself. [s]"""
+        return self._world.scenario.faults.watchdog if hang else None
 
     def _add(
         self, site: SiteState, partition: PartitionState | None, name: str, spec: FaultClass
     ) -> FailureSource | LifetimeSource:
+        key = (site.name, partition.pool.name if partition else "", name)
+        chooses = stream(self._world.seed, "group", *key) if spec.group is not None else None
+
         def strike(drawn: Strike) -> None:
             if partition is None:
                 self._strike_site(site, name, spec, drawn)
+            elif chooses is not None and spec.group is not None:
+                struck = domains_hit(partition.pool, spec.group, drawn.place, chooses)
+                first = Hit(site=site, partition=partition, name=name, spec=spec, strike=drawn)
+                self._strike_group(first, struck)
             else:
                 self._strike(site, partition, name, spec, drawn)
 
-        key = (site.name, partition.pool.name if partition else "", name)
         source: FailureSource | LifetimeSource
         if spec.lifetime is not None and partition is not None:
             source = self._lifetimes[key] = lifetime_source(self._world, partition.pool, key, spec, strike)
@@ -132,8 +146,9 @@ class FaultInjector:
             "node": domains * pool.nodes_per_domain,
             "domain": domains,
         }
-        for name, spec in self.classes(*units):
-            self._sources[(site.name, pool.name, name)].set_population(units[spec.per])
+        for name, spec in self.classes(*units, "group"):
+            count = units[spec.per] if spec.group is None else groups_installed(pool, spec.group)
+            self._sources[(site.name, pool.name, name)].set_population(count)
 
     # -- one failure ---------------------------------------------------------------------------------
 
@@ -142,7 +157,11 @@ class FaultInjector:
     ) -> None:
         """Let a failure hit the unit at its place, and the phase that uses it."""
         pool = partition.pool
-        located = pool.locate(strike.place, spec.per)
+        place: float | None = strike.place
+        history = self._histories.get((site.name, pool.name))
+        if history is not None and spec.per in ("gpu", "node") and spec.lifetime is None:
+            place = history.place(strike.place)
+        located = None if place is None else pool.locate(place, spec.per)
         if located is None:
             return
         domain, node = located
@@ -156,7 +175,7 @@ class FaultInjector:
             phase = None  # it hits a hot spare inside the domain, not a GPU in use
         where = phase.where() if phase else {"site": site.name, "partition": pool.name}
         self._world.recorder.event(self._world.agenda.now, "failure", subject=name, value=domain, **where)
-        hit = _Hit(
+        hit = Hit(
             site=site,
             partition=partition,
             name=name,
@@ -173,74 +192,28 @@ class FaultInjector:
         elif phase is not None:
             self._slow_down(hit, phase)
 
-    def _degrade(self, hit: _Hit, spec: DegradationSpec) -> None:
+    def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
         partition = hit.partition
-        part = broken_part(
-            spec,
-            hit.domain,
-            topology=hit.site.spec.topology,
-            gpu=partition.pool.spec.gpu,
-            fabric=partition.fabric,
-        )
+        part = part_at(hit, spec)
         if part is None or hit.spec.repair is None:
             return  # this partition has no such level or part
         if part.fraction >= 1.0:
-            self._cut_off(hit, part, hit.spec.repair)
+            self._stop_group(*cut_off(hit, part))
             return
         self._broken_parts += 1
         number = self._broken_parts
         partition.degradations[number] = part
-        self._tell(hit, number)
+        tell_touched(partition, number)
 
         def mended() -> None:
-            self._tell(hit, number)
+            tell_touched(partition, number)
             del partition.degradations[number]
-            self._world.recorder.event(
-                self._world.agenda.now,
-                "repair",
-                site=hit.site.name,
-                partition=partition.pool.name,
-                subject=hit.name,
-            )
+            self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
 
         self._repair(hit, hit.spec.repair, mended)
 
-    def _cut_off(self, hit: _Hit, part: Degradation, repair: Repair) -> None:
-        """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""
-        pool, world = hit.partition.pool, self._world
-        stopped: dict[int, PhaseRun] = {}
-        lost: list[tuple[int, int]] = []
-        for domain in range(part.first, min(part.last + 1, len(pool.owner))):
-            gpus = pool.gpus_left(domain)
-            if not gpus:
-                continue
-            phase = world.scheduler.holders.get(int(pool.owner[domain]))
-            if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
-                del phase.domains[domain]
-                stopped[phase.number] = phase
-            lost.append((domain, gpus))
-
-        def mended() -> None:
-            for domain, gpus in lost[1:]:
-                pool.repair(domain, gpus)
-            for domain, gpus in lost[:1]:
-                self._mended(replace(hit, domain=domain), gpus)
-
-        self._repair(hit, repair, mended)
-        world.note_level(hit.site, hit.partition)
-        failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
-        for phase in stopped.values():
-            phase.notify(failure)
-
-    def _tell(self, hit: _Hit, number: int) -> None:
-        """Let the phases that a broken network part touches work out their steps anew."""
-        part = hit.partition.degradations[number]
-        for phase in hit.partition.computing.values():
-            if part.touches(phase.domains):
-                phase.notify(Rerate())
-
-    def _slow_down(self, hit: _Hit, phase: PhaseRun) -> None:
+    def _slow_down(self, hit: Hit, phase: PhaseRun) -> None:
         """Slow whoever uses a degraded unit until it is found; then take it out in a controlled stop.
 
         The unit stays slow and is found at its time whether or not the phase that it struck still has it.
@@ -260,7 +233,7 @@ class FaultInjector:
         now = self._world.agenda.now
         self._world.agenda.at(now + hit.spec.detection, Order.FAILURE, found)
 
-    def _remove(self, hit: _Hit, *, planned: bool) -> None:
+    def _remove(self, hit: Hit, *, planned: bool) -> None:
         """Take what broke out for repair and tell the phase that used it."""
         pool, domain, phase = hit.partition.pool, hit.domain, hit.phase
         if hit.spec.removes in ("node", "domain") and hit.spec.repair is not None:
@@ -269,14 +242,53 @@ class FaultInjector:
             if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
                 del phase.domains[domain]
             self._forget_slow(hit)
-            self._repair(hit, hit.spec.repair, lambda: self._mended(hit, gpus))
+            self._repair(hit, self._repair_of(hit, hit.spec.repair), lambda: self._mended(hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
-            phase.notify(failure_of(hit.name, hit.spec, planned=planned))
+            watchdog = self.watchdog(hit.strike.hang)
+            phase.notify(failure_of(hit.name, hit.spec, planned=planned, watchdog=watchdog))
 
-    def _forget_slow(self, hit: _Hit) -> None:
+    def _repair_of(self, hit: Hit, usual: Repair) -> Repair:
+        """Return what a unit that leaves service gets: the repair of its class, or an exchange of the node."""
+        history = self._histories.get((hit.site.name, hit.partition.pool.name))
+        if history is None or hit.spec.removes != "node":
+            return usual
+        now = self._world.agenda.now
+        repair = history.repair(hit.domain, hit.node, now, usual)
+        if repair is not usual:
+            self._world.recorder.event(now, "evict", value=hit.domain, **hit.where)
+        return repair
+
+    def _strike_group(self, first: Hit, domains: list[int]) -> None:
+        """Let a failure hit several domains and every phase on them."""
+        if not domains:
+            return
+        self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
+        self._stop_group(first, domains)
+
+    def _stop_group(self, first: Hit, domains: list[int]) -> None:
+        """Take domains out until one repair, if the class removes them, and stop every phase on them."""
+        pool, spec, holders = first.partition.pool, first.spec, self._world.scheduler.holders
+        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
+        phases = {phase.number: phase for phase in owners if phase is not None}
+        if spec.removes == "group" and spec.repair is not None:
+            taken = take_out(pool, domains, holders)
+            for domain in domains:
+                self._forget_slow(replace(first, domain=domain))
+
+            def mended() -> None:
+                for domain, gpus in taken.items():
+                    pool.repair(domain, gpus)
+                self._back(first, sum(taken.values()))
+
+            self._repair(first, spec.repair, mended)
+            self._world.note_level(first.site, first.partition)
+        for phase in phases.values():
+            phase.notify(failure_of(first.name, spec, watchdog=self.watchdog(first.strike.hang)))
+
+    def _forget_slow(self, hit: Hit) -> None:
         """Slow units that go for repair with what broke are mended there."""
-        whole = hit.spec.removes == "domain"
+        whole = hit.spec.removes in ("domain", "group")
         for number, unit in list(hit.partition.slow.items()):
             if unit.domain == hit.domain and (whole or unit.node == hit.node):
                 del hit.partition.slow[number]
@@ -284,7 +296,7 @@ class FaultInjector:
                 if user is not None:
                     user.notify(Rerate())
 
-    def _repair(self, hit: _Hit, repair: Repair, done: Callable[[], None]) -> None:
+    def _repair(self, hit: Hit, repair: Repair, done: Callable[[], None]) -> None:
         """Mend a unit: by itself, or by hand when a technician and a part are there."""
         seconds = repair_time(repair, hit.strike)
         if by_hand(repair, hit.strike):
@@ -292,17 +304,13 @@ class FaultInjector:
         else:
             self._world.agenda.at(self._world.agenda.now + seconds, Order.REPAIR, done)
 
-    def _mended(self, hit: _Hit, gpus: int) -> None:
-        pool = hit.partition.pool
-        pool.repair(hit.domain, gpus)
-        self._world.recorder.event(
-            self._world.agenda.now,
-            "repair",
-            site=hit.site.name,
-            partition=pool.name,
-            subject=hit.name,
-            value=gpus,
-        )
+    def _mended(self, hit: Hit, gpus: int) -> None:
+        hit.partition.pool.repair(hit.domain, gpus)
+        self._back(hit, gpus)
+
+    def _back(self, hit: Hit, gpus: int) -> None:
+        """Record that GPUs are back, and let waiting phases have them."""
+        self._world.recorder.event(self._world.agenda.now, "repair", value=gpus, **hit.where)
         self._world.note_level(hit.site, hit.partition)
         self._world.reschedule()
 
@@ -316,7 +324,7 @@ class FaultInjector:
         for partition in site.partitions.values():
             for phase in list(self._world.scheduler.holders.values()):
                 if phase.partition is partition:
-                    phase.notify(failure_of(name, spec))
+                    phase.notify(failure_of(name, spec, watchdog=self.watchdog(strike.hang)))
             self._world.note_level(site, partition)
 
     def _back_up(self, site: SiteState, name: str) -> None:

@@ -197,7 +197,7 @@ class LifetimeSource:
         else:
             unit = self._choose(self._cohorts[which])
             self._cohorts[which].left = float(self._rng.standard_exponential())
-        strike = draw_strike(self._rng, self._place(unit))
+        strike = draw_strike(self._spec, self._rng, self._place(unit))
         now = self._agenda.now
         if self._renews(strike):
             self._begin_life(unit, now - self._life.burn_in)

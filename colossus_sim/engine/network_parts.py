@@ -1,11 +1,15 @@
-"""Which failure classes can break a part of the networks at hand."""
+"""Parts of the networks at hand that failures break: which there are, and what they take with them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
+from colossus_sim.engine.degradation import Degradation as Broken
 from colossus_sim.engine.degradation import broken_part
-from colossus_sim.engine.site import SiteState
+from colossus_sim.engine.hits import Hit
+from colossus_sim.engine.signals import Rerate
+from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.specs.faults import Degradation, FaultClass
 
@@ -24,7 +28,7 @@ def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[st
         path = f"faults.classes.{name}"
         if not _breakable(sites, spec.degrades):
             raise ScenarioError([Problem(path=f"{path}.degrades", message=_missing(sites, spec.degrades))])
-        if spec.repair is None or spec.interrupts or spec.per in ("site", "job"):
+        if spec.repair is None or spec.interrupts or spec.per in ("group", "site", "job"):
             text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
             raise ScenarioError([Problem(path=path, message=text)])
 
@@ -43,3 +47,30 @@ def _missing(sites: Iterable[SiteState], spec: Degradation) -> str:
     if spec.part is None or spec.part == "switch" or (spec.level and spec.level not in known.split(", ")):
         return f"no network here has a level {spec.level!r} of that kind; levels: {known}"
     return f"no network here has more than one {spec.part}; its loss is an outage of the site"
+
+
+def part_at(hit: Hit, spec: Degradation) -> Broken | None:
+    """Return what breaks around the domain of a hit; None if its network has no such part."""
+    partition = hit.partition
+    return broken_part(
+        spec,
+        hit.domain,
+        topology=hit.site.spec.topology,
+        gpu=partition.pool.spec.gpu,
+        fabric=partition.fabric,
+    )
+
+
+def cut_off(hit: Hit, part: Broken) -> tuple[Hit, list[int]]:
+    """Return the hit that takes a whole group, to which no way is left, and the domains of that group."""
+    cut = replace(hit, spec=hit.spec.model_copy(update={"removes": "group"}))
+    installed: list[int] = hit.partition.pool.installed_ids.tolist()
+    return cut, [domain for domain in installed if part.first <= domain <= part.last]
+
+
+def tell_touched(partition: PartitionState, number: int) -> None:
+    """Let the phases that a broken network part touches work out their steps anew."""
+    part = partition.degradations[number]
+    for phase in partition.computing.values():
+        if part.touches(phase.domains):
+            phase.notify(Rerate())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from colossus_sim.engine.failures import JobHazard
-from colossus_sim.engine.faults import failure_of
+from colossus_sim.engine.hits import failure_of
 from colossus_sim.engine.holding import PhaseModel
 from colossus_sim.engine.recorder import UnitCost
 from colossus_sim.engine.recovery import Recovery
@@ -125,7 +125,8 @@ class PhaseRun(Waiting):
         for hazard in self.hazards:
             if hazard.fires():
                 self.world.recorder.event(self.now, "failure", subject=hazard.name, **self.where())
-                failures.append(failure_of(hazard.name, hazard.spec))
+                watchdog = self.world.faults.watchdog(hazard.hang)
+                failures.append(failure_of(hazard.name, hazard.spec, watchdog=watchdog))
         if failures:
             yield from self.recovery.recover(failures)
         for signal in signals:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
+from colossus_sim.engine.copies import Copies
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.signals import Failure, Signal, Stop
 from colossus_sim.errors import SimulationError
@@ -29,6 +30,9 @@ class Recovery:
     def __init__(self, phase: PhaseRun) -> None:
         self._phase = phase
         self._rng = stream(phase.world.seed, "restart", phase.job_name, phase.name)
+        if any(tier.unreadable for tier in phase.policy.tiers):
+            reads = stream(phase.world.seed, "unreadable", phase.job_name, phase.name)
+            phase.work.saved.copies = Copies(phase.policy, reads)
         self._attempts = 0
         self._safe = 0
         self.stopped = False
@@ -180,6 +184,9 @@ class Recovery:
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
         if by_hand < spec.manual_fraction:
             seconds += spec.manual_time * exponential
+        if phase.work.saved.copies is not None:
+            seconds += phase.work.saved.copies.wasted
+            phase.work.saved.copies.wasted = 0.0
         phase.site.readers += 1
         phase.refresh_tiers()
         tier: SaveTier | None = None

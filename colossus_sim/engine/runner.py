@@ -10,7 +10,7 @@ from functools import partial
 
 import simpy
 
-from colossus_sim.engine.agenda import Order
+from colossus_sim.engine.agenda import Agenda, Order
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
@@ -23,6 +23,7 @@ from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.phases import ModelBuilder, PhaseModel, build_phase_model
 
 Progress = Callable[[float, str], None]
+DeskBuilder = Callable[[Agenda, str], StorageDesk]
 
 _PROGRESS_STEPS = 100
 _COLLECTION_THRESHOLD = 100_000
@@ -35,6 +36,7 @@ def simulate(
     progress: Progress | None = None,
     build_model: ModelBuilder = build_phase_model,
     every_step: bool = False,
+    build_desk: DeskBuilder = StorageDesk,
 ) -> RunResult:
     """Run the discrete-event simulation of a scenario.
 
@@ -50,6 +52,8 @@ def simulate(
         Where the times of steps come from; default: the analytic step model.
     every_step : bool
         Play each step as an event of its own instead of whole stretches; for tests: the answer is the same.
+    build_desk : callable, optional
+        How saves queue at a shared storage; for comparisons with other programs.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def simulate(
     """
     world = World(scenario, scenario.seed if seed is None else seed)
     world.every_step = every_step
-    _build_sites(world)
+    _build_sites(world, build_desk)
     models = _build_phases(world, build_model)
     world.faults.add_sources()
     _plan_capacity(world)
@@ -74,7 +78,7 @@ def simulate(
     return _result(world, models, end)
 
 
-def _build_sites(world: World) -> None:
+def _build_sites(world: World, build_desk: DeskBuilder) -> None:
     policies = world.scenario.policies
     for name, spec in world.scenario.cluster.sites.items():
         partitions = {}
@@ -85,7 +89,7 @@ def _build_sites(world: World) -> None:
             partitions[key] = PartitionState(pool, fabric, policies.contention)
         site = world.sites[name] = SiteState(name, spec, partitions)
         if policies.storage_access != "mean":
-            site.desk = StorageDesk(world.agenda, policies.storage_access)
+            site.desk = build_desk(world.agenda, policies.storage_access)
 
 
 def level_domains(fabric: Fabric) -> tuple[int, ...]:
@@ -150,7 +154,7 @@ def _plan_submissions(world: World) -> None:
 
 def _begin(world: World, phase: PhaseRun, trigger: str) -> None:
     phase.trigger = trigger
-    world.agenda.env.process(phase.life())
+    world.agenda.process(phase.life())
 
 
 def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
@@ -183,7 +187,7 @@ def _rare_collections() -> Iterator[None]:
 def _play(world: World, progress: Progress | None) -> float:
     """Run the events; return when the simulation stopped. [s]"""
     horizon = world.scenario.horizon
-    stop = simpy.Event(world.agenda.env)
+    stop = simpy.Event(world.agenda)
 
     def halt() -> None:
         if not stop.triggered:
@@ -197,7 +201,7 @@ def _play(world: World, progress: Progress | None) -> float:
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
     with _rare_collections():
-        world.agenda.env.run(until=stop)
+        world.agenda.run(until=stop)
     end = world.agenda.now
     world.record_levels()
     for phase in world.phases:

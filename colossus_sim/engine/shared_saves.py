@@ -155,8 +155,7 @@ class SharedSaves:
 
     def _saved(self, unit: int) -> None:
         phase = self._phase
-        saved = phase.work.saved.units
-        saved[self.tier.name] = max(unit, saved.get(self.tier.name, 0))
+        phase.work.saved.keep(self.tier.name, unit)
         self._last_save = phase.now
         self._transfer = None
         if not self._moves_alone:

@@ -71,10 +71,20 @@ class StorageDesk:
     def __init__(self, agenda: Agenda, strategy: str) -> None:
         self._agenda = agenda
         self._strategy = strategy
-        self._waiting: list[Transfer] = []
+        self.waiting: list[Transfer] = []
         self._active: list[Transfer] = []
         self._since = 0.0
         self._version = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the scenario's start."""
+        return self._agenda.now
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether transfers are served one at a time in the order of asking."""
+        return self._strategy in ("blocking", "first_come")
 
     @property
     def jobs_compute_on(self) -> bool:
@@ -83,7 +93,7 @@ class StorageDesk:
 
     def ask(self, transfer: Transfer) -> None:
         """Queue a transfer; it is told when it gets the storage."""
-        self._waiting.append(transfer)
+        self.waiting.append(transfer)
         self._admit()
 
     def begin(self, transfer: Transfer) -> None:
@@ -94,8 +104,8 @@ class StorageDesk:
 
     def cancel(self, transfer: Transfer) -> None:
         """Give up a transfer that waits or is under way."""
-        if transfer in self._waiting:
-            self._waiting.remove(transfer)
+        if transfer in self.waiting:
+            self.waiting.remove(transfer)
         elif transfer in self._active:
             self._progress()
             self._active.remove(transfer)
@@ -104,8 +114,8 @@ class StorageDesk:
 
     def _admit(self) -> None:
         at_once = self._strategy in ("alone", "shared")
-        while self._waiting and (at_once or not self._active):
-            transfer = self._waiting.pop(0 if self._strategy != "least_waste" else self._best())
+        while self.waiting and (at_once or not self._active):
+            transfer = self.waiting.pop(0 if self._strategy != "least_waste" else self._best())
             self._progress()
             self._active.append(transfer)
             transfer.granted = True
@@ -113,10 +123,11 @@ class StorageDesk:
 
     def _best(self) -> int:
         """Return which waiting transfer costs the others least while it runs."""
-        return min(
-            range(len(self._waiting)),
-            key=lambda index: (waste(self._waiting, index, self._agenda.now), index),
-        )
+        return min(range(len(self.waiting)), key=lambda index: (self.cost_of(index), index))
+
+    def cost_of(self, index: int) -> float:
+        """Return what it costs the others to serve this waiting transfer first [GPU-s]."""
+        return waste(self.waiting, index, self.now)
 
     def _progress(self) -> None:
         now = self._agenda.now
@@ -179,13 +190,18 @@ def waste(waiting: Sequence[Transfer], chosen: int, now: float) -> float:
     sec. 3.5).
     """
     run = waiting[chosen].seconds
-    lost = 0.0
-    for index, other in enumerate(waiting):
-        if index == chosen:
-            continue
-        waited = now - other.at_risk_since
-        if other.stops:
-            lost += other.gpus * (waited + run)
-        else:
-            lost += other.gpus * other.failure_rate * run * (other.restore + waited + run / 2.0)
-    return lost
+    others = (other for index, other in enumerate(waiting) if index != chosen)
+    return math.fsum(
+        lost_standing(other, run, now) if other.stops else lost_at_risk(other, run, now) for other in others
+    )
+
+
+def lost_standing(other: Transfer, run: float, now: float) -> float:
+    """Return what a job that stands still loses until a transfer of another is over [GPU-s]."""
+    return other.gpus * (now - other.at_risk_since + run)
+
+
+def lost_at_risk(other: Transfer, run: float, now: float) -> float:
+    """Return what a job that computes on is expected to lose by a failure during it [GPU-s]."""
+    at_risk = other.restore + now - other.at_risk_since + run / 2.0
+    return other.gpus * other.failure_rate * run * at_risk

@@ -45,7 +45,7 @@ class Waiting(Holding):
         version = self._version
         if self.inbox:
             return
-        self._wake = simpy.Event(self.world.agenda.env)
+        self._wake = simpy.Event(self.world.agenda)
         self.world.agenda.at(max(until, self.now), Order.COMPLETION, lambda: self._ring(version))
         yield self._wake
         self._wake = None

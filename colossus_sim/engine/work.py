@@ -92,7 +92,7 @@ class Work:
 
     def roll_back(self, rank: int, now: float) -> None:
         """Return to the newest copy that survives a failure of this rank, or to the start if there is none."""
-        unit, _ = self.saved.restore_point(self.tiers, rank, now)
+        unit = self.saved.readable_point(self.tiers, rank, now)
         self._keep_until(unit)
         self.saved.rolled_back(unit)
         self._forget_settled()
@@ -116,6 +116,8 @@ class Work:
     def _forget_settled(self) -> None:
         """Drop intervals that no failure can reach any more: those before the oldest copy."""
         oldest = min((self.saved.units.get(tier.name, 0) for tier in self.tiers), default=0)
+        if self.saved.copies is not None:
+            oldest = min(oldest, self.saved.copies.oldest())
         self._unsettled = [entry for entry in self._unsettled if entry.done > oldest and entry.kept > 0]
 
     @property

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from colossus_sim.plots.changes import draw_changes
 from colossus_sim.plots.header import write_header
 from colossus_sim.plots.network_tradeoff import draw_network_tradeoff, has_tradeoff
 from colossus_sim.plots.stacked import rows_figure
@@ -43,7 +44,9 @@ def sweep_figures(view: SweepView, *, dark: bool = False) -> dict[str, Figure]:
     for number, (measure, bars) in enumerate(view.tornado[:MAX_PANELS]):
         name = "tornado" if not number else f"tornado_{number + 1}"
         figures[name] = draw_tornado(view, measure, bars, dark=dark)
-    if view.tornado:
+    if view.changes:
+        figures["changes"] = draw_changes(view, dark=dark)
+    if view.tornado or view.changes:
         return figures
     if view.parameters:
         figures["lines"] = draw_lines(view, dark=dark)

@@ -17,6 +17,8 @@ class Measured:
         Mean and half of its 95 % interval.
     low, high : tuple of float
         P10 and P90 of the runs.
+    more_is_better : bool or None
+        Whether more of it is welcome; None where that depends.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Measured:
     half_width: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    more_is_better: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,15 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one named change does to the mean of a measure, run by run with the same seeds."""
+
+    label: str
+    mean: float
+    half_width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepView:
     """A sweep.
 
@@ -69,6 +81,8 @@ class SweepView:
     ----------
     tornado : tuple of (Measured, tuple of Bar)
         Filled for a tornado; then `parameters` are not drawn.
+    changes : tuple of (Measured, tuple of Change)
+        Filled for named changes; then `parameters` are not drawn.
     cost : Measured or None
         What the points cost.
     """
@@ -79,6 +93,7 @@ class SweepView:
     measures: tuple[Measured, ...]
     cost: Measured | None
     tornado: tuple[tuple[Measured, tuple[Bar, ...]], ...] = ()
+    changes: tuple[tuple[Measured, tuple[Change, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

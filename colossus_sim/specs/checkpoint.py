@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from colossus_sim.specs.base import AsTuple, Spec, default
-from colossus_sim.units import DURATION, Bandwidth, Duration, Ratio
+from colossus_sim.units import DURATION, Bandwidth, Count, Duration, Ratio
 
 
 def _interval(value: Any) -> Any:
@@ -44,6 +44,11 @@ class CheckpointTier(Spec):
     """Fixed stall per save: barrier, metadata."""
     survives: Literal["software", "node", "domain", "site"] = Field("site")
     """Largest failure after which the copy can still be read."""
+    unreadable: Annotated[Ratio, Field(ge=0, lt=1)] = Field(0.0)
+    """Chance that a completed copy turns out to be damaged when it is loaded: the time to load it is lost, and the
+    next older copy is tried. Saves before a controlled stop are read back first. No rate is published."""
+    older_copies: Annotated[Count, Field(ge=1, le=100)] = Field(3)
+    """Copies kept behind the newest one, for `unreadable`; the oldest of them counts as readable."""
 
 
 class CheckpointPolicy(Spec):

@@ -26,6 +26,15 @@ class Repair(Spec):
     """Shape of the lognormal law."""
 
 
+class Group(Spec):
+    """Neighbouring scale-up domains behind one thing that fails them together."""
+
+    domains: Annotated[Count, Field(ge=2)]
+    """Domains of one group, neighbours by number: the racks behind a cooling unit or a power feed, a pod."""
+    share: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """Chance of each domain of the group to be hit by one event (a bad roll-out that reaches some of them)."""
+
+
 class Degradation(Spec):
     """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
 
@@ -62,8 +71,9 @@ class FaultClass(Spec):
 
     title: str = ""
     """Name for people."""
-    per: Literal["gpu", "node", "domain", "site", "job"]
-    """What the rate counts: each installed GPU, node or domain of each partition, each site, each running job."""
+    per: Literal["gpu", "node", "domain", "group", "site", "job"]
+    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each site,
+    each running job."""
     rate: Frequency
     """Failures per unit and time."""
     distribution: Literal["exponential", "weibull", "empirical"] = Field("exponential")
@@ -78,8 +88,11 @@ class FaultClass(Spec):
     lifetime: Lifetime | None = Field(None)
     """Hazard by the age of each unit (infant mortality, wear-out, bathtub); instead of `distribution`, for a
     rate per gpu, node or domain. `rate` is its constant part."""
-    removes: Literal["nothing", "node", "domain", "site"]
-    """Blast radius: what leaves service until repaired. ``nothing`` = the job restarts in place."""
+    group: Group | None = Field(None)
+    """Domains that fail together, for a rate per group: a cooling unit, a power feed, a pod, a bad roll-out."""
+    removes: Literal["nothing", "node", "domain", "group", "site"]
+    """Blast radius: what leaves service until repaired. ``nothing`` = the job restarts in place; ``group`` = the
+    domains of the group that are hit, until one common repair is done."""
     interrupts: bool = Field(True)
     """Whether a job that uses the unit stops; False = it is slowed instead (straggler, degraded link)."""
     slowdown: Annotated[Ratio, Field(ge=1, le=100)] = Field(1.0)
@@ -88,8 +101,10 @@ class FaultClass(Spec):
     """Network bandwidth that is lost meanwhile, where it does not interrupt; needs `repair`, which mends it in
     place. Every job with GPUs in the group is touched."""
     detection: Duration = default("5 min")
-    """From the fault to the decision to restart (hangs wait for the watchdog); for a slow unit, until it is
-    found and replaced."""
+    """From the fault to the decision to restart; for a slow unit, until it is found and replaced."""
+    hang_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of these failures that raise no error: the ranks wait for each other, and it takes the `watchdog`
+    of the faults, instead of `detection`, to notice."""
     planned: bool = Field(False)
     """Maintenance that is announced: the job saves first, so nothing is lost."""
     needs_storage_checkpoint: bool = Field(False)
@@ -98,6 +113,28 @@ class FaultClass(Spec):
     """How the unit comes back; needed when something is removed."""
     provenance: Provenance
     """Source."""
+
+
+class Lemons(Spec):
+    """Nodes that fail again and again although they are repaired."""
+
+    share: Annotated[Ratio, Field(gt=0, lt=1)] = Field(0.013)
+    """Share of the nodes as installed (arXiv:2410.21680, sec. IV: 40 found on two clusters of 3,000)."""
+    factor: Annotated[Ratio, Field(gt=1)] = Field(200.0)
+    """How many times likelier than on the other nodes each failure per gpu or node is there. The default is
+    derived: with 1.3 % lemons it makes jobs on 512 GPUs fail in 14 % of cases with them and 4 % without
+    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed."""
+
+
+class Eviction(Spec):
+    """When a node that keeps failing is exchanged for another, instead of being repaired once more."""
+
+    failures: Annotated[Count, Field(ge=1)] = Field(3)
+    """Removals of one node ..."""
+    window: Duration = default("28 days")
+    """... within so long a time. Both are assumptions: the paper's detector weighs seven signals."""
+    exchange: Repair = Field(default_factory=lambda: Repair.model_validate({"manual_time": "7 days"}))
+    """How long the exchange takes, in place of the class's repair; the new node is no lemon."""
 
 
 class Restart(Spec):
@@ -127,5 +164,12 @@ class Faults(Spec):
     """Failure classes, by name."""
     restart: Restart = Field(default_factory=Restart)
     """Restart times."""
+    watchdog: Duration = default("10 min")
+    """Time-out after which a hang is noticed (`hang_fraction`): PyTorch's default for NCCL process groups, and
+    the "framework timeout" of ByteRobust (arXiv:2509.16293, Table 3: about 600 s)."""
+    lemons: Lemons | None = Field(None)
+    """Nodes that fail more often than others; left out = all alike."""
+    eviction: Eviction | None = Field(None)
+    """Exchange of nodes that keep failing; left out = they are always repaired."""
     max_restarts_without_progress: Annotated[Count, Field(ge=1)] = Field(200)
     """A job that restarts so often without completing a step stops the run with an error."""

@@ -103,6 +103,8 @@ class KernelCalibration(Spec):
     """Share of the 16-bit dense peak that fused attention reaches forward on long sequences."""
     attention_backward_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """The same for the backward pass."""
+    attention_ampere_factor: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """Rate of fused attention written for Ampere (FlashAttention-1 and -2) relative to the device's own kernels."""
     attention_half_sequence: Count
     """Sequence length at which fused attention reaches half of that."""
     attention_half_head_size: Count
@@ -143,8 +145,8 @@ class Stack(Spec):
     context_exchange: Literal["ring", "all_gather"] = Field("ring")
     """How context-parallel ranks see each other's keys and values."""
     context_imbalance: Annotated[Ratio, Field(ge=1, le=2)] = Field(1.0)
-    """Causal attention work of the busiest context-parallel rank over the mean: 1 with zigzag sharding, near 2
-    where sequences are cut into plain pieces."""
+    """Causal attention work of the busiest of many context-parallel ranks over the mean: 1 with zigzag sharding, 2
+    where sequences are cut into plain pieces, of which the last of n does 2 - 1/n."""
     context_overlap: Share
     """Share of context-parallel communication that may hide under attention."""
     expert_overlap: Share
@@ -177,8 +179,9 @@ class Stack(Spec):
     """Bandwidth of gradient and weight exchange relative to large messages (many small pieces, copies)."""
     stage_balance: Literal["layers", "cost"] = Field("layers")
     """Whether pipeline stages get equal numbers of layers, or equal work with the logits counted in."""
-    selective_repeats: Literal["attention", "elementwise"] = Field("attention")
-    """What selective recomputation runs again: the attention core, or everything between matrix products."""
+    selective_repeats: Literal["attention", "elementwise", "half_products"] = Field("attention")
+    """What selective recomputation runs again: the attention core, everything between matrix products, or that and
+    every second matrix product."""
     selective_kept: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
     """Share of the activations that selective recomputation keeps, besides the scores that it always drops."""
     selective_kept_experts: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
@@ -195,7 +198,10 @@ class Stack(Spec):
     gemm_factor: Annotated[Ratio, Field(ge=0.5, le=1.3)] = Field(1.0)
     """Rate of its matrix products relative to the device's calibrated rate (release of the libraries, layouts)."""
     attention_factor: Annotated[Ratio, Field(ge=0.2, le=1.3)] = Field(1.0)
-    """Rate of its fused attention relative to the device's calibrated rate (FlashAttention-1 and -2 against -3)."""
+    """Rate of its fused attention relative to the device's calibrated rate."""
+    ampere_attention: bool = Field(False)
+    """Whether its fused attention is written for Ampere (FlashAttention-1 and -2), so that later devices run it
+    below the rate of their own kernels."""
     fused_attention: bool
     """Flash attention (True) or unfused softmax with the score matrix in memory."""
     dropout: bool = Field(False)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from colossus_sim.specs.base import Precision, Spec, default
 from colossus_sim.specs.hardware import Stack
-from colossus_sim.units import Count
+from colossus_sim.units import Count, Ratio
 
 Degree = Annotated[Count, Field(ge=1)]
 
@@ -36,6 +36,9 @@ class ParallelPlan(Spec):
     """Megatron sequence parallelism (no effect when tp is 1)."""
     activation_recomputation: Literal["none", "selective", "full"] = Field("selective")
     """selective: attention core only (arXiv:2205.05198); full: every layer."""
+    recomputed_share: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
+    """Share of the layers that full recomputation runs again; the others keep their activations (Megatron's
+    ``recompute_num_layers`` over the layers of a stage)."""
     schedule: Literal["1f1b", "interleaved_1f1b", "gpipe", "zero_bubble", "dualpipe"] = default("1f1b")
     """Pipeline schedule."""
     micro_batch_size: Degree = Field(1)

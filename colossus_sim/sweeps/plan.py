@@ -44,7 +44,7 @@ class Plan:
     replicas : int
         Runs of each point.
     kind : str
-        ``sweep``, ``tornado`` or ``forecast``.
+        ``sweep``, ``tornado``, ``changes`` or ``forecast``.
     paired : bool
         Whether replica k has the same seed at every point (common random numbers).
     """

@@ -48,7 +48,7 @@ def make_points(
     assumptions: Sequence[Assumption] = (),
     sites: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Point, ...], str]:
-    """Return the points and the kind of the sweep: ``sweep`` or ``tornado``.
+    """Return the points and the kind of the sweep: ``sweep``, ``tornado`` or ``changes``.
 
     Parameters
     ----------
@@ -65,14 +65,17 @@ def make_points(
         If nothing varies, or what is asked for does not go together.
     """
     several = bool(vary.grid or vary.zip or vary.list)
-    if several + (vary.sample is not None) + (vary.tornado is not None) != 1:
+    alone = (vary.sample is not None) + (vary.tornado is not None) + bool(vary.changes)
+    if several + alone != 1:
         raise UsageError(
-            "vary: give grid, zip or list (or several of them), or sample alone, or tornado alone"
+            "vary: give grid, zip or list (or several of them), or one of sample, tornado and changes alone"
         )
     if vary.sample is not None:
         return sample_points(vary.sample, seed), "sweep"
     if vary.tornado is not None:
         return tornado_points(assumptions, vary.tornado.assumptions, sites), "tornado"
+    if vary.changes:
+        return changed_points(vary.changes), "changes"
     factors = [
         _grid(vary.grid),
         _zipped(vary.zip),
@@ -108,6 +111,15 @@ def _point(parts: Sequence[Mapping[str, Any]]) -> Point:
         merged |= part
     values = {path: shown(value) for path, value in merged.items()}
     return Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
+
+
+def changed_points(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Point, ...]:
+    """Return the scenario as it is, then each named change alone."""
+    points = [Point(values={"change": "as it is"}, overrides=())]
+    for name, fields in changes.items():
+        overrides = tuple(override(path, value) for path, value in fields.items())
+        points.append(Point(values={"change": name}, overrides=overrides))
+    return tuple(points)
 
 
 def tornado_points(

@@ -45,7 +45,7 @@ class Tornado(Spec):
 
 
 class Vary(Spec):
-    """What differs between points: grid, zip, list and their combinations, or a sample, or a tornado."""
+    """What differs between points: grid, zip, list and their combinations, or a sample, a tornado, or changes."""
 
     grid: dict[FieldPath, Values] = Field(default_factory=dict)
     """Every combination of these values."""
@@ -57,6 +57,8 @@ class Vary(Spec):
     """Points spread over ranges."""
     tornado: Tornado | None = Field(None)
     """One assumption at a time."""
+    changes: dict[Name, dict[FieldPath, Any]] = Field(default_factory=dict)
+    """Named changes, one at a time, against the scenario as it is: what each is worth."""
 
 
 class SweepSpec(Spec):

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from colossus_sim.errors import UsageError
 from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.loading.yaml_source import scalar
-from colossus_sim.plots.views import Bar, ForecastView, JobBand, Measured, Parameter, PhaseBand, SweepView
+from colossus_sim.plots.views import (
+    Bar,
+    Change,
+    ForecastView,
+    JobBand,
+    Measured,
+    Parameter,
+    PhaseBand,
+    SweepView,
+)
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
 from colossus_sim.sweeps.measure import describe_measure
@@ -20,6 +29,8 @@ from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY
 
 COST = "cluster.gpu_days"
+_BETTER = frozenset({"ettr", "goodput", "mfu", "mfu_overall", "finished", "busy", "productive"})
+_SHORT = {"ettr": "ETTR", "mfu": "MFU"}
 _BAND = tuple(LEVELS.index(level) for level in (0.1, 0.5, 0.9))
 
 
@@ -59,7 +70,19 @@ def sweep_view(
         tornado=tuple((item, _bars(plan, outcomes, item.name)) for item in drawn)
         if plan.kind == "tornado"
         else (),
+        changes=tuple((item, _changes(plan, outcomes, item.name)) for item in drawn)
+        if plan.kind == "changes"
+        else (),
     )
+
+
+def _changes(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Change, ...]:
+    base = replicas_of(plan, outcomes, 0, measure)
+    found = []
+    for number, point in enumerate(plan.points[1:], start=1):
+        change = paired_difference(replicas_of(plan, outcomes, number, measure), base)
+        found.append(Change(label=point.values["change"], mean=change.mean, half_width=change.half_width))
+    return tuple(found)
 
 
 def _parameter(plan: Plan, name: str) -> Parameter:
@@ -83,7 +106,16 @@ def _measured(plan: Plan, outcomes: Mapping[int, Outcome], name: str) -> Measure
         half_width=tuple(item.half_width for item in means),
         low=tuple(item[0] for item in bands),
         high=tuple(item[1] for item in bands),
+        more_is_better=more_is_better(name),
     )
+
+
+def more_is_better(name: str) -> bool | None:
+    """Say whether more of a measure is welcome; None where that depends on what is asked."""
+    key = name.rpartition(".")[2]
+    if key in _BETTER:
+        return True
+    return False if key.endswith("_days") else None
 
 
 def label_of(scenario: Scenario, name: str) -> str:
@@ -92,6 +124,7 @@ def label_of(scenario: Scenario, name: str) -> str:
     words = (
         key.removesuffix("_days").replace("_", " ").replace("gpu", "GPU days" if key == "gpu_days" else "GPU")
     )
+    words = _SHORT.get(key, words)
     if where.startswith("jobs."):
         job = scenario.jobs.get(where.removeprefix("jobs."))
         return f"{words}, {job.title if job is not None and job.title else where.removeprefix('jobs.')}"

@@ -106,7 +106,7 @@ class Traffic:
     ) -> None:
         self._arch, self._plan, self._sizes = architecture, plan, sizes
         self._expert_domains = expert_domains
-        self._full = plan.activation_recomputation == "full"
+        self._again = plan.recomputed_share if plan.activation_recomputation == "full" else 0.0
         # In a pipeline ZeRO-2 keeps weights and gradients whole until the last micro-batch (Llama 3,
         # arXiv:2407.21783, sec. 3.3.2: no resharding after forward).
         self._per_microbatch = plan.zero_stage == 3 or (plan.zero_stage == 2 and sizes.mesh.pp == 1)
@@ -157,9 +157,9 @@ class Traffic:
 
     def _repeated(self, calls: list[Call]) -> list[Call]:
         """Full recomputation issues the forward calls once more during backward."""
-        if not self._full:
+        if not self._again:
             return calls
-        return [call._replace(backward=call.backward + call.forward) for call in calls]
+        return [call._replace(backward=call.backward + self._again * call.forward) for call in calls]
 
     def _tensor(self, blocks: int) -> list[Call]:
         """Tensor parallelism: per block one pair forward and one backward.

@@ -202,18 +202,22 @@ class LayerModel:
             return self._unfused_core(heads, score, value)
         keys = transformer.mean_attended_keys(arch, sizes.sequence, causal=sizes.causal)
         if sizes.causal and sizes.mesh.cp > 1:
-            keys *= self._stack.context_imbalance
+            # Of plain pieces the last attends to all before it: twice the mean, less half of its own.
+            keys *= 1.0 + (self._stack.context_imbalance - 1.0) * (1.0 - 1.0 / sizes.mesh.cp)
         flops = sizes.tokens * transformer.attention_core_flops(1, score, value, keys) * heads
         return self._fused(flops, float(sizes.sequence), 0.5 * (score + value))
 
     def _fused(self, flops: float, keys: float, head_size: float) -> Block:
         kernel, peak = self._machine.kernel, self._machine.half_peak
+        factor = self._stack.attention_factor
+        if self._stack.ampere_attention:
+            factor *= kernel.attention_ampere_factor
 
         def time(work: float, fraction: float) -> float:
             return kernels.attention_time(
                 work,
                 peak=peak,
-                fraction=fraction * self._stack.attention_factor,
+                fraction=fraction * factor,
                 keys=keys,
                 half_keys=kernel.attention_half_sequence,
                 head_size=head_size,

@@ -94,15 +94,19 @@ def layer_cost(
     """
     repeated = 0.0
     if not edge and plan.activation_recomputation == "full":
-        repeated = block.forward.time * multiplier
+        repeated = block.forward.time * multiplier * plan.recomputed_share
     elif not edge and plan.activation_recomputation == "selective":
         again = block.forward.elementwise
         if plan.stack.selective_repeats == "attention":
             again = block.repeated.time
+        elif plan.stack.selective_repeats == "half_products":
+            again += 0.5 * (block.forward.gemm + block.forward.quantisation)
         repeated = again * multiplier
     times, issued = _tally(priced, plan.stack, pipeline_crosses)
     kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
-    passes = 2.0 if repeated and plan.activation_recomputation == "full" else 1.0
+    passes = 1.0
+    if repeated and plan.activation_recomputation == "full":
+        passes += plan.recomputed_share
     hosts = (kernels + issued[0], passes * kernels + issued[1])
     if plan.stack.cuda_graphs:
         hosts = (0.0, 0.0)

@@ -107,11 +107,17 @@ class MemoryModel:
                 weight_bytes=_WEIGHT_BYTES + self._cast_bytes(),
                 gradient_bytes=float(stack.gradient_bytes + stack.extra_gradient_bytes),
                 optimizer_bytes=float(stack.master_bytes + stack.moment_bytes),
-                zero_stage=self._plan.zero_stage,
+                zero_stage=self._state_sharding(),
                 shards=ranks,
             )
             total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
         return total[0], total[1], total[2]
+
+    def _state_sharding(self) -> int:
+        """ZeRO stage of what is stored: in a pipeline ZeRO-2 keeps gradients whole until the last micro-batch,
+        when it exchanges them."""
+        stage = self._plan.zero_stage
+        return 1 if stage == 2 and self._sizes.mesh.pp > 1 else stage
 
     def _cast_bytes(self) -> float:
         """Row- and column-wise copies in 8 or 4 bits, unless they replace the 16-bit weight."""
@@ -129,13 +135,22 @@ class MemoryModel:
                 tensor_parallel=self._tp,
                 sequence_parallel=self._plan.sequence_parallel,
             )
-            return kept, kept
+            share = self._plan.recomputed_share
+            if share == 1.0:
+                return kept, kept
+            dense, routed = self._without_recomputation()
+            return share * kept + (1.0 - share) * dense, share * kept + (1.0 - share) * routed
         attention = self._attention_bytes()
         dense = attention + self._mlp_bytes(self._arch.intermediate_size) if count.dense_layers else 0.0
         routed = attention + self._expert_bytes() if count.moe_layers else 0.0
         if self._plan.activation_recomputation == "selective":
             tokens *= self._plan.stack.selective_kept
         return tokens * dense, tokens * routed
+
+    def _without_recomputation(self) -> tuple[float, float]:
+        """Bytes that a dense and a routed layer would keep if nothing was computed again."""
+        plan = self._plan.model_copy(update={"activation_recomputation": "none"})
+        return MemoryModel(self._arch, plan, self._sizes)._layer_activations()
 
     def _attention_bytes(self) -> float:
         """Bytes per token of the attention blocks of one layer."""
@@ -203,9 +218,8 @@ class MemoryModel:
                 vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
             )
         if plan.activation_recomputation == "full":
-            full = plan.model_copy(update={"activation_recomputation": "none"})
-            total += max(MemoryModel(arch, full, sizes)._layer_activations())
-        if plan.zero_stage >= 2:
+            total += max(self._without_recomputation())
+        if self._state_sharding() >= 2:
             own, experts = self.parameters(stage)
             layers = max(1, sum(sizes.stage_layers[stage]))
             gathered = _PREFETCHED_LAYERS if plan.zero_stage == 3 else 0

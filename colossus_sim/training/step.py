@@ -150,7 +150,7 @@ def _repeated_flops(architecture: Architecture, plan: ParallelPlan) -> float:
     """Forward FLOPs per token that recomputation runs again."""
     flops = transformer.token_flops(architecture, plan.sequence_length)
     if plan.activation_recomputation == "full":
-        return flops.forward - flops.logits
+        return plan.recomputed_share * (flops.forward - flops.logits)
     return flops.attention_core if plan.activation_recomputation == "selective" else 0.0
 
 

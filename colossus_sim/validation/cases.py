@@ -69,10 +69,13 @@ def case_of(row: TrainingRow, tables: Tables, stacks: Mapping[str, Stack]) -> Ca
     if reason:
         return LeftOut(row=row, reason=reason)
     stack_name = tables.stack(full)
-    stack = stacks.get(stack_name)
-    if stack is None:
-        stack = stacks["generic"]
+    stack = stacks.get(stack_name, stacks["generic"])
+    if stack_name == "generic":
+        assumptions += ("stack unknown: generic constants",)
+    elif stack_name not in stacks:
         assumptions += (f"stack {stack_name} is unknown: generic constants",)
+    elif tables.recognised(full):
+        assumptions += (f"stack {stack_name} by the name that the source gives",)
     device = tables.device(full.gpu, full.id)
     if device is None:
         return LeftOut(row=row, reason=f"GPU {full.gpu!r} is not in the catalog")
@@ -213,9 +216,10 @@ def _plan(row: TrainingRow, stack: Stack) -> ParallelPlan:
             "expert_parallel": (row.ep or 1) if row.moe_experts else 1,
             "expert_tensor_parallel": _expert_tensor(row),
             "data_parallel": row.dp,
-            "zero_stage": zero_stage(row.zero_stage_or_fsdp),
+            "zero_stage": _zero_stage(row),
             "sequence_parallel": (row.tp or 1) > 1 and row.sequence_parallel == "y",
             "activation_recomputation": row.recompute,
+            "recomputed_share": _recomputed_share(row, interleaved=interleaved),
             "schedule": "interleaved_1f1b" if interleaved else "1f1b",
             "micro_batch_size": row.micro_batch,
             "global_batch_size": row.global_batch,
@@ -236,6 +240,22 @@ def _expert_tensor(row: TrainingRow) -> int:
     return (row.tp or 1) if unfolded or only_tensor else 1
 
 
+def _recomputed_share(row: TrainingRow, *, interleaved: bool) -> float:
+    """Share of the layers that run again where the recipe names their number in each stage (or chunk of it)."""
+    named = re.search(r"\bfull(?: \w+)? x(\d+) layers", row.notes)
+    if not named or row.recompute != "full":
+        return 1.0
+    chunks = (row.pp or 1) * ((row.vpp or 1) if interleaved else 1)
+    return min(1.0, int(named[1]) * chunks / (row.layers or 1))
+
+
+def _zero_stage(row: TrainingRow) -> int:
+    """As stated; in a pipeline TorchTitan gathers weights once per step, as stage 2 does (``reshard_after_forward``
+    is off by default there: torchtitan/config, "default" policy)."""
+    stage = zero_stage(row.zero_stage_or_fsdp)
+    return min(stage, 2) if row.id.startswith("titan") and (row.pp or 1) > 1 else stage
+
+
 def zero_stage(text: str) -> int:
     """Return the ZeRO stage that a source's words mean.
 
@@ -243,17 +263,22 @@ def zero_stage(text: str) -> int:
     it ZeRO-2-style; FSDP that keeps parameters after the forward pass is stage 2; an empty cell means the
     distributed optimizer, which every such source uses by default.
     """
-    if "ZeRO-1" in text or "distributed optimizer" in text:
+    if re.search(r"zero[- ]?(?:stage )?1|distributed optimizer|dist-opt", text, re.IGNORECASE):
         return 1
-    if "ZeRO-2" in text or "SHARD_GRAD_OP" in text or "no reshard" in text:
+    if re.search(r"zero[- ]?(?:stage )?2|SHARD_GRAD_OP|no reshard", text, re.IGNORECASE):
         return 2
-    if "ZeRO-3" in text or "FSDP" in text or "FULL_SHARD" in text:
+    if re.search(r"zero[- ]?(?:stage )?3|FSDP|HSDP|FULL_SHARD", text, re.IGNORECASE):
         return 3
-    return 0 if text.startswith("none") else 1
+    return 0 if re.match(r"none|ddp|zero[- ]?0|no\b", text, re.IGNORECASE) else 1
+
+
+_FORMATS = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
 
 
 def _precision(row: TrainingRow) -> str:
-    text = row.precision
+    """The format of the matrix products: the narrowest that the cell names."""
+    text = row.precision.lower()
     if " or " in text:
         return "mxfp8" if row.gpu.startswith(("B", "GB")) else "fp8"
-    return text
+    named = (name for name in _FORMATS if name in text)
+    return next(named, text)

@@ -9,6 +9,8 @@ from typing import Any
 from colossus_sim.validation.rows import TrainingRow
 
 _MICRO_BATCH = re.compile(r"micro_batch=(\d+)")
+_MILDEST = ("none", "selective", "full")
+_ALTERNATIVES = re.compile(r"recompute=(none|selective|full) or (none|selective|full)")
 _RECOMPUTE = re.compile(r"recompute=(none|selective|full)")
 _BEST_MICRO_BATCH = 4
 """Where a fill says one micro-batch with a pipeline, else "best 1-4": the upper end (arXiv:2104.04473, sec. 5)."""
@@ -18,7 +20,8 @@ _OLD_STACKS = ("bloom", "vtrain", "sc21", "mlm20", "mtnlg", "palm", "opt", "hf",
 def filled(row: TrainingRow) -> tuple[TrainingRow, tuple[str, ...]]:
     """Return the row with its `assumed_fill` applied, and in words what was assumed.
 
-    Where the fill offers alternatives the first is taken. Cells that the row states are never changed.
+    Where the fill offers alternatives the first is taken, of recomputation the mildest. Cells that the row
+    states are never changed.
     """
     values: dict[str, Any] = {}
     if row.fully_specified == "near":
@@ -39,12 +42,29 @@ def _stated_fill(row: TrainingRow) -> dict[str, Any]:
         values["micro_batch"] = int(found[1]) if found else 1
         if "when pp>1" in fill and row.pp == 1:
             values["micro_batch"] = _BEST_MICRO_BATCH
+        if row.id.startswith("titan"):
+            # TorchTitan cuts the local batch into as many micro-batches as there are stages unless told otherwise.
+            values["micro_batch"] = max(1, (row.global_batch or 1) // ((row.dp or 1) * (row.pp or 1)))
     if not row.recompute:
-        found = _RECOMPUTE.search(fill)
-        values["recompute"] = found[1] if found else "none"
-        if "none for dense" in fill and row.model_kind == "dense":
-            values["recompute"] = "none"
+        values["recompute"] = recomputations(row)[0]
     return values
+
+
+def recomputations(row: TrainingRow) -> tuple[str, ...]:
+    """Return what a row may recompute, mildest first: nobody computes more again than memory asks for.
+
+    One value where the row or its fill names one, else what the fill offers with "or", else all three.
+    """
+    fill = row.assumed_fill
+    if row.recompute:
+        return (row.recompute,)
+    if "none for dense" in fill and row.model_kind == "dense":
+        return ("none",)
+    if found := _ALTERNATIVES.search(fill):
+        return tuple(sorted(found.groups(), key=_MILDEST.index))
+    if found := _RECOMPUTE.search(fill):
+        return (found[1],)
+    return _MILDEST
 
 
 def _chunks(row: TrainingRow) -> int | None:
@@ -52,6 +72,8 @@ def _chunks(row: TrainingRow) -> int | None:
     layers, stages, fill = row.layers or 0, row.pp or 1, row.assumed_fill
     if stages == 1 or not layers:
         return 1
+    if "Interleaved 1F1B" in row.notes:
+        return 2
     if "MCore reference table" in fill or "layers per stage interleaved" in fill:
         return -(-layers // stages)
     if "layers/(pp*2)" in fill:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,10 +10,10 @@ from importlib.resources import as_file, files
 from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench, saves
 from colossus_sim.engine.replay import replay
 from colossus_sim.formulas import reliability
-from colossus_sim.randomness import stream
 from colossus_sim.records import CAUSES, RunResult
 from colossus_sim.specs.faults import Faults
 from colossus_sim.traces.jobs import TraceJob, read_trace
+from colossus_sim.validation.operations_queues import queue_cases, repair_cases, spare_cases
 from colossus_sim.validation.operations_runs import llama_cases
 from colossus_sim.validation.operations_stats import Case, ratio_and_error
 from colossus_sim.validation.operations_storage import storage_cases
@@ -28,12 +27,14 @@ def run_cases(*, quick: bool = False, seed: int = 1) -> tuple[Case, ...]:
     """Play all built-in cases; `quick` takes a tenth of the failures and leaves the long logs out."""
     failures = 1000 if quick else 10_000
     groups: list[Callable[[], Iterator[Case]]] = [
-        partial(renewal_cases, 2 * failures, seed),
+        partial(renewal_cases, 5 * failures // 2, seed),
         partial(interval_cases, failures // 4, seed),
-        partial(arrival_cases, failures, seed),
-        partial(size_cases, failures // 4, seed),
-        partial(large_job_cases, failures // 2, seed),
-        partial(repair_cases, failures, seed),
+        aupy_cases,
+        partial(arrival_cases, 9 * failures, seed),
+        partial(size_cases, 4 * failures, seed),
+        partial(large_job_cases, 2 * failures, seed),
+        partial(repair_cases, 4 * failures, seed),
+        partial(spare_cases, 2 * failures, seed),
         partial(queue_cases, failures // 2, seed),
         partial(trace_cases, quick),
         *([] if quick else [partial(storage_cases, 6, seed)]),
@@ -112,6 +113,42 @@ def interval_cases(failures: int, seed: int) -> Iterator[Case]:
         )  # fmt: skip
 
 
+_AUPY_SAVE, _AUPY_DOWN = 600.0, 60.0
+"""Save and recovery time, and downtime, of the platforms in the table. [s]"""
+_AUPY_TABLE = (
+    (3849609, 68567, 68573, 68240),
+    (1924805, 48660, 48668, 48320),
+    (962402, 34584, 34595, 34189),
+    (481201, 24630, 24646, 24231),
+    (240601, 17592, 17615, 17194),
+    (120300, 12615, 12648, 12218),
+    (60150, 9096, 9142, 8701),
+    (30075, 6608, 6673, 6214),
+    (15038, 4848, 4940, 4458),
+    (7519, 3604, 3733, 3218),
+)
+"""Mean time between failures, and the period by Young, by Daly and of least waste, save included. [s]"""
+_AUPY_TOLERANCE = 0.002
+
+
+def aupy_cases() -> Iterator[Case]:
+    """Thirty published periods of platforms of 1,024 to 524,288 processors."""
+    save, down = _AUPY_SAVE, _AUPY_DOWN
+    formulas: tuple[tuple[str, Callable[[float], float]], ...] = (
+        ("Young", lambda mtbf: reliability.young_interval(save, mtbf)),
+        ("Daly, first order", lambda mtbf: reliability.young_interval(save, mtbf + save + down)),
+        ("least waste by the exact efficiency", lambda mtbf: reliability.optimal_interval(save, mtbf)),
+    )
+    for column, (name, interval) in enumerate(formulas, start=1):
+        errors = [abs((interval(row[0]) + save) / row[column] - 1.0) for row in _AUPY_TABLE]
+        yield Case(
+            name=f"period by {name}, ten platforms: largest relative difference", kind="range",
+            source="Aupy et al. 2013, doi:10.1016/j.jpdc.2013.10.010, arXiv:1302.3752, table of periods",
+            simulated=max(errors), expected=0.0, upper=_AUPY_TOLERANCE,
+            note="formulas alone: 30 published values in three rows; saves and recoveries 600 s, downtime 60 s",
+        )  # fmt: skip
+
+
 # -- when failures come ----------------------------------------------------------------------------------
 
 
@@ -150,12 +187,8 @@ def size_cases(failures: int, seed: int) -> Iterator[Case]:
     """Mean time to failure of jobs of several sizes on nodes that fail 6.5 times in 1,000 days (RSC-1)."""
     source = "Kokolis et al. 2024, arXiv:2410.21680 (measured at 8 and 1,024 GPUs, projected beyond)"
     node, user = 6.5e-3 / _DAY, 1.95e-3 / _DAY
-    for gpus, published, software in (
-        (8, 47.7 * 24, True),
-        (1024, 7.9, True),
-        (16384, 1.8, False),
-        (131072, 0.23, False),
-    ):
+    sizes = ((8, 47.7 * 24, True), (1024, 7.9, True), (16384, 1.8, False), (131072, 0.23, False))
+    for index, (gpus, published, software) in enumerate(sizes):
         classes = {"node": fault_class("node", node)}
         rate = gpus / 8 * node
         if software:
@@ -164,7 +197,7 @@ def size_cases(failures: int, seed: int) -> Iterator[Case]:
         result = play_bench(
             {"one": BenchJob(units=10**9, unit_time=3600.0, gpus=gpus, state_bytes=1.0)},
             site=a_site(gpus, domain=8), faults=faults(0.0, **classes), checkpoint=saves(600.0, 0.0),
-            horizon=failures / rate, seed=seed,
+            horizon=failures / rate, seed=seed + index,
         )  # fmt: skip
         count = sum(1 for row in result.events if row.kind == "failure" and row.job)
         hours = result.end_time / count / 3600
@@ -214,79 +247,7 @@ def large_job_cases(failures: int, seed: int) -> Iterator[Case]:
         )  # fmt: skip
 
 
-# -- repair, queue, logs ---------------------------------------------------------------------------------
-
-
-def repair_cases(failures: int, seed: int) -> Iterator[Case]:
-    """Machine repair: 16 nodes, exponential failures and repairs, one to unlimited technicians."""
-    nodes, rate, mean = 16, 1e-5, 2e4
-    repair = {"auto_fraction": 0, "manual_time": f"{mean} s", "distribution": "exponential"}
-    spec = fault_class("domain", rate, "domain", repair=repair)
-    for crew in (1, 2, None):
-        expected = machine_repair(nodes, rate, 1 / mean, crew or nodes)
-        horizon = failures / (rate * (nodes - expected))
-        result = play_bench(
-            {}, site=a_site(nodes, repair_crew=crew), faults=faults(0.0, node=spec), horizon=horizon, seed=seed
-        )  # fmt: skip
-        simulated, error = ratio_and_error(_down_after(result, 0.05 * horizon))
-        yield Case(
-            name=f"machine repair: mean nodes down, {crew or 'unlimited'} technicians", kind="theory",
-            source="M/M/c//N, Trivedi 2002, sec. 8.2", simulated=simulated, expected=expected, error=error,
-            unit="nodes",
-        )  # fmt: skip
-
-
-def _down_after(result: RunResult, warm_up: float) -> list[tuple[float, float]]:
-    """Return (unit-seconds down, seconds) of each stretch between changes, after the warm-up."""
-    rows = [row for row in result.levels if row.time >= warm_up]
-    return [
-        (row.down * (after.time - row.time), after.time - row.time) for row, after in itertools.pairwise(rows)
-    ]
-
-
-def machine_repair(units: int, failure_rate: float, repair_rate: float, crew: int) -> float:
-    """Return the mean number of units down with exponential failures and repairs and a finite crew."""
-    weights = [1.0]
-    for down in range(1, units + 1):
-        arrival = (units - down + 1) * failure_rate
-        weights.append(weights[-1] * arrival / (min(down, crew) * repair_rate))
-    return math.fsum(down * weight for down, weight in enumerate(weights)) / math.fsum(weights)
-
-
-def queue_cases(count: int, seed: int) -> Iterator[Case]:
-    """One-GPU jobs on one GPU: M/M/1 and M/G/1, against theory and, exactly, against Lindley's recursion."""
-    rng = stream(seed, "validation", "queue")
-    load, service = 0.5, 100.0
-    arrivals = rng.exponential(service / load, count).cumsum()
-    for name, times, square in (
-        ("M/M/1", rng.exponential(service, count), 1.0),
-        ("M/D/1", [service] * count, 0.0),
-        ("M/G/1, lognormal of shape 0.8", service * rng.lognormal(-0.32, 0.8, count), math.expm1(0.64)),
-    ):
-        jobs = [
-            TraceJob(name=str(i), submit=float(at), gpus=1, duration=float(run), walltime=float(run))
-            for i, (at, run) in enumerate(zip(arrivals, times, strict=True))
-        ]
-        played = replay(jobs, gpus=1)
-        waits = [row.start - job.submit for job, row in zip(jobs, played.result.phases, strict=True)]
-        mean, error = ratio_and_error([(wait, 1.0) for wait in waits], batches=25)
-        yield Case(
-            name=f"{name}: mean wait at load {load:g}", kind="theory", source="Pollaczek-Khinchine",
-            simulated=mean,
-            expected=load / (1 - load) * service * (1 + square) / 2, error=error, unit="s", note=f"{count} jobs",
-        )  # fmt: skip
-        yield Case(
-            name=f"{name}: the same jobs by Lindley's recursion", kind="exact", source="Lindley 1952",
-            simulated=mean, expected=_lindley(jobs), unit="s",
-        )  # fmt: skip
-
-
-def _lindley(jobs: list[TraceJob]) -> float:
-    wait, total = 0.0, 0.0
-    for before, job in itertools.pairwise(jobs):
-        wait = max(0.0, wait + before.duration - (job.submit - before.submit))
-        total += wait
-    return total / len(jobs)
+# -- logs ------------------------------------------------------------------------------------------------
 
 
 def trace_cases(quick: bool) -> Iterator[Case]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from colossus_sim.specs.topology import Clos, ClosTier, CollectiveConstants, Top
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.estimate import StageMemory, StepEstimate
+from colossus_sim.training.memory import MemoryModel
+from colossus_sim.training.sizes import kernels_of, resolve_sizes
 from colossus_sim.training.step import estimate_step
 from colossus_sim.validation.cases import Case, LeftOut, case_of
+from colossus_sim.validation.fills import recomputations
 from colossus_sim.validation.metrics import Prediction
 from colossus_sim.validation.rows import TrainingRow
 from colossus_sim.validation.tables import MemoryMeasure, Network, Tables, collectives_name
@@ -72,8 +76,36 @@ class Predictor:
         return _prediction(case, estimate, self._tables.memory(row))
 
     def case(self, row: TrainingRow) -> Case | LeftOut:
-        """Return the inputs that a row stands for."""
-        return case_of(row, self._tables, self._inputs.stacks)
+        """Return the inputs that a row stands for, of several ways to recompute the first that fits."""
+        case = case_of(row, self._tables, self._inputs.stacks)
+        if isinstance(case, LeftOut) or case.device.catalog not in self._inputs.gpus:
+            return case
+        case = self._with_kernels_said(case)
+        for choice in recomputations(row):
+            changed = _recomputing(case, choice)
+            if self._fits(changed):
+                return changed
+        return case
+
+    def _with_kernels_said(self, case: Case) -> Case:
+        """Return the case with a word on kernel rates that no measurement of its device stands behind."""
+        try:
+            kernels = kernels_of(self._inputs.calibration, self.gpu(case), case.plan.precision)
+        except ColossusError:
+            return case
+        if kernels.gpu != "*":
+            return case
+        words = f"no kernel rates of {case.device.catalog} in {case.plan.precision}: generic ones"
+        return dataclasses.replace(case, assumptions=(*case.assumptions, words))
+
+    def _fits(self, case: Case) -> bool:
+        """Whether a case fits into its device; True where the model cannot express it, which is said later."""
+        try:
+            sizes = resolve_sizes(case.architecture, case.plan, case.gpus)
+        except ColossusError:
+            return True
+        stages = MemoryModel(case.architecture, case.plan, sizes).stages()
+        return max(stage.total for stage in stages) <= self.gpu(case).hbm_capacity
 
     def estimate(self, case: Case) -> StepEstimate:
         """Return the estimate of a case.
@@ -121,6 +153,16 @@ class Predictor:
             topology = topology_of(gpu, network, gpus, known.get(collectives))
             self._fabrics[key] = build_fabric(topology, gpu, gpus)
         return self._fabrics[key]
+
+
+def _recomputing(case: Case, choice: str) -> Case:
+    if choice == case.plan.activation_recomputation:
+        return case
+    plan = case.plan.model_copy(update={"activation_recomputation": choice})
+    words = tuple(
+        f"recompute = {choice} assumed" if w.startswith("recompute =") else w for w in case.assumptions
+    )
+    return dataclasses.replace(case, plan=plan, assumptions=words)
 
 
 def placement_of(gpu: Gpu, gpus: int) -> Placement:

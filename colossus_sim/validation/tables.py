@@ -97,7 +97,7 @@ class Tables:
     def device(self, name: str, row_id: str = "") -> Device | None:
         """Return the device that a row's GPU name stands for; None if there is no such entry."""
         for record in self._gpus:
-            if record["row_name"] == name and _found(record["source_pattern"], row_id):
+            if re.fullmatch(record["row_name"], name) and _found(record["source_pattern"], row_id):
                 return Device(
                     catalog=record["catalog"],
                     collectives=record["collectives"],
@@ -120,9 +120,16 @@ class Tables:
 
     def stack(self, row: TrainingRow) -> str:
         """Return the catalog name of the software stack, by source and release."""
+        return self._stack_record(row)["stack"]
+
+    def recognised(self, row: TrainingRow) -> bool:
+        """Whether the stack follows from words alone, the source being one that no entry knows."""
+        return not self._stack_record(row)["id_pattern"]
+
+    def _stack_record(self, row: TrainingRow) -> Mapping[str, str]:
         text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp} | {row.precision} on {row.gpu}"
         return next(
-            record["stack"]
+            record
             for record in self._stacks
             if _found(record["id_pattern"], row.id) and _found(record["text_pattern"], text)
         )

@@ -38,7 +38,7 @@ def strikes(spec: FaultClass, *, domains: int, per: int, until: float, born: flo
         strike=lambda strike: places.append((agenda.now, strike.place)),
     )  # fmt: skip
     source.set_population(domains * per)
-    agenda.env.run(until=until)
+    agenda.run(until=until)
     return [place for _, place in places]
 
 

@@ -15,7 +15,7 @@ def ends(*, crew: int | None, parts: int | None, jobs: int = 4) -> list[float]:
     done: list[float] = []
     for _ in range(jobs):
         shop.repair(10.0, partial(lambda: done.append(agenda.now)))
-    agenda.env.run()
+    agenda.run()
     return done
 
 

@@ -9,7 +9,16 @@ import pytest
 from colossus_sim.plots.draw import render
 from colossus_sim.plots.forecast import forecast_figures
 from colossus_sim.plots.sweep import is_grid, pareto_front, sweep_figures
-from colossus_sim.plots.views import Bar, ForecastView, JobBand, Measured, Parameter, PhaseBand, SweepView
+from colossus_sim.plots.views import (
+    Bar,
+    Change,
+    ForecastView,
+    JobBand,
+    Measured,
+    Parameter,
+    PhaseBand,
+    SweepView,
+)
 
 DAY0 = 20500.0
 
@@ -74,10 +83,33 @@ def tornado() -> SweepView:
                      tornado=((measured("one", [12.0]), bars),))  # fmt: skip
 
 
+def changes() -> SweepView:
+    """Return three named changes and two measures, one of which has no runs for the last."""
+    made = (
+        Change(label="faster restart", mean=-4.3, half_width=0.2),
+        Change(label="slower restart", mean=14.3, half_width=2.3),
+        Change(label="not run", mean=math.nan, half_width=math.nan),
+    )
+    ettr = Measured(
+        name="e", label="ETTR", unit="ratio", mean=(0.77,), half_width=(0.01,), low=(0.7,), high=(0.8,)
+    )
+    return SweepView(title="C", note="4 points", parameters=(), measures=(), cost=None,
+                     changes=((measured("one", [-5.9]), made), (ettr, made)))  # fmt: skip
+
+
+def test_changes_are_written_beside_their_bars() -> None:
+    """Value and interval of each change, and how it is without any."""
+    figure = sweep_figures(changes())["changes"]
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "\u22124.3 \u00b1 0.2" in texts
+    assert "+14.3 \u00b1 2.3" in texts
+    assert figure.axes[0].get_xlabel() == "change; as it is: \u22125.9 days"
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_picture_can_be_drawn(dark: bool) -> None:
     """Lines, heat map, front, tornado, bands and drivers, light and dark, the same bytes twice."""
-    for made in (view(), tornado()):
+    for made in (view(), tornado(), changes()):
         for name, figure in sweep_figures(made, dark=dark).items():
             again = sweep_figures(made, dark=dark)[name]
             assert render(figure, "svg", dark=dark) == render(again, "svg", dark=dark)

@@ -46,7 +46,7 @@ def test_zip_goes_together_and_combines_with_grid_and_list() -> None:
         ({}, "give grid, zip or list"),
         ({"zip": {"a": [1], "b": [1, 2]}}, "same number of values"),
         ({"grid": {"a": [1]}, "zip": {"a": [2]}}, "a is varied twice"),
-        ({"grid": {"a": [1]}, "tornado": {}}, "tornado alone"),
+        ({"grid": {"a": [1]}, "tornado": {}}, "tornado and changes alone"),
         ({"tornado": {}}, "no assumption with a low and a high end"),
         ({"sample": {"points": 4, "ranges": {"a": {"low": 2, "high": 1}}}}, "low must be less than high"),
         ({"sample": {"points": 4, "ranges": {"a": {"low": "1 h", "high": "2 GB"}}}}, "of one kind"),
@@ -148,6 +148,16 @@ def test_shipped_sweeps_are_readable() -> None:
         base = load_scenario(made.source)
         found, _ = make_points(made.spec.vary, seed=1, assumptions=base.loaded.assumptions)
         load_scenario(made.source, overrides=found[0].overrides)
+
+
+def test_changes_are_played_alone_after_the_scenario_as_it_is() -> None:
+    """First no override, then those of each named change."""
+    vary = Vary.model_validate({"changes": {"faster": {"a.b": "1 min", "c": 2}, "less": {"d": None}}})
+    made, kind = make_points(vary, seed=1)
+
+    assert kind == "changes"
+    assert [point.values["change"] for point in made] == ["as it is", "faster", "less"]
+    assert [point.overrides for point in made] == [(), ("a.b=1 min", "c=2"), ("d=null",)]
 
 
 def test_tornado_moves_one_assumption_at_a_time() -> None:

@@ -155,10 +155,53 @@ def test_fixed_capacity_needs_no_counts(bench: Bench) -> None:
 
 
 def test_plain_context_cut_costs_causal_attention(bench: Bench) -> None:
-    """Without zigzag sharding the busiest rank does nearly twice the attention."""
-    even = with_stack(bench, {"context_imbalance": 1.0}, context_parallel=4)
-    uneven = with_stack(bench, {"context_imbalance": 1.9}, context_parallel=4)
-    assert uneven.parts["attention"] == pytest.approx(1.9 * even.parts["attention"], rel=1e-6)
+    """Of n plain pieces the last attends to 2 - 1/n times the mean."""
+    for degree in (2, 4):
+        even = with_stack(bench, {"context_imbalance": 1.0}, context_parallel=degree)
+        uneven = with_stack(bench, {"context_imbalance": 2.0}, context_parallel=degree)
+        more = uneven.parts["attention"] / even.parts["attention"]
+        assert more == pytest.approx(2.0 - 1.0 / degree, rel=1e-6)
+
+
+def test_attention_written_for_ampere_is_slow_on_later_devices(bench: Bench) -> None:
+    """FlashAttention-2 runs at the device's share of its own kernels' rate on H100, and at full rate on A100."""
+    for gpu in ("h100", "a100_80gb"):
+        plans = [
+            bench.plan("generic", global_batch_size=64, sequence_length=4096).model_copy(
+                update={
+                    "stack": bench.entry("stacks", "generic").model_copy(update={"ampere_attention": old})
+                }
+            )
+            for old in (True, False)
+        ]
+        slow, fast = (bench.estimate("llama3_8b", gpu, 16, plan).parts["attention"] for plan in plans)
+        share = kernels_of(
+            bench.entry("calibrations", "default"), bench.entry("gpus", gpu), "bf16"
+        ).attention_ampere_factor
+        assert slow * share == pytest.approx(fast)
+        assert (share < 1.0) == (gpu == "h100")
+
+
+def test_what_selective_recomputation_repeats(bench: Bench) -> None:
+    """Saving every second product repeats what lies between products and half of the forward products."""
+    again = {
+        mode: with_stack(bench, {"selective_repeats": mode}, activation_recomputation="selective").parts
+        for mode in ("elementwise", "half_products")
+    }
+    more = again["half_products"]["recomputation"] - again["elementwise"]["recomputation"]
+    # The backward pass has two of the three products of each linear layer.
+    assert more == pytest.approx(0.5 * again["elementwise"]["gemm"] / 3.0, rel=0.1)
+
+
+def test_a_share_of_the_layers_is_recomputed(bench: Bench) -> None:
+    """A quarter of the layers again is a quarter of the time, and memory lies as far between all and none."""
+    times, kept = {}, {}
+    for share in (0.25, 1.0):
+        estimate = with_stack(bench, {}, activation_recomputation="full", recomputed_share=share)
+        times[share], kept[share] = estimate.parts["recomputation"], estimate.memory[0].activations
+    none = with_stack(bench, {}, activation_recomputation="none").memory[0].activations
+    assert times[0.25] == pytest.approx(0.25 * times[1.0])
+    assert kept[0.25] == pytest.approx(0.25 * kept[1.0] + 0.75 * none)
 
 
 def test_ring_and_all_gather_move_similar_bytes(bench: Bench) -> None:

@@ -164,6 +164,13 @@ def test_buffers_of_a_sharded_optimizer(bench: Bench) -> None:
         assert buffered.activations + buffered.buffers == pytest.approx(alive)
 
 
+def test_gradients_stay_whole_in_a_pipeline_of_zero_2(bench: Bench) -> None:
+    """ZeRO-2 exchanges gradients once per step in a pipeline, so that each rank holds all of its stage's."""
+    whole, cut = (memory_of(bench, {}, zero_stage=stage, pipeline_parallel=4).gradients for stage in (1, 2))
+    assert whole == cut
+    assert memory_of(bench, {}, zero_stage=2).gradients < memory_of(bench, {}, zero_stage=1).gradients
+
+
 def test_activations_fragment_and_states_do_not(bench: Bench) -> None:
     """A tenth of activations and buffers is lost to the allocator, nothing of weights and optimizer."""
     plain, lossy = (memory_of(bench, {"activation_fragmentation": share}) for share in (0.0, 0.1))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from colossus_sim.validation import operations
+from colossus_sim.validation import operations, operations_queues
 from colossus_sim.validation.operations_report import document, markdown
 from colossus_sim.validation.operations_stats import Case, mean_and_error, ratio_and_error
 
@@ -41,8 +42,8 @@ def test_standard_errors() -> None:
 
 def test_machine_repair_with_hands_enough_is_binomial() -> None:
     """Each unit is down for its own share of the time."""
-    assert operations.machine_repair(16, 1.0, 4.0, 16) == pytest.approx(16 * 0.2)
-    assert operations.machine_repair(1, 1.0, 4.0, 1) == pytest.approx(0.2)
+    assert operations_queues.machine_repair(16, 1.0, 4.0, 16) == pytest.approx(16 * 0.2)
+    assert operations_queues.machine_repair(1, 1.0, 4.0, 1) == pytest.approx(0.2)
 
 
 def test_theory_holds_with_few_failures() -> None:
@@ -50,9 +51,26 @@ def test_theory_holds_with_few_failures() -> None:
     cases = [
         *operations.renewal_cases(500, 3),
         *operations.arrival_cases(500, 3),
-        *operations.repair_cases(2000, 3),
+        *operations_queues.repair_cases(2000, 3),
     ]
 
     assert [item.name for item in cases if not item.passed] == []
     assert document(cases)["passed"]
     assert markdown(cases).count("\n| ") == len(cases) + 1
+
+
+def test_the_table_of_periods_is_met_by_the_formulas() -> None:
+    """Thirty published periods within 0.2 percent, and not within a hundredth of that."""
+    worst = [item.simulated for item in operations.aupy_cases()]
+
+    assert max(worst) < 0.002
+    assert max(worst) > 0.0005
+
+
+def test_spares_and_waits_follow_queueing_theory() -> None:
+    """The share of time with all nodes, and the waits of one server, with few failures and jobs."""
+    cases = [*operations_queues.spare_cases(1500, 2)]
+    steps = operations_queues.lindley_waits(np.array([0.0, 1.0, 2.0, 9.0]), np.array([3.0, 1.0, 1.0, 1.0]))
+
+    assert [item.name for item in cases if not item.passed] == []
+    assert steps.tolist() == [0.0, 2.0, 2.0, 0.0]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from colossus_sim.engine.agenda import Agenda
+from colossus_sim.engine.storage_desk import StorageDesk, Transfer
 from colossus_sim.formulas import reliability
 from colossus_sim.validation.operations_storage import (
     CIELO,
     NODES,
+    PublishedDesk,
     job_list,
     least_waste_bound,
     play_cielo,
@@ -44,3 +49,27 @@ def test_queues_cost_work_and_the_ideal_does_not() -> None:
 
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 1.2 * shares[2]
+
+
+@pytest.mark.parametrize(("desk", "granted"), [(StorageDesk, 10.0), (PublishedDesk, 20.0)])
+def test_the_program_leaves_the_place_of_a_failed_job_unused(desk: type[StorageDesk], granted: float) -> None:
+    """Of three transfers of 10 s the second gives up: the third starts after 10 s here, after 20 s there."""
+    agenda = Agenda()
+    queue = desk(agenda, "blocking")
+    times: list[float] = []
+
+    def transfer(changed: Callable[[], None]) -> Transfer:
+        return Transfer(
+            seconds=10.0, most=1.0, gpus=1, stops=True, at_risk_since=0.0, failure_rate=0.0, restore=0.0,
+            changed=changed,
+        )  # fmt: skip
+
+    first = transfer(lambda: None)
+    second, third = transfer(lambda: None), transfer(lambda: times.append(agenda.now))
+    for one in (first, second, third):
+        queue.ask(one)
+    queue.begin(first)
+    queue.cancel(second)
+    agenda.env.run(until=50.0)
+
+    assert times == [granted]

@@ -12,7 +12,9 @@ from colossus_sim.errors import UsageError
 from colossus_sim.specs.base import Provenance
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.validation.cases import Case, LeftOut, case_of, zero_stage
-from colossus_sim.validation.fills import filled
+from colossus_sim.validation.fills import filled, recomputations
+from colossus_sim.validation.inputs import shipped_inputs
+from colossus_sim.validation.predict import Predictor
 from colossus_sim.validation.rows import TrainingRow, read_training_rows, shipped
 from colossus_sim.validation.tables import Tables, stated_network
 
@@ -123,6 +125,10 @@ def test_an_unstated_network_is_marked_as_an_assumption() -> None:
         ("FSDP, no reshard after forward (ZeRO-2-like)", 2),
         ("FSDP FULL_SHARD (ZeRO-3)", 3),
         ("Megatron-FSDP 8", 3),
+        ("zero stage 3", 3),
+        ("HSDP", 3),
+        ("DDP", 0),
+        ("no", 0),
         ("", 1),
     ],
 )
@@ -187,11 +193,86 @@ def test_an_unknown_stack_gets_the_generic_constants_and_says_so(rows: dict[str,
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("a lab's report", "generic"),
+        ("TorchTitan with torch.compile", "torchtitan_compile"),
+        ("GPT-NeoX logs", "megatron_deepspeed"),
+        ("NeMo 24.09 container", "nemo_24"),
+        ("Megatron-LM README", "megatron_core"),
+    ],
+)
+def test_a_new_source_is_read_by_the_framework_it_names(
+    rows: dict[str, TrainingRow], words: str, name: str
+) -> None:
+    """Ids that no entry knows get the stack that their words name, else generic constants; either is said."""
+    row = dataclasses.replace(rows["dgxc-0011"], id="new-0001", source=words, notes="")
+    outcome = Predictor(shipped_inputs()).case(row)
+    assert isinstance(outcome, Case)
+    said = "stack unknown: generic constants" if name == "generic" else f"stack {name} by the name"
+    assert outcome.stack_name == name
+    assert outcome.assumptions[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "precision", "device", "read"),
+    [
+        ("H100 SXM5", "FP8 delayed scaling", "h100", "fp8"),
+        ("A100 SXM4 40 GB", "fp16 mixed", "a100_40gb", "fp16"),
+        ("A800-80GB", "bf16", "a100_80gb", "bf16"),
+        ("GB200 NVL72", "MXFP8", "gb200_nvl72", "mxfp8"),
+    ],
+)
+def test_other_names_of_devices_and_formats(
+    rows: dict[str, TrainingRow], gpu: str, precision: str, device: str, read: str
+) -> None:
+    """The same part or format under another name is recognised."""
+    outcome = case(dataclasses.replace(rows["dgxc-0011"], id="new-0001", gpu=gpu, precision=precision))
+    assert (outcome.device.catalog, outcome.plan.precision) == (device, read)
+
+
+def test_kernel_rates_without_a_measurement_are_said(rows: dict[str, TrainingRow]) -> None:
+    """A card with no entry of its own runs at generic rates, and the row says so."""
+    outcome = Predictor(shipped_inputs()).case(rows["uci-0001"])
+    assert isinstance(outcome, Case)
+    assert any("generic ones" in words for words in outcome.assumptions)
+
+
 def test_near_rows_take_the_first_alternative_of_their_fill(rows: dict[str, TrainingRow]) -> None:
     """micro_batch=1 and recompute=selective come from the fill and are listed as assumptions."""
     row, words = filled(rows["megascale-0001"])
     assert (row.micro_batch, row.recompute) == (1, "selective")
     assert "micro_batch = 1 assumed" in words
+
+
+def test_recomputation_that_is_open_is_the_mildest_that_fits(rows: dict[str, TrainingRow]) -> None:
+    """A fill with "or" offers both, mildest first; the first that fits into the device is predicted, and said."""
+    row = rows["pax-0011"]
+    assert row.assumed_fill.startswith("recompute=full or selective")
+    assert recomputations(row) == ("selective", "full")
+    assert recomputations(rows["mlperf-0001"]) == ("none",)
+    predictor = Predictor(shipped_inputs())
+    chosen = {}
+    for batch in (2, 16):
+        outcome = predictor.case(dataclasses.replace(row, micro_batch=batch, global_batch=16 * batch))
+        assert isinstance(outcome, Case)
+        chosen[batch] = outcome.plan.activation_recomputation
+        assert f"recompute = {chosen[batch]} assumed" in outcome.assumptions
+    assert chosen == {2: "selective", 16: "full"}
+
+
+def test_recipes_that_recompute_some_layers(rows: dict[str, TrainingRow]) -> None:
+    """Five of 32 layers named in the notes are that share; full recomputation without a number is all."""
+    assert case(rows["bridge-0255"]).plan.recomputed_share == pytest.approx(5 / 32)
+    assert case(rows["titan-0007"]).plan.recomputed_share == 1.0
+
+
+def test_torchtitan_pipelines_gather_once_and_cut_the_batch_by_stages(rows: dict[str, TrainingRow]) -> None:
+    """Its defaults in a pipeline: weights stay gathered (ZeRO-2), as many micro-batches as stages."""
+    plan = case(rows["titan-0014"]).plan
+    assert (plan.zero_stage, plan.micro_batch_size, plan.virtual_pipeline) == (2, 4, 2)
+    assert case(rows["titan-0007"]).plan.zero_stage == 3
 
 
 def test_a_fill_never_overrides_what_the_source_states(rows: dict[str, TrainingRow]) -> None:

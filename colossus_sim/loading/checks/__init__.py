@@ -37,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     plans.precision_known,
     faults.repair_given,
     faults.laws_of_failure,
+    faults.groups,
     faults.checkpoint_survives,
     faults.intervals,
 )

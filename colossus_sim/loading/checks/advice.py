@@ -176,6 +176,8 @@ def slow_restart(scenario: Scenario) -> Iterator[Problem]:
 
 def _units(fault: FaultClass, gpus: int, partition: Partition) -> float:
     sizes = {"gpu": 1, "node": partition.gpu.gpus_per_node, "domain": partition.gpu.scale_up_domain}
+    if fault.group is not None:
+        sizes["group"] = partition.gpu.scale_up_domain * fault.group.domains
     return gpus / sizes[fault.per] if fault.per in sizes else 1.0
 
 

@@ -34,7 +34,7 @@ def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
             )
         if fault.lifetime is None:
             continue
-        if fault.per in ("site", "job"):
+        if fault.per in ("group", "site", "job"):
             yield Problem(
                 path=f"{path}.lifetime",
                 message=f"only gpus, nodes and domains have an age, but the rate counts a {fault.per}",
@@ -45,6 +45,30 @@ def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
                 path=f"{path}.distribution",
                 message="a class with a lifetime has no distribution of its own",
                 hint="leave out one of the two",
+            )
+
+
+def groups(scenario: Scenario) -> Iterator[Problem]:
+    """A class of groups says how large they are, and stops the jobs on them."""
+    for name, fault in scenario.faults.classes.items():
+        path = f"faults.classes.{name}"
+        if (fault.per == "group") != (fault.group is not None):
+            yield Problem(
+                path=f"{path}.group",
+                message="'per: group' and 'group' go together",
+                hint="e.g. per: group, group: {domains: 8}, removes: group",
+            )
+        elif fault.removes == "group" and fault.per != "group":
+            yield Problem(
+                path=f"{path}.removes", message=f"a group is removed at a rate per group, not per {fault.per}"
+            )
+        elif fault.per == "group" and (
+            fault.removes not in ("nothing", "group") or not fault.interrupts or fault.planned
+        ):
+            yield Problem(
+                path=path,
+                message="a class of groups stops the jobs on them without warning and removes 'nothing' or 'group'",
+                hint="give slow units, broken links and planned work classes of their own",
             )
 
 
@@ -64,7 +88,7 @@ def checkpoint_survives(scenario: Scenario) -> Iterator[Problem]:
         last = policy.tiers[-1]
         for name, fault in scenario.faults.classes.items():
             needed = "software" if fault.removes == "nothing" else fault.removes
-            if fault.needs_storage_checkpoint:
+            if fault.needs_storage_checkpoint or needed == "group":
                 needed = "site"
             if _SCOPES.index(last.survives) < _SCOPES.index(needed):
                 yield Problem(

@@ -70,3 +70,23 @@ def test_rules_of_the_laws(tiny: str, write: Writer) -> None:
     assert "but the rate counts a site" in refused(tiny, write, life)
     both = f"{life}, distribution: weibull"
     assert "no distribution of its own" in refused(tiny, write, both)
+
+
+def test_rules_of_groups(tiny: str, write: Writer) -> None:
+    """A rate per group needs the size of the group, and a group is removed at such a rate only."""
+    group = "per: group, group: {domains: 4}"
+
+    def said(text: str) -> str:
+        with pytest.raises(ScenarioError) as caught:
+            load_scenario(write(tiny), overrides=[f"faults.classes.extra={text}}}"])
+        return str(caught.value)
+
+    assert "go together" in said(CLASS.replace("per: site", "per: group"))
+    assert "go together" in said(f"{CLASS}, group: {{domains: 4}}")
+    repair = "repair: {manual_time: 6 h}"
+    assert "not per site" in said(f"{CLASS.replace('removes: nothing', 'removes: group')}, {repair}")
+    grouped = CLASS.replace("per: site", group)
+    assert "stops the jobs" in said(f"{grouped}, planned: true")
+    whole = grouped.replace("removes: nothing", "removes: group")
+    assert "needs 'repair'" in said(whole)
+    load_scenario(write(tiny), overrides=[f"faults.classes.extra={whole}, {repair}}}"])
