@@ -91,11 +91,6 @@ class PartitionPool:
         """Domains that a job could get now."""
         return self.counts[FREE]
 
-    @property
-    def missing_spares(self) -> int:
-        """Spare domains that are in use or under repair; the next domains that nobody uses take their place."""
-        return max(0, self.spec.spare_domains - self.counts[SPARE])
-
     # -- moves ---------------------------------------------------------------------------------------
 
     def _move(self, domain: int, owner: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colossus_sim.engine.disciplines import SCHEDULERS
+from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.signals import Granted, Grow, Stop
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.specs.policies import Policies
@@ -92,7 +93,9 @@ class Scheduler:
             return None
         for partition in phase.candidates:
             # Domains that come free fill the missing spares first, so that much more has to be freed.
-            need = phase.least_domains(partition) - partition.pool.available() + partition.pool.missing_spares
+            pool = partition.pool
+            missing = max(0, pool.spec.spare_domains - pool.counts[SPARE])
+            need = phase.least_domains(partition) - pool.available() + missing
             leaving = self._leaving(partition)
             need -= sum(self._domains(victim) for victim in leaving)
             victims = []
