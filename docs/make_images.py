@@ -22,7 +22,7 @@ PICTURES = {
     "gantt": ("run colossus_roadmap", "gantt.png"),
     "forecast": ("forecast colossus_roadmap --replicas 100", "gantt_bands.png"),
     "oversubscription": ("sweep oversubscription", "network_tradeoff.png"),
-    "operations": ("sweep ten_trillion_operations", "changes.png"),
+    "ten_trillion_operations": ("sweep ten_trillion_operations", "changes.png"),
 }
 """What is run for each picture, and which file of its folder it is."""
 
