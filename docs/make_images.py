@@ -20,7 +20,7 @@ LIMIT = 400_000
 
 PICTURES = {
     "gantt": ("run colossus_roadmap", "gantt.png"),
-    "forecast": ("forecast colossus_roadmap --replicas 100", "gantt_bands.png"),
+    "forecast": ("forecast colossus_roadmap --replicas 100 --assumptions sample", "gantt_bands.png"),
     "oversubscription": ("sweep oversubscription", "network_tradeoff.png"),
     "ten_trillion_operations": ("sweep ten_trillion_operations", "changes.png"),
 }
