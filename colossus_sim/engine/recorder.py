@@ -10,7 +10,7 @@ from colossus_sim.records import CAUSES, GPU_STATES, EventRow, GpuTimeRow, Inter
 CAUSE = {name: index for index, name in enumerate(CAUSES)}
 GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
 
-_CAUSE_TO_GPU_STATE = {
+GPU_STATE_OF_CAUSE = {
     "planned": "productive",
     "slower_step": "productive",
     "fewer_gpus": "productive",
@@ -170,7 +170,7 @@ class Recorder:
             seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * len(GPU_STATES))
             seconds[GPU_STATE["stranded"]] += (entry.held - entry.gpus) * (entry.end - entry.start)
             for cause, spent in zip(CAUSES, entry.causes(), strict=True):
-                seconds[GPU_STATE[_CAUSE_TO_GPU_STATE[cause]]] += spent * entry.gpus
+                seconds[GPU_STATE[GPU_STATE_OF_CAUSE[cause]]] += spent * entry.gpus
         rows = [
             GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds))
             for (site, partition, job), seconds in held.items()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Steps = Generator[simpy.Event, Any, None]
 Failures = Generator[simpy.Event, Any, list[Failure]]
 
-_BASE_GPUS = 1024
+BASE_GPUS = 1024
 """World size for which ``Restart.base`` is stated."""
 
 
@@ -178,7 +178,7 @@ class Recovery:
         """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
         phase = self._phase
         spec = phase.world.scenario.faults.restart
-        seconds = spec.base + spec.per_doubling * max(0.0, math.log2(phase.gpus / _BASE_GPUS))
+        seconds = spec.base + spec.per_doubling * max(0.0, math.log2(phase.gpus / BASE_GPUS))
         if replaced:
             seconds += spec.swap_time
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
