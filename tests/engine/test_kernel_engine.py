@@ -13,9 +13,45 @@ import pytest
 from colossus_sim.engine.kernel import machine_code
 from colossus_sim.engine.kernel.allow import choose, expected_failures, unsupported
 from colossus_sim.loading.load import load_scenario
+from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
+from colossus_sim.specs.cluster import CapacityStep, Partition, Site
+from colossus_sim.specs.faults import FaultClass, Faults, Repair, Restart
+from colossus_sim.specs.job import Job, Phase
+from colossus_sim.specs.policies import Policies
 from colossus_sim.specs.scenario import Scenario
 from tests.engine.conftest import a_job, a_scenario, fault
 from tests.engine.kernel_worlds import random_world
+
+# Every field that the engine may look at; one that is missing here has not been thought about in `allow`.
+KNOWN = {
+    FaultClass: (
+        "title per rate distribution shape gaps lifetime group removes interrupts slowdown degrades "
+        "detection hang_fraction planned needs_storage_checkpoint repair provenance "
+    ),
+    Faults: ("name enabled classes restart watchdog lemons eviction max_restarts_without_progress "),
+    Restart: ("base per_doubling manual_fraction manual_time swap_time "),
+    Repair: ("auto_fraction auto_time manual_time distribution sigma "),
+    Site: (
+        "title topology partitions storage power_limit power_exponent pue repair_crew repair_parts "
+        "part_lead_time "
+    ),
+    Partition: ("gpu capacity gpus_used_per_domain spare_domains "),
+    CapacityStep: ("at gpus note "),
+    Policies: ("scheduler placement preemption contention storage_access resize_gain "),
+    CheckpointTier: (
+        "name mode interval snapshot_bandwidth write_bandwidth read_bandwidth coordination survives "
+        "unreadable older_copies "
+    ),
+    CheckpointPolicy: ("tiers bytes_per_parameter "),
+    Job: (
+        "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit "
+        "parallel phases data target observed published checkpoint planned_mfu step_time_factor "
+    ),
+    Phase: (
+        "kind title tokens gpu_time_share gpu_hours updates gpus gpu_share min_duration data_ready "
+        "data_gated after overlap parallel rollouts flop_multiplier "
+    ),
+}
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +103,15 @@ def test_names_what_it_lacks(more: dict[str, Any], named: str) -> None:
     choice = choose(scenario, 1_000_000, available=True, kept=True)
     assert not choice.kernel
     assert named in choice.why
+
+
+def test_every_field_has_been_considered() -> None:
+    """A new field of a scenario is either played by the kernel or refused by `allow`; then it is listed above."""
+    for spec, names in KNOWN.items():
+        new = set(spec.model_fields) - set(names.split())
+        assert not new, (
+            f"{spec.__name__}: {', '.join(sorted(new))}: the kernel must have it, or `allow` name it"
+        )
 
 
 def test_chosen_when_it_pays() -> None:
