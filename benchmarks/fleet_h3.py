@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
-from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench, saves
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from colossus_sim.engine.bench import (
+    BenchJob,
+    a_site,
+    fault_class,
+    faults,
+    play_bench,
+    saves,
+)
 from colossus_sim.specs.policies import Policies
 from colossus_sim.validation.operations_runs import effective_share
 

@@ -1,13 +1,17 @@
 """CPU time of forecasts: per replica of the flagship, and what the machinery adds to each run.
 
-Run from the root of the repository: ``python benchmarks/forecast.py [--scenario NAME] [--replicas N]``.
+python benchmarks/forecast.py [--scenario NAME] [--replicas N]
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from colossus_sim.sweeps.forecast import make_forecast
 from colossus_sim.sweeps.pool import WorkerPool

@@ -1,7 +1,8 @@
 """Kill a sweep again and again at random moments: every point exactly once, same bytes as without.
 
-Run from the root of the repository: ``python benchmarks/kill_resume.py --kills 200``. Exits with 1 if
-anything is lost, doubled or different.
+    python benchmarks/kill_resume.py --kills 200 [--minutes 15]
+
+Exits with 1 if anything is lost, doubled or different. A life of the sweep is mostly start-up, a second or two.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from colossus_sim.sweeps.journal import read_journals
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from colossus_sim.sweeps.journal import read_journals  # noqa: E402
 
 GRID = "faults.restart.base=5 min,1 h,4 h"
 
@@ -26,7 +30,8 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--longest", type=float, default=1.0, help="longest life [s]")
+    parser.add_argument("--longest", type=float, default=0.1, help="longest life after the first result [s]")
+    parser.add_argument("--minutes", type=float, default=60.0, help="kill no more after this time [min]")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -34,7 +39,7 @@ def main() -> int:
             sys.executable, "-m", "colossus_sim", "sweep", "tiny", "--set-grid", GRID,
             "--replicas", str(asked.replicas), "--jobs", str(asked.jobs), "--no-plots", "-q",
         ]  # fmt: skip
-        subprocess.run([*command, "--out", str(root / "whole")], check=True)
+        subprocess.run([*command, "--out", str(root / "whole")], cwd=ROOT, check=True)
         kills, starts = disturb([*command, "--out", str(root / "killed"), "--resume"], root / "killed", asked)
         return report(root, kills, starts, 3 * asked.replicas)
 
@@ -43,8 +48,9 @@ def disturb(command: list[str], folder: Path, asked: argparse.Namespace) -> tupl
     """Start the sweep and kill it at random moments; then let it end. Return kills and starts."""
     rng = random.Random(asked.seed)
     kills = starts = 0
-    while kills < asked.kills:
-        driver = subprocess.Popen(command)
+    end = time.monotonic() + 60.0 * asked.minutes
+    while kills < asked.kills and time.monotonic() < end:
+        driver = subprocess.Popen(command, cwd=ROOT)
         starts += 1
         before = size(folder)
         while driver.poll() is None and size(folder) == before and rng.random() < 0.999:
@@ -57,7 +63,7 @@ def disturb(command: list[str], folder: Path, asked: argparse.Namespace) -> tupl
         kills += 1
         if rng.random() < 0.2:
             tear(folder, rng)
-    subprocess.run(command, check=True)
+    subprocess.run(command, cwd=ROOT, check=True)
     return kills, starts + 1
 
 

@@ -17,7 +17,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,11 @@ class Calculon:
                 "git clone https://github.com/calculon-ai/calculon, then pass its folder with --calculon"
             )
         sys.path.insert(0, str(checkout))
-        from calculon.llm.llm import Llm  # type: ignore[import-not-found]
-        from calculon.system import System  # type: ignore[import-not-found]
+        try:
+            from calculon.llm.llm import Llm  # type: ignore[import-not-found]
+            from calculon.system import System  # type: ignore[import-not-found]
+        except ImportError as error:
+            raise SystemExit(f"Calculon in {checkout} cannot be imported: {error}") from error
 
         self._checkout, self._llm, self._log = checkout, Llm, logging.getLogger("calculon")
         self._log.setLevel(logging.ERROR)
@@ -63,7 +66,10 @@ class Calculon:
         }
 
     def _read(self, *parts: str) -> Any:
-        return json.loads(self._checkout.joinpath(*parts).read_text(encoding="utf-8"))
+        try:
+            return json.loads(self._checkout.joinpath(*parts).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SystemExit(f"{error.filename} is missing: take a whole checkout of Calculon") from error
 
     def own_cases(self) -> Iterator[tuple[str, float, Callable[[], float]]]:
         """Yield name, published time and prediction of its own validation cases."""
@@ -146,7 +152,7 @@ def report(title: str, errors: dict[str, list[float]], seconds: dict[str, list[f
         print(f"{title}: {name}: {stats.count} rows, {figures}; {cost:.2f} ms of CPU per configuration")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run both and print the comparison."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -154,7 +160,7 @@ def main() -> None:
     parser.add_argument(
         "--calculon", type=Path, required=True, help="clone of github.com/calculon-ai/calculon"
     )
-    calculon = Calculon(parser.parse_args().calculon)
+    calculon = Calculon(parser.parse_args(arguments).calculon)
     predictor = Predictor(shipped_inputs())
     errors: dict[str, list[float]] = {"Calculon": []}
     seconds: dict[str, list[float]] = {"Calculon": []}

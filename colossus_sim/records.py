@@ -128,7 +128,8 @@ class EventRow(NamedTuple):
 
     time: float
     kind: str
-    """failure, repair, evict, capacity, start, finish, preempt, resize, gate, save, throttle, gave_up."""
+    """failure, repair, evict, maintenance, capacity, start, finish, preempt, resize, gate, save, throttle,
+    gave_up."""
     site: str
     partition: str
     job: str

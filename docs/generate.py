@@ -19,9 +19,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 NOTICE = "<!-- Made by docs/generate.py; change the source, not this file. -->\n\n"
 ROOT_SECTIONS = (
-    "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Job", "ParallelPlan", "Phase", "Rollouts",
-    "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Lifetime",
-    "HazardPart", "Group", "Lemons", "Eviction", "Repair", "Restart",
+    "Scenario", "Cluster", "Site", "Partition", "CapacityStep", "Maintenance", "Job", "ParallelPlan", "Phase",
+    "Rollouts", "DataPlan", "DataRelease", "Target", "Observation", "Published", "Faults", "FaultClass", "Lifetime",
+    "HazardPart", "Group", "Lemons", "Eviction", "Repair", "Restart", "RestartPart",
     "CheckpointPolicy", "CheckpointTier", "Policies",
 )  # fmt: skip
 """Sections of a scenario in reading order; the catalog entries that it may name follow by alphabet."""

@@ -179,6 +179,12 @@ def _waterfall(line: Line, step: StepEstimate, *, explain: bool) -> str:
     return title + "\n" + text_table(("part", "ms", "share"), rows, right=(1, 2))
 
 
+_WHO_COUNTS = (
+    "Of the busiest rank for each line (most layers, or the embedding, or the head). The waterfall holds the mean\n"
+    "over stages; what the busiest has more is imbalance there, and transfers count as far as they delay it."
+)
+
+
 def _communication(step: StepEstimate) -> str:
     header = (
         "axis", "operation", "algorithm", "ranks", "crosses", "message", "calls", "total ms", "exposed ms", "busbw",
@@ -198,7 +204,7 @@ def _communication(step: StepEstimate) -> str:
         )
         for row in step.communication
     ]
-    return text_table(header, rows, right=(3, 5, 6, 7, 8, 9))
+    return text_table(header, rows, right=(3, 5, 6, 7, 8, 9)) + "\n" + _WHO_COUNTS
 
 
 def _memory(step: StepEstimate) -> str:

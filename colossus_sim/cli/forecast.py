@@ -79,7 +79,9 @@ def forecast(file: str, settings: Settings, **options: Any) -> int:
         state.append(opened.state)
         say_damaged(opened.state, settings)
         outcomes = play(asked, opened, workers, precision, settings)
-        write(folder, asked, outcomes, plots=not options["no_plots"])
+        write(
+            folder, asked, outcomes, plots=not options["no_plots"], command=_command(file, settings, options)
+        )
     document = forecast_document(asked, outcomes)
     show(folder, document, settings)
     return SOME_FAILED if document["failed"] else 0
@@ -131,12 +133,28 @@ def play(
     return outcomes
 
 
-def write(folder: Path, asked: Forecast, outcomes: Mapping[int, Outcome], *, plots: bool) -> None:
+def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
+    from colossus_sim.sweeps.study import study_command
+
+    chosen = {
+        "--replicas": options["replicas"],
+        "--assumptions": options["assumptions"],
+        "--until-ci": options["until_ci"],
+    }
+    return study_command("forecast", file, overrides=settings.overrides, case=settings.case, seed=settings.seed,
+                         options=chosen)  # fmt: skip
+
+
+def write(
+    folder: Path, asked: Forecast, outcomes: Mapping[int, Outcome], *, plots: bool, command: str
+) -> None:
     """Write documents, tables and pictures, each whole or not at all."""
     from colossus_sim.sweeps.forecast_files import forecast_files
+    from colossus_sim.sweeps.study import study_file
     from colossus_sim.sweeps.table import write_files
 
     files: dict[str, str | bytes] = {**forecast_files(asked, outcomes)}
+    files |= study_file(asked.plan, outcomes, (), command=command)
     if plots and any(item.status == "done" for item in outcomes.values()):
         from colossus_sim.plots.draw import render
         from colossus_sim.plots.forecast import forecast_figures
@@ -169,6 +187,7 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     if document["errors"]:
         echo(f"first failure: {document['errors'][0]}")
     echo(f"wrote {folder}: report.md, forecast.json, results.csv, phases.csv")
+    echo(f"as one interactive page: colossus-sim report {folder}")
 
 
 def _driver(driver: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ COMMANDS: dict[str, Command] = {
     "validate": Command(
         "colossus_sim.cli.validate:validate", "Compare the model with published measurements."
     ),
+    "calibrate": Command("colossus_sim.cli.calibrate:calibrate", "Fit a network to nccl-tests of your own."),
     "replay": Command("colossus_sim.cli.replay:replay", "Replay a job log under a scheduling policy."),
     "schema": Command("colossus_sim.cli.schema:schema", "Print the JSON Schema of a file, for editors."),
 }

@@ -106,9 +106,24 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
             return SOME_FAILED if opened.state.failed else 0
         title = "" if asked.spec.title == "untitled" else asked.spec.title
         plots = not options["no_plots"]
-        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title)
+        command = _command(file, settings, options)
+        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command)
     show(folder, plan, outcomes, measures, settings)
     return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
+
+
+def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
+    from colossus_sim.sweeps.study import study_command
+
+    chosen = {
+        "--set-grid": options["grid"],
+        "--set-zip": options["zipped"],
+        "--tornado": options["tornado"],
+        "--replicas": options["replicas"],
+        "--measure": options["measures"],
+    }
+    return study_command("sweep", file, overrides=settings.overrides, case=settings.case, seed=settings.seed,
+                         options=chosen)  # fmt: skip
 
 
 def _asked(file: str, options: Mapping[str, Any]) -> Sweep:
@@ -208,6 +223,7 @@ def write(
     *,
     formats: tuple[str, ...],
     plots: bool,
+    command: str,
     title: str = "",
 ) -> None:
     """Write tables and pictures, each whole or not at all.
@@ -217,10 +233,12 @@ def write(
     UsageError
         If a measure does not exist.
     """
+    from colossus_sim.sweeps.study import study_file
     from colossus_sim.sweeps.table import parquet_bytes, run_table, summary_table, table_files, write_files
 
     tables = {"results": run_table(plan, outcomes), "points": summary_table(plan, outcomes)}
     files: dict[str, str | bytes] = {**table_files(tables)}
+    files |= study_file(plan, outcomes, measures, command=command, title=title)
     if "parquet" in formats:
         files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
     if plots and any(item.status == "done" for item in outcomes.values()):
@@ -283,6 +301,7 @@ def show(
     if failed:
         echo(f"\n{failed} of {len(outcomes)} runs failed, e.g.: {first.splitlines()[0] if first else ''}")
     echo(f"\nwrote {folder}: results.csv (every run), points.csv (means, 95 % intervals, paired differences)")
+    echo(f"as one interactive page: colossus-sim report {folder}")
 
 
 def _cell(value: object) -> str:

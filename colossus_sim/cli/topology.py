@@ -50,27 +50,46 @@ def topology() -> None:
 @click.option(
     "--png", type=click.Path(dir_okay=False), metavar="FILE", help="Draw it into FILE (.png, .svg)."
 )
+@click.option("--load", is_flag=True, help="Colour its cables by their load when all GPUs send to all.")
+@click.option("--dark", is_flag=True, help="Light on dark.")
 @output_options
-def show(network: str, gpus: int | None, png: str | None, settings: Settings) -> None:
+def show(
+    network: str, *, gpus: int | None, png: str | None, load: bool, dark: bool, settings: Settings
+) -> None:
     """Print tiers, switches, links, bisection, oversubscription, diameter, cost and power of a network.
 
     \b
     Examples:
       colossus-sim topology show colossus_2
       colossus-sim topology show topologies/ndr_fat_tree_4to1.yaml --png fat_tree.png
+      colossus-sim topology show dragonfly_slingshot --png loads.svg --load --dark
     """
     built = _build(network, gpus)
-    if png is not None:
-        from colossus_sim.plots.draw import save_figure
-        from colossus_sim.plots.topology import draw_topology
-        from colossus_sim.topology.quotient import quotient_graph
+    if png is None and (load or dark):
+        from colossus_sim.errors import UsageError
 
-        graph = quotient_graph(built.topology, built.gpu, gpus)
-        note(f"wrote {save_figure(draw_topology(built.fabric, graph), png)}", settings)
+        raise UsageError("--load and --dark change the picture: name its file with --png FILE")
+    if png is not None:
+        note(f"wrote {_draw(built, gpus, png, load=load, dark=dark)}", settings)
     if settings.json:
         echo_json({"schema_version": SCHEMA_VERSION, **_document(built)})
         return
     echo(f"{built.topology.title}\n\n{_levels(built)}\n\n{_counts(built)}\n\n{_bill(built)}")
+
+
+def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool) -> str:
+    from colossus_sim.plots.draw import save_figure
+    from colossus_sim.plots.topology import draw_topology
+    from colossus_sim.topology.endpoints import Endpoints
+    from colossus_sim.topology.load import uniform_load
+    from colossus_sim.topology.quotient import quotient_graph
+
+    graph = quotient_graph(built.topology, built.gpu, gpus)
+    sent = Endpoints.of(built.topology, built.gpu, gpus).nic
+    loads = uniform_load(graph, sent) if load else None
+    return str(
+        save_figure(draw_topology(built.fabric, graph, load=loads, sent=sent, dark=dark), target, dark=dark)
+    )
 
 
 @topology.command("compare")
@@ -141,12 +160,17 @@ def export(network: str, graphml: str, gpus: int | None, quotient: bool, setting
         echo_json({"schema_version": SCHEMA_VERSION, "file": graphml, **counts})
 
 
-def _build(network: str, gpus: int | None) -> Built:
+def named_topology(network: str) -> tuple[Topology, Gpu]:
+    """Return a shipped network, or that of a YAML file, and its GPU.
+
+    Raises
+    ------
+    UsageError, ScenarioError
+        If there is none, or its file is wrong.
+    """
     from colossus_sim.loading.catalog import Catalog
     from colossus_sim.loading.files import Files
     from colossus_sim.loading.listing import validated_entry, validated_file
-    from colossus_sim.topology.builders import build_fabric
-    from colossus_sim.topology.materials import bill_of_materials
 
     catalog = Catalog(Files())
     spec: Any
@@ -155,7 +179,18 @@ def _build(network: str, gpus: int | None) -> Built:
     else:
         spec = validated_entry("topologies", catalog, network, case="central")
     gpu: Any = validated_entry("gpus", catalog, spec.gpu, case="central")
-    parts: Any = spec.parts or validated_entry("parts", catalog, PARTS, case="central")
+    return spec, gpu
+
+
+def _build(network: str, gpus: int | None) -> Built:
+    from colossus_sim.loading.catalog import Catalog
+    from colossus_sim.loading.files import Files
+    from colossus_sim.loading.listing import validated_entry
+    from colossus_sim.topology.builders import build_fabric
+    from colossus_sim.topology.materials import bill_of_materials
+
+    spec, gpu = named_topology(network)
+    parts: Any = spec.parts or validated_entry("parts", Catalog(Files()), PARTS, case="central")
     fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)

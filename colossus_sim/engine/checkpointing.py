@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from colossus_sim.engine.copies import Copies
 from colossus_sim.engine.progress import Moment, SaveTier
 from colossus_sim.formulas import reliability
+from colossus_sim.formulas.save_pattern import TierCost, best_pattern
 from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
 from colossus_sim.specs.hardware import Storage
 
@@ -80,31 +82,37 @@ def save_tiers(
     readers : int
         Jobs that read at once.
     """
-    tiers: list[SaveTier] = []
+    costs: list[TierCost] = []
     covered = 0
-    period = 1
     for tier in policy.tiers:
         write, read = _tier_rates(tier, storage, gpus, share, readers)
         write_time = state_bytes / write
         snapshot = state_bytes / (tier.snapshot_bandwidth * gpus)
-        stall = tier.coordination + (write_time if tier.mode == "sync" else snapshot)
-        drain = 0.0 if tier.mode == "sync" else write_time
         rank = SURVIVAL[tier.survives]
-        rate = math.fsum(failure_rates[covered : rank + 1])
-        seconds = _interval(tier, stall, rate)
-        least = math.ceil(max(drain, 0.0) / unit_time)
+        costs.append(
+            TierCost(
+                stall=tier.coordination + (write_time if tier.mode == "sync" else snapshot),
+                drain=0.0 if tier.mode == "sync" else write_time,
+                rate=math.fsum(failure_rates[covered : rank + 1]),
+                recovery=tier.coordination + state_bytes / read,
+            )
+        )
+        covered = rank + 1
+    tiers: list[SaveTier] = []
+    period = 1
+    for tier, cost, seconds in zip(policy.tiers, costs, _intervals(policy.tiers, costs), strict=True):
+        least = math.ceil(max(cost.drain, 0.0) / unit_time)
         period *= max(1, round(max(seconds / unit_time, least) / period))
         tiers.append(
             SaveTier(
                 name=tier.name,
                 period=period,
-                stall=stall,
-                drain=drain,
-                restore=tier.coordination + state_bytes / read,
-                survives=rank,
+                stall=cost.stall,
+                drain=cost.drain,
+                restore=cost.recovery,
+                survives=SURVIVAL[tier.survives],
             )
         )
-        covered = rank + 1
     return tuple(tiers)
 
 
@@ -118,6 +126,22 @@ def _interval(tier: CheckpointTier, stall: float, rate: float) -> float:
     if rate <= 0:
         return _NEVER
     return reliability.daly_interval(stall, 1.0 / rate)
+
+
+def _intervals(tiers: Sequence[CheckpointTier], costs: Sequence[TierCost]) -> list[float]:
+    """Return the working time between saves of each tier. [s]"""
+    seconds = [_interval(tier, cost.stall, cost.rate) for tier, cost in zip(tiers, costs, strict=True)]
+    if all(tier.interval != "optimised" for tier in tiers):
+        return seconds
+    needed = [index for index, cost in enumerate(costs) if cost.rate > 0.0]
+    start = list(accumulate((seconds[index] for index in needed), max))
+    free = [tiers[index].interval == "optimised" for index in needed]
+    if any(free):
+        period, multiples = best_pattern([costs[index] for index in needed], start, free=free)
+        for index, multiple in zip(needed, multiples, strict=True):
+            period *= multiple
+            seconds[index] = period
+    return seconds
 
 
 @dataclass

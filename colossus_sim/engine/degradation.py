@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
-from colossus_sim.errors import Problem, ScenarioError
-from colossus_sim.specs.faults import FaultClass
+from colossus_sim.specs.faults import Degradation as DegradationSpec
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import Topology
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.topology.lost_parts import lost_part
 
 
 class Degradation(NamedTuple):
@@ -53,25 +55,20 @@ def group_of(fabric: Fabric, name: str, domain: int) -> tuple[int, int, int] | N
     return None
 
 
-def check_levels(fabrics: Iterable[Fabric], classes: Iterable[tuple[str, FaultClass]]) -> None:
-    """Refuse a class that degrades a level that no network here has, or that is never repaired.
-
-    Raises
-    ------
-    ScenarioError
-        With the levels that there are.
-    """
-    known = sorted({level.name for fabric in fabrics for level in fabric.levels})
-    for name, spec in classes:
-        if spec.degrades is None:
-            continue
-        path = f"faults.classes.{name}"
-        if spec.degrades.level not in known:
-            text = f"no network here has a level {spec.degrades.level!r}; levels: {', '.join(known)}"
-            raise ScenarioError([Problem(path=f"{path}.degrades.level", message=text)])
-        if spec.repair is None or spec.interrupts or spec.per in ("group", "site", "job"):
-            text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
-            raise ScenarioError([Problem(path=path, message=text)])
+def broken_part(
+    spec: DegradationSpec, domain: int, *, topology: Topology, gpu: Gpu, fabric: Fabric
+) -> Degradation | None:
+    """Return what breaks around a domain; None if the network has no such level or part."""
+    if spec.fraction is not None:
+        group = group_of(fabric, spec.level, domain)
+        return None if group is None else Degradation(*group, spec.fraction)
+    try:
+        lost = lost_part(spec.part or "", spec.level, topology=topology, gpu=gpu, fabric=fabric)
+    except ValueError:
+        return None
+    size = max(1, lost.group_gpus // fabric.gpus_per_domain)
+    first = domain // size * size
+    return Degradation(lost.level, first, first + size - 1, lost.share)
 
 
 def limited(

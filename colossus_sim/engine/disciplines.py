@@ -59,9 +59,17 @@ def strict(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
 
 def greedy(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
     """Whoever fits starts, even if that makes an earlier one wait longer (a large job may starve)."""
+    closed: set[PartitionState] = set()
     for phase in waiting:
-        if not scheduler.start(phase):
-            scheduler.preempt_for(phase)
+        if not scheduler.start(phase, closed):
+            _empty_for(scheduler, phase, closed)
+
+
+def _empty_for(scheduler: Scheduler, phase: PhaseRun, closed: set[PartitionState]) -> None:
+    """Preempt for a phase, and keep what comes free for it."""
+    partition = scheduler.preempt_for(phase)
+    if partition is not None:
+        closed.add(partition)
 
 
 def easy(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
@@ -80,6 +88,7 @@ def conservative(scheduler: Scheduler, waiting: Sequence[PhaseRun]) -> None:
 
 def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations: int) -> None:
     profiles: dict[int, Profile] = {}
+    closed: set[PartitionState] = set()
     given: dict[str, int] = {}
     for phase in waiting:
         partition = phase.candidates[0]
@@ -92,11 +101,11 @@ def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations
         profile = profiles[id(partition)]
         need, length = phase.least_domains(partition), phase.expected_run()
         start = profile.earliest(need, length)
-        if start <= phase.now and scheduler.start(phase):
+        if start <= phase.now and scheduler.start(phase, closed):
             profile.take(phase.now, phase.now + length, len(phase.domains))
         elif reserved < reservations:
             if not reserved:
-                scheduler.preempt_for(phase)
+                _empty_for(scheduler, phase, closed)
             given[site] = reserved + 1
             profile.take(start, start + length, need)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from colossus_sim.randomness import stream
 from colossus_sim.specs.faults import FaultClass, Repair
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strike:
+class Strike(NamedTuple):
     """One failure: where it hits, and the draws that decide its repair.
 
     Attributes
@@ -73,10 +73,10 @@ def hangs(spec: FaultClass, rng: np.random.Generator) -> bool:
 def draw_strike(spec: FaultClass, rng: np.random.Generator, place: float | None = None) -> Strike:
     """Return a failure of a class at a place, or at a place of its own choice."""
     return Strike(
-        place=float(rng.random()) if place is None else place,
-        auto=float(rng.random()),
-        normal=float(rng.standard_normal()),
-        exponential=float(rng.standard_exponential()),
+        place=rng.random() if place is None else place,
+        auto=rng.random(),
+        normal=rng.standard_normal(),
+        exponential=rng.standard_exponential(),
         hang=hangs(spec, rng),
     )
 
@@ -114,9 +114,8 @@ class FailureSource:
         version = self._version
         rate = self._units * self._spec.rate
         if rate > 0:
-            self._agenda.at(
-                self._agenda.now + max(self._left, 0.0) / rate, Order.FAILURE, lambda: self._fire(version)
-            )
+            due = self._agenda.now + max(self._left, 0.0) / rate
+            self._agenda.at(due, Order.FAILURE, partial(self._fire, version))
 
     def _fire(self, version: int) -> None:
         if version != self._version:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from colossus_sim.engine.checkpointing import REMOVES
 from colossus_sim.engine.failures import Strike
 from colossus_sim.engine.signals import Failure
 from colossus_sim.engine.site import PartitionState, SiteState
-from colossus_sim.specs.faults import FaultClass
+from colossus_sim.specs.faults import FaultClass, Faults
 
 if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(NamedTuple):
     """One failure at its place."""
 
     site: SiteState
@@ -45,3 +43,8 @@ def failure_of(
         detection=spec.detection if watchdog is None else watchdog,
         planned=spec.planned if planned is None else planned,
     )
+
+
+def time_out(faults: Faults, hang: bool) -> float | None:
+    """Return the watchdog's time-out if a failure is a hang, None if it shows itself. [s]"""
+    return faults.watchdog if hang else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from colossus_sim.engine.failures import JobHazard
-from colossus_sim.engine.hits import failure_of
+from colossus_sim.engine.hits import failure_of, time_out
 from colossus_sim.engine.holding import PhaseModel
 from colossus_sim.engine.recorder import UnitCost
 from colossus_sim.engine.recovery import Recovery
@@ -43,6 +43,8 @@ class PhaseRun(Waiting):
             for name, spec in world.faults.classes("job")
         ]
         self.recovery = Recovery(self)
+        self._known_costs: dict[tuple[object, ...], UnitCost] = {}
+        """By layout, domains, links as shared and as broken, slow units and clock."""
         self.shared_saves = shared_saves(self)
 
     def close_interval(self) -> None:
@@ -125,7 +127,7 @@ class PhaseRun(Waiting):
         for hazard in self.hazards:
             if hazard.fires():
                 self.world.recorder.event(self.now, "failure", subject=hazard.name, **self.where())
-                watchdog = self.world.faults.watchdog(hazard.hang)
+                watchdog = time_out(self.world.scenario.faults, hazard.hang)
                 failures.append(failure_of(hazard.name, hazard.spec, watchdog=watchdog))
         if failures:
             yield from self.recovery.recover(failures)
@@ -180,14 +182,20 @@ class PhaseRun(Waiting):
             hazard.age(self.now - begun)
 
     def _cost(self, partition: PartitionState) -> UnitCost:
-        return UnitCost(
-            planned=self.model.planned_unit_time,
-            reference=self.model.reference_time,
-            packed=self.packed_time(),
-            alone=self.unit_time(partition.alone(self)),
-            shared=self.unit_time(partition.bandwidths[self.number]),
-            actual=self.unit_time(partition.limited(self)) * partition.slowdown(self) / self.site.speed,
-        )
+        shared, limited = partition.bandwidths[self.number], partition.limited(self)
+        slowdown, speed = partition.slowdown(self), self.site.speed
+        key = (self.layout, len(self.domains), shared, limited, slowdown, speed)
+        cost = self._known_costs.get(key)
+        if cost is None:
+            cost = self._known_costs[key] = UnitCost(
+                planned=self.model.planned_unit_time,
+                reference=self.model.reference_time,
+                packed=self.packed_time(),
+                alone=self.unit_time(partition.alone(self)),
+                shared=self.unit_time(shared),
+                actual=self.unit_time(limited) * slowdown / speed,
+            )
+        return cost
 
     def _next_stop(self, limit: int) -> float:
         """Return when the stretch will end if nothing happens: done, a milestone, the data limit, own software."""

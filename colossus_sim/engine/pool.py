@@ -45,7 +45,10 @@ class PartitionPool:
         """GPUs under repair of each domain that has any."""
         self.installed_gpus = 0
         self.installed_ids: IntArray = np.empty(0, dtype=np.int64)
+        self._ids: list[int] = []
         self.counts = {FREE: 0, SPARE: 0, OUT: 0}
+        self.owned_domains = 0
+        """Domains in use."""
         self.owned: dict[int, int] = {}
         """Number of domains of each owner."""
         self.broken_in_owned = 0
@@ -59,11 +62,6 @@ class PartitionPool:
     def nodes_per_domain(self) -> int:
         """Replaceable units of one domain."""
         return self.domain_gpus // self.node_gpus
-
-    @property
-    def owned_domains(self) -> int:
-        """Domains in use."""
-        return sum(self.owned.values())
 
     def domains_for(self, gpus: int) -> int:
         """Return how many domains hold `gpus` ranks."""
@@ -101,6 +99,7 @@ class PartitionPool:
             return
         if old >= 0:
             self.owned[old] -= 1
+            self.owned_domains -= 1
             self.broken_in_owned -= self.broken.get(domain, 0)
             if not self.owned[old]:
                 del self.owned[old]
@@ -108,6 +107,7 @@ class PartitionPool:
             self.counts[old] -= 1
         if owner >= 0:
             self.owned[owner] = self.owned.get(owner, 0) + 1
+            self.owned_domains += 1
             self.broken_in_owned += self.broken.get(domain, 0)
         elif owner in self.counts:
             self.counts[owner] += 1
@@ -164,12 +164,12 @@ class PartitionPool:
 
         None if nothing is installed there, or if the unit is under repair already.
         """
-        total = len(self.installed_ids)
+        total = len(self._ids)
         if not total:
             return None
         place = fraction * total
         index = min(int(place), total - 1)
-        domain = int(self.installed_ids[index])
+        domain = self._ids[index]
         node = min(int((place - index) * self.nodes_per_domain), self.nodes_per_domain - 1)
         if self.owner[domain] == OUT and per == "domain":
             return None
@@ -183,10 +183,14 @@ class PartitionPool:
 
     def fail(self, domain: int, gpus: int) -> bool:
         """Take `gpus` GPUs of a domain out for repair; return whether the domain had to leave its owner."""
-        gpus = min(gpus, self.domain_gpus - self.broken.get(domain, 0))
+        before = self.broken.get(domain, 0)
+        after = before + min(gpus, self.domain_gpus - before)
         owner = int(self.owner[domain])
+        if owner in self.counts:
+            self._settle(domain, owner, after)
+            return False
         self._move(domain, ABSENT)
-        self.broken[domain] = self.broken.get(domain, 0) + gpus
+        self.broken[domain] = after
         home = self._home(domain)
         if owner >= 0 and home != OUT:
             self._move(domain, owner)
@@ -194,13 +198,28 @@ class PartitionPool:
         self._move(domain, home)
         return owner >= 0
 
+    def _settle(self, domain: int, place: int, broken: int) -> None:
+        """Note that so many GPUs of a domain that nobody uses are under repair, and put it where it belongs."""
+        self.counts[place] -= 1
+        if broken > 0:
+            self.broken[domain] = broken
+        else:
+            del self.broken[domain]
+        home = self._home(domain)
+        self.counts[home] += 1
+        if home != place:
+            self.owner[domain] = home
+
     def repair(self, domain: int, gpus: int) -> None:
         """Bring repaired GPUs back (nothing happens if the domain has left meanwhile)."""
         if domain not in self.broken:
             return
         owner = int(self.owner[domain])
-        self._move(domain, ABSENT)
         left = self.broken[domain] - gpus
+        if owner in self.counts:
+            self._settle(domain, owner, left)
+            return
+        self._move(domain, ABSENT)
         if left > 0:
             self.broken[domain] = left
         else:
@@ -230,6 +249,7 @@ class PartitionPool:
                 self._move(domain, self._home(domain))
         self.installed_gpus = gpus
         self.installed_ids = np.flatnonzero(self.owner != ABSENT)
+        self._ids = self.installed_ids.tolist()
         self._look_at_gaps()
         return []
 

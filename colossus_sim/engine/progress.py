@@ -103,13 +103,16 @@ class Stretch:
         first = math.floor(self.units)
         elapsed = max(0.0, time - self.start)
         low, high = first, first + math.ceil(elapsed / self.unit_time) + 1
+        middle = high
         if self.tiers:
             period = self.tiers[-1].period
             cycle = period * self.unit_time + self.stalls_between(0, period) + self.tiers[-1].stall
             cycles = int(elapsed / cycle)
             low = max(low, first + (cycles - 2) * period)
             high = min(high, first + (cycles + 2) * period)
+            middle = first + int(elapsed / cycle * period)
         tolerance = time + _SLACK * self.unit_time
+        low, high = self._bracket(middle, low, high, tolerance)
         while low < high:
             middle = (low + high + 1) // 2
             if self.end_of(middle) <= tolerance:
@@ -117,6 +120,22 @@ class Stretch:
             else:
                 high = middle - 1
         return low
+
+    def _bracket(self, guess: int, low: int, high: int, limit: float) -> tuple[int, int]:
+        """Narrow the range of the last unit that ends by `limit`, in growing strides from a good guess."""
+        guess = min(max(guess, low), high)
+        stride = 1
+        if guess == low or self.end_of(guess) <= limit:
+            low = guess
+            while low + stride < high and self.end_of(low + stride) <= limit:
+                low += stride
+                stride *= 2
+            return low, min(high, low + stride)
+        high = guess - 1
+        while high - stride > low and self.end_of(high - stride) > limit:
+            high -= stride + 1
+            stride *= 2
+        return max(low, high - stride), high
 
     def at(self, time: float) -> Moment:
         """Return the state of the stretch at `time`."""

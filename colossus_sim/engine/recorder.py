@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from colossus_sim.records import CAUSES, GPU_STATES, EventRow, GpuTimeRow, IntervalRow, LevelRow
 
 CAUSE = {name: index for index, name in enumerate(CAUSES)}
 GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
+_IDLE, _SPARE, _DOWN = (GPU_STATE[name] for name in ("idle", "spare", "down"))
 
 GPU_STATE_OF_CAUSE = {
     "planned": "productive",
@@ -27,6 +29,7 @@ GPU_STATE_OF_CAUSE = {
     "calendar_floor": "data_wait",
 }
 """State of the GPUs that a job holds while it spends time on a cause."""
+_STATE_OF = tuple(GPU_STATE[GPU_STATE_OF_CAUSE[cause]] for cause in CAUSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,24 +106,15 @@ class Recorder:
     """GPU-seconds per state of GPUs that no job holds, by partition."""
     _last_level: dict[tuple[str, str], LevelRow] = field(default_factory=dict)
 
-    def event(self, time: float, kind: str, **details: str | float) -> None:
-        """Note that something happened."""
-        row = EventRow(
-            time=time,
-            kind=kind,
-            site=str(details.get("site", "")),
-            partition=str(details.get("partition", "")),
-            job=str(details.get("job", "")),
-            phase=str(details.get("phase", "")),
-            subject=str(details.get("subject", "")),
-            value=float(details.get("value", 0.0)),
-            note=str(details.get("note", "")),
-        )
-        self.events.append(row)
+    def event(self, time: float, kind: str, **details: Any) -> None:
+        """Note that something happened; the details are columns of `EventRow`: names as text, `value` a number."""
+        get = details.get
+        names = (get("site", ""), get("partition", ""), get("job", ""), get("phase", ""), get("subject", ""))
+        self.events.append(EventRow(time, kind, *names, float(get("value", 0.0)), get("note", "")))
 
     def level(self, row: LevelRow) -> None:
         """Note the state of a partition from now on; GPU-seconds of the state before are booked."""
-        key = (row.site, row.partition)
+        key = row[1:3]
         self.close_level(key, row.time)
         self._last_level[key] = row
         self.levels.append(row)
@@ -130,9 +124,13 @@ class Recorder:
         last = self._last_level.get(key)
         if last is None:
             return
-        booked = self.unheld.setdefault(key, [0.0] * len(GPU_STATES))
-        for state, gpus in (("idle", last.idle), ("spare", last.spare), ("down", last.down)):
-            booked[GPU_STATE[state]] += gpus * (time - last.time)
+        booked = self.unheld.get(key)
+        if booked is None:
+            booked = self.unheld[key] = [0.0] * len(GPU_STATES)
+        seconds = time - last.time
+        booked[_IDLE] += last.idle * seconds
+        booked[_SPARE] += last.spare * seconds
+        booked[_DOWN] += last.down * seconds
 
     def interval_rows(
         self, tokens_per_unit: dict[str, float], flops_per_unit: dict[str, float]
@@ -169,8 +167,11 @@ class Recorder:
                 continue
             seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * len(GPU_STATES))
             seconds[GPU_STATE["stranded"]] += (entry.held - entry.gpus) * (entry.end - entry.start)
-            for cause, spent in zip(CAUSES, entry.causes(), strict=True):
-                seconds[GPU_STATE[GPU_STATE_OF_CAUSE[cause]]] += spent * entry.gpus
+            if entry.cost is None:
+                seconds[_STATE_OF[CAUSE[entry.cause]]] += (entry.end - entry.start) * entry.gpus
+                continue
+            for state, spent in zip(_STATE_OF, entry.causes(), strict=True):
+                seconds[state] += spent * entry.gpus
         rows = [
             GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds))
             for (site, partition, job), seconds in held.items()

@@ -12,7 +12,9 @@ from colossus_sim.engine.copies import Copies
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.signals import Failure, Signal, Stop
 from colossus_sim.errors import SimulationError
+from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.randomness import stream
+from colossus_sim.specs.faults import Restart
 
 if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
@@ -20,8 +22,16 @@ if TYPE_CHECKING:
 Steps = Generator[simpy.Event, Any, None]
 Failures = Generator[simpy.Event, Any, list[Failure]]
 
-BASE_GPUS = 1024
-"""World size for which ``Restart.base`` is stated."""
+
+def own_time(spec: Restart, gpus: int) -> tuple[float, str]:
+    """Return the time of a restart without swap, hands and loading [s], and its parts in words if there are any."""
+    if not spec.parts:
+        return restart_time(gpus, base=spec.base, per_doubling=spec.per_doubling), ""
+    times = {
+        name: restart_time(gpus, base=part.time, per_doubling=part.per_doubling, exponent=part.exponent)
+        for name, part in spec.parts.items()
+    }
+    return math.fsum(times.values()), ", ".join(f"{name} {time:.0f} s" for name, time in times.items())
 
 
 class Recovery:
@@ -178,7 +188,7 @@ class Recovery:
         """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
         phase = self._phase
         spec = phase.world.scenario.faults.restart
-        seconds = spec.base + spec.per_doubling * max(0.0, math.log2(phase.gpus / BASE_GPUS))
+        seconds, note = own_time(spec, phase.gpus)
         if replaced:
             seconds += spec.swap_time
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
@@ -194,12 +204,12 @@ class Recovery:
             tier = phase.work.saved.restore_point(phase.work.tiers, rank, phase.now)[1]
         queue = phase.shared_saves
         if tier is not None and queue is not None and tier.name == phase.work.by_event:
-            failures = yield from self._spend("restarting", "restart", phase.now + seconds)
+            failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
             if not failures and not self.stopped:
                 failures = self._heed((yield from queue.load()))
         else:
             seconds += tier.restore if tier is not None else 0.0
-            failures = yield from self._spend("restarting", "restart", phase.now + seconds)
+            failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
         phase.site.readers -= 1
         return failures
 
@@ -210,11 +220,11 @@ class Recovery:
                 self._note_stop(signal)
         return [signal for signal in signals if isinstance(signal, Failure)]
 
-    def _spend(self, state: str, cause: str, until: float) -> Failures:
+    def _spend(self, state: str, cause: str, until: float, note: str = "") -> Failures:
         """Spend time in a state; return the failures that cut it short, and note a request to stop."""
         phase = self._phase
         while phase.now < until:
-            failures = self._heed((yield from phase.spend(state, cause, until)))
+            failures = self._heed((yield from phase.spend(state, cause, until, note)))
             if failures or self.stopped:
                 return failures
             if cause == "repair_wait":

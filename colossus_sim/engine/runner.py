@@ -11,6 +11,7 @@ from functools import partial
 import simpy
 
 from colossus_sim.engine.agenda import Agenda, Order
+from colossus_sim.engine.maintenance import plan_maintenance
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
@@ -71,6 +72,7 @@ def simulate(
     world.every_step = every_step
     world.faults.add_sources()
     _plan_capacity(world)
+    plan_maintenance(world)
     _plan_submissions(world)
     end = _play(world, progress)
     return _result(world, models, end)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from colossus_sim.engine.disciplines import SCHEDULERS
+from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.signals import Granted, Grow, Stop
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.specs.policies import Policies
@@ -65,9 +66,11 @@ class Scheduler:
             if complete or len(phase.domains) > before:
                 phase.notify(Granted())
 
-    def start(self, phase: PhaseRun) -> bool:
-        """Give a queued phase GPUs, if it can start now; return whether it does."""
+    def start(self, phase: PhaseRun, closed: Collection[PartitionState] = ()) -> bool:
+        """Give a queued phase GPUs outside the closed partitions, if it can start now; return whether it does."""
         for partition in phase.candidates:
+            if partition in closed:
+                continue
             domains = phase.domains_to_start(partition)
             if domains:
                 chosen = partition.pool.allocate(
@@ -80,13 +83,21 @@ class Scheduler:
                 return True
         return False
 
-    def preempt_for(self, phase: PhaseRun) -> None:
-        """Ask phases of lower priority to save and leave, lowest first, if that makes enough room."""
+    def preempt_for(self, phase: PhaseRun) -> PartitionState | None:
+        """Ask phases of lower priority to save and leave, lowest first, if that makes enough room.
+
+        Returns the partition that is being emptied, if any. Nobody behind in the queue may start there: it would
+        take what has come free, be stopped in turn, and so on for ever.
+        """
         if self._policies.preemption != "priority":
-            return
+            return None
         for partition in phase.candidates:
-            need = phase.least_domains(partition) - partition.pool.available()
-            need -= sum(self._domains(victim) for victim in self._leaving(partition))
+            # Domains that come free fill the missing spares first, so that much more has to be freed.
+            pool = partition.pool
+            missing = max(0, pool.spec.spare_domains - pool.counts[SPARE])
+            need = phase.least_domains(partition) - pool.available() + missing
+            leaving = self._leaving(partition)
+            need -= sum(self._domains(victim) for victim in leaving)
             victims = []
             for victim in sorted(
                 self.holders.values(), key=lambda holder: (holder.job.priority, -holder.number)
@@ -104,7 +115,8 @@ class Scheduler:
                 for victim in victims:
                     victim.leaving = True
                     victim.notify(Stop("gpu_wait"))
-                return
+                return partition if victims or leaving else None
+        return None
 
     def _leaving(self, partition: PartitionState) -> list[PhaseRun]:
         return [

@@ -33,6 +33,10 @@ class PartitionState:
         """Broken network parts by number, until they are repaired."""
         self.slow: dict[int, SlowUnit] = {}
         """Slow units by number, until they are found or leave service with something else."""
+        self.power_state: tuple[int, int, float] | None = None
+        """Installed and computing GPUs and clock factor for which `power` was worked out."""
+        self.power = 0.0
+        """Power with cooling. [W]"""
         self._contention = contention
         self._alone: dict[tuple[int, int], tuple[float, ...]] = {}
         self._known: dict[tuple[tuple[int, int, float], ...], dict[int, tuple[float, ...]]] = {}
@@ -154,20 +158,19 @@ class SiteState:
         used, idle, spare, down = partition.pool.gpus_by_state()
         if time < self.outage_until:
             idle, spare, down = 0, 0, down + idle + spare
+        pool = partition.pool
+        state = (pool.installed_gpus, partition.computing_gpus, self.speed)
+        if (
+            state != partition.power_state
+        ):  # most rows are failures and repairs, which leave the power as it is
+            partition.power_state, partition.power = (
+                state,
+                self.it_power(partition, self.speed) * self.spec.pue,
+            )
         return LevelRow(
-            time=time,
-            site=self.name,
-            partition=partition.pool.name,
-            installed=partition.pool.installed_gpus,
-            allocated=used,
-            running=partition.computing_gpus,
-            idle=idle,
-            spare=spare,
-            down=down,
-            queued_jobs=queued,
-            power=self.it_power(partition, self.speed) * self.spec.pue,
-            fragmentation=partition.pool.fragmentation,
-        )
+            time, self.name, pool.name, pool.installed_gpus, used, partition.computing_gpus, idle, spare, down,
+            queued, partition.power, pool.fragmentation,
+        )  # fmt: skip
 
 
 _LEAST_SPEED = 0.05

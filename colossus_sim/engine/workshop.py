@@ -29,6 +29,9 @@ class Workshop:
 
     def repair(self, seconds: float, done: Callable[[], None]) -> None:
         """Take in a unit whose repair takes so many seconds of work; `done` is called when it is mended."""
+        if self._crew is None and self._parts is None:  # nobody ever waits
+            self._agenda.at(self._agenda.now + seconds, Order.REPAIR, done)
+            return
         self._waiting.append((seconds, done))
         self._begin()
 

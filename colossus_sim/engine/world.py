@@ -41,7 +41,7 @@ class World:
         self._evicted: set[int] = set()
         self._changed_at = 0.0
         self.agenda.settle = self.record_levels
-        self._changed: dict[tuple[str, str], tuple[SiteState, PartitionState]] = {}
+        self._changed: dict[PartitionState, SiteState] = {}
         self._reschedule_at = -1.0
 
     # -- time and data -------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class World:
 
     def reschedule(self) -> None:
         """Run the scheduler at this instant, after everything else, if there is anything to decide."""
-        if self._reschedule_at == self.agenda.now or not self.scheduler.has_work:
+        if not self.scheduler.has_work or self._reschedule_at == self.agenda.now:
             return
         self._reschedule_at = self.agenda.now
         self.agenda.at(self.agenda.now, Order.SCHEDULING, self._schedule)
@@ -136,13 +136,16 @@ class World:
 
     def note_level(self, site: SiteState, partition: PartitionState) -> None:
         """Record the state of a partition when everything of this instant has happened."""
-        self._changed[site.name, partition.pool.name] = (site, partition)
+        self._changed[partition] = site
         self._changed_at = self.agenda.now
 
     def record_levels(self) -> None:
         """Write down the partitions that changed in the instant that is over."""
-        for site, partition in self._changed.values():
-            queued = sum(1 for phase in self.scheduler.queue if partition in phase.candidates)
+        if not self._changed:
+            return
+        queue = self.scheduler.queue
+        for partition, site in self._changed.items():
+            queued = sum(1 for phase in queue if partition in phase.candidates) if queue else 0
             self.recorder.level(site.level_row(self._changed_at, partition, queued))
         self._changed.clear()
 

@@ -212,3 +212,17 @@ def spares_needed(mean_down: float, confidence: float) -> int:
 
 def _poisson(count: int, mean: float) -> float:
     return math.exp(count * math.log(mean) - mean - math.lgamma(count + 1.0))
+
+
+RESTART_GPUS = 1024
+"""World size for which restart times are stated."""
+
+
+def restart_time(gpus: float, *, base: float, per_doubling: float = 0.0, exponent: float = 0.0) -> float:
+    """Time of a part of a restart on so many GPUs [s]: ``base (n / 1024)^exponent + per_doubling log2(n / 1024)``.
+
+    Logarithmic: ByteRobust, arXiv:2509.16293, Table 7 (454 s at 2,048 and 768 s at 16,384 GPUs). In proportion:
+    communicator set-up, MegaScale, arXiv:2402.15627, sec. 3.5 (below 5 s at 2,048 and 30 s beyond 10,000 GPUs).
+    """
+    size = gpus / RESTART_GPUS
+    return base * math.pow(size, exponent) + per_doubling * max(0.0, math.log2(size))

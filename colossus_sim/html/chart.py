@@ -129,5 +129,6 @@ def _phase(phase: PhaseBar, known: Mapping[str, Any]) -> dict[str, Any]:
         "end": ms(phase.end),
         "lane": phase.lane,
         "waits": [[state, ms(first), ms(last)] for state, first, last in phase.waits],
+        "slowed": [[ms(first), ms(last), round(share, 4)] for first, last, share in phase.slowed],
         "facts": [fact for fact in facts if fact and not pd.isna(fact)],
     }

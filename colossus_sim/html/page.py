@@ -7,7 +7,7 @@ import hashlib
 import html
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ from colossus_sim.html.chart import chart_data
 from colossus_sim.html.sections import section_data
 from colossus_sim.results.files import output_errors
 
-SCRIPTS = ("vendor/echarts.min.js", "assets/gantt.js", "assets/report.js")
+SCRIPTS = (
+    "vendor/echarts.min.js",
+    "assets/tables.js",
+    "assets/gantt.js",
+    "assets/story.js",
+    "assets/report.js",
+)
 """Scripts in the order in which they run."""
 
 
@@ -28,8 +34,18 @@ def write_report(result: Any, path: str | Path) -> Path:
     OutputError
         If the file cannot be written.
     """
+    return write_page(render_report(result), path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write an HTML document, whole or not at all, and return its path.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
     target = Path(path)
-    page = render_report(result)
     partial = target.with_name(f".{target.name}.part")
     with output_errors(str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,16 +57,20 @@ def write_report(result: Any, path: str | Path) -> Path:
 def render_report(result: Any) -> str:
     """Return the report of a run as one HTML document; the same run gives the same bytes."""
     data = {"chart": chart_data(result), "sections": section_data(result)}
-    scripts = [_asset(name) for name in SCRIPTS]
+    return page_text(result.summary()["title"], data, scripts=SCRIPTS, page="assets/page.html")
+
+
+def page_text(title: str, data: Mapping[str, Any], *, scripts: Sequence[str], page: str) -> str:
+    """Return a page of our assets with its data and scripts inlined, and a policy that allows nothing else."""
+    texts = [_asset(name) for name in scripts]
     parts = {
-        "TITLE": html.escape(result.summary()["title"]),
-        "POLICY": _policy(scripts),
+        "TITLE": html.escape(title),
+        "POLICY": _policy(texts),
         "STYLE": _asset("assets/report.css"),
         "DATA": inert_json(data),
-        "SCRIPTS": "\n".join(f"<script>{script}</script>" for script in scripts),
+        "SCRIPTS": "\n".join(f"<script>{text}</script>" for text in texts),
     }
-    page = _asset("assets/page.html")
-    return "".join(parts.get(piece, piece) for piece in page.split("@@"))
+    return "".join(parts.get(piece, piece) for piece in _asset(page).split("@@"))
 
 
 def inert_json(data: Mapping[str, Any]) -> str:

@@ -74,6 +74,19 @@ def max_min_rates(capacities: npt.ArrayLike, routes: Routes) -> FloatArray:
     return _fill(capacity, _csr(routes, len(capacity)))
 
 
+def read_routes(capacities: npt.ArrayLike, routes: Routes) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return capacities and routes as arrays, the routes in compressed rows (ptr, idx).
+
+    Raises
+    ------
+    ValueError
+        As `max_min_rates`.
+    """
+    capacity = _capacities(capacities)
+    table = _csr(routes, len(capacity))
+    return capacity, table.ptr, table.idx
+
+
 def _capacities(capacities: npt.ArrayLike) -> FloatArray:
     capacity = np.asarray(capacities, dtype=np.float64)
     if capacity.ndim != 1 or not bool(np.all((capacity > 0) & np.isfinite(capacity))):

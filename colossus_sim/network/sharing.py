@@ -103,14 +103,31 @@ def shared_bandwidths(
     names = [demand.name for demand in demands]
     if len(set(names)) != len(names):
         raise ValueError("two jobs have the same name")
+    return _shared(fabric, demands, mode, _usages(fabric, demands))
+
+
+def _usages(fabric: Fabric, demands: Sequence[JobDemand]) -> list[_Array]:
+    """Return, for each level from 2 up, how many ranks of each job each group below it holds."""
+    tables = []
+    for level in fabric.levels[1:-1]:
+        groups = -(-fabric.gpus // level.group_gpus)
+        rows = [_occupancy(demand, level.group_gpus, groups) for demand in demands]
+        tables.append(np.array(rows).reshape(len(demands), groups))
+    return tables
+
+
+def _shared(
+    fabric: Fabric, demands: Sequence[JobDemand], mode: str, usages: Sequence[_Array]
+) -> dict[str, tuple[float, ...]]:
     columns = [np.full(len(demands), fabric.levels[0].bandwidth)]
     ceiling = np.full(len(demands), np.inf)
     for level in range(1, len(fabric.levels)):
         # A path to this level also crosses all boundaries below.
-        ceiling = np.minimum(ceiling, _boundary(fabric, demands, level, mode))
+        usage = usages[level - 2] if level > 1 else None
+        ceiling = np.minimum(ceiling, _boundary(fabric, demands, level, mode, usage))
         columns.append(ceiling)
     table = np.column_stack(columns)
-    return {name: tuple(row.tolist()) for name, row in zip(names, table, strict=True)}
+    return {demand.name: tuple(row.tolist()) for demand, row in zip(demands, table, strict=True)}
 
 
 StepTime = Callable[[str, tuple[float, ...]], float]
@@ -141,6 +158,7 @@ def joint_bandwidths(
     shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
     if mode not in ("average", "best_case", "independent") or len(demands) < 2:
         return shares
+    usages = _usages(fabric, demands)  # jobs stay where they are while their paces settle
     for _ in range(_ROUNDS):
         times = [step_time(demand.name, shares[demand.name]) for demand in demands]
         pairs = list(zip(demands, times, strict=True))
@@ -148,7 +166,7 @@ def joint_bandwidths(
         if change <= (_GENTLE if mode == "independent" else _SETTLED):
             break
         demands = [replace(one, step_time=0.5 * (one.step_time + time)) for one, time in pairs]
-        shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
+        shares = _shared(fabric, demands, mode, usages)
     return shares
 
 
@@ -175,20 +193,20 @@ _GENTLE = 0.01
 by 1 % changes a slow-down of 1 % by a hundredth of it."""
 
 
-def _boundary(fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: str) -> _Array:
+def _boundary(
+    fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: str, usage: _Array | None
+) -> _Array:
     """Return each job's per-GPU rate across the uplinks of the groups below `level`. [B/s]"""
     below = fabric.levels[level - 1].group_gpus
     bandwidth = fabric.levels[level].bandwidth
     # Rates in shares of `bandwidth` and capacity in GPUs, so that a full group alone gets exactly 1.
     limit = max(fabric.injection_bandwidth / bandwidth, 1.0)
-    if level == 1:
+    if usage is None:
         # Jobs do not share scale-up domains, so no one else is on these links.
         ranks = np.array([demand.placement.ranks_per_domain for demand in demands], dtype=np.float64)
         return bandwidth * np.minimum(limit, below / np.maximum(ranks, 1.0))
-    groups = -(-fabric.gpus // below)
-    usage = np.array([_occupancy(demand, below, groups) for demand in demands]).reshape(len(demands), groups)
     means = np.array([demand.mean_rate(level) for demand in demands]) / bandwidth
-    capacity = np.full(groups, float(below))
+    capacity = np.full(usage.shape[1], float(below))
     if mode != "none" and any(demand.storage > 0 for demand in demands):
         capacity = _without_storage(capacity, usage, demands, bandwidth, mode)
     return bandwidth * _shares(capacity, usage, means, limit, mode)

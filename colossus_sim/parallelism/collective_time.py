@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from colossus_sim.formulas import collectives as formulas
 from colossus_sim.parallelism.groups import GroupSpan
-from colossus_sim.specs.topology import CollectiveConstants, InNetworkReduction, Protocol
+from colossus_sim.specs.topology import CollectiveConstants, FabricReduction, InNetworkReduction, Protocol
 from colossus_sim.topology.fabric import Fabric, Level
 
 
@@ -20,7 +20,8 @@ class CollectiveTime(NamedTuple):
     time: float
     """Time of one call. [s]"""
     algorithm: str
-    """ring, tree, hierarchical, nvls, logarithmic, direct, send_recv; after a slash the protocol, if any."""
+    """ring, tree, hierarchical, nvls, nvls_tree, sharp, logarithmic, direct, send_recv; after a slash the protocol,
+    if any."""
     busbw: float
     """Bus bandwidth as nccl-tests defines it; 0 for a group of one. [B/s]"""
     bytes_per_level: tuple[float, ...]
@@ -179,16 +180,21 @@ class _Call:
         latency = passes * formulas.weighted_latency(self._hops(), self._alphas(protocol))
         payload = protocol.bandwidth_fraction if protocol else 1.0
         volumes = [factor * self.size * share for share in self._crossings()]
-        if passes == 1:
-            volumes[0] *= self._own_copy()
+        volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
         streaming = self._chunked(streaming, protocol, passes * (self.span.size - 1))
         return _base(protocol) + latency + max(streaming, self._limit(protocol, factor))
 
     def _own_copy(self) -> float:
         """Bytes handled inside a domain over bytes received: a rank also copies or adds its own share."""
-        weight = self.constants.own_copy_weight if self.constants else 0.0
-        return 1.0 + weight / (self.span.size - 1)
+        if self.constants is None:
+            return 1.0
+        peers = self.span.size - 1
+        if self.operation == "all_reduce":
+            return 1.0 + self.constants.reduced_copy_weight / (2 * peers)
+        if self.operation == "all_to_all":
+            return 1.0 + self.constants.exchange_copy_weight / peers
+        return 1.0 + self.constants.own_copy_weight / peers
 
     def _limit(self, protocol: Protocol | None, factor: float) -> float:
         """Time below which the protocol's own ceiling does not let the call go."""
@@ -217,6 +223,7 @@ class _Call:
             formulas.tree_volume(count) * self.size * share
             for count, share in zip(groups, self._crossings(), strict=True)
         ]
+        volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
         streaming = self._chunked(streaming, protocol, sum(hops))
         factor = formulas.bus_factor(self.operation, self.span.size)
@@ -286,6 +293,8 @@ class _Call:
             yield inside.latency + formulas.chunked_time(streaming, inside.pipeline_overhead), "nvls"
         if self.operation == "all_reduce" and inside and self.levels > 1:
             yield from self._reducing_tree(inside)
+        if self.operation == "all_reduce" and constants.fabric_reduction and self.levels > 1:
+            yield self._reducing_fabric(constants.fabric_reduction)
         per_rank = constants.logarithmic_per_rank
         if per_rank is not None and self.operation in ("all_gather", "reduce_scatter"):
             yield from self._logarithmic(constants, per_rank)
@@ -306,6 +315,21 @@ class _Call:
         latency = inside.latency + 2 * depth * self._alphas(protocol, tree=True)[-1]
         streaming = formulas.pipelined_time(volumes, rates)
         yield latency + self._chunked(streaming, protocol, 2 * depth), "nvls_tree"
+
+    def _reducing_fabric(self, switches: FabricReduction) -> tuple[float, str]:
+        """Every NIC sends its part of what the domain has reduced up a tree of switches, once (NCCL's CollNet)."""
+        fewest = self.span.members[0]
+        inside = self.constants.in_network if self.constants else None
+        adds_up = inside is not None and fewest >= inside.min_group
+        factor = formulas.bus_factor(self.operation, fewest) if fewest > 1 else 0.0
+        volumes = [factor * self.size] + [self.size / few for few in self.span.members[: self.levels - 1]]
+        first = inside.busbw_fraction * self.uniform[0] if inside and adds_up else self.ring[0]
+        rates = [first, *(rate * switches.bandwidth_fraction for rate in self.ring[1:])]
+        protocol = self.constants.protocols[-1] if self.constants else None
+        latency = switches.latency + 2 * self.latencies[-1] + (inside.latency if inside and adds_up else 0.0)
+        if not adds_up:
+            latency += _base(protocol) + 2 * (fewest - 1) * self._alphas(protocol)[0]
+        return latency + self._chunked(formulas.pipelined_time(volumes, rates), protocol, 2), "sharp"
 
     def _logarithmic(self, constants: CollectiveConstants, per_rank: float) -> Iterator[tuple[float, str]]:
         if self.span.members[0] != 1:

@@ -151,7 +151,7 @@ def _labels(figure: Figure, rows: Sequence[Row], *, dark: bool) -> None:
             left += text_width(figure, lines[0], own, bold=True) + 0.1
             space -= left - 0.16
         if space > 0.55:
-            caption = shorten(figure, row.job.caption, small, space)
+            caption = _whole_parts(figure, row.job.caption, small, space)
             y = middle - shift - (0.5 * line * (len(lines) - 1)) / total
             figure.text(left / width, y, caption, size=small, color=look.muted, va="center_baseline")
 
@@ -219,3 +219,11 @@ def _finish_strip(axes: Axes, *, dates: bool, size: float = 7.5) -> None:
     date_axis(axes, labels=dates)
     axes.yaxis.label.set_fontsize(size)
     axes.yaxis.set_label_coords(-0.55 / (WIDTH - LEFT - RIGHT), 0.5)
+
+
+def _whole_parts(figure: Figure, caption: str, size: float, room: float) -> str:
+    """Return as many parts of a caption as fit; a part cut in its middle would be worse than none."""
+    parts = caption.split(" \u00b7 ")
+    while len(parts) > 1 and text_width(figure, " \u00b7 ".join(parts), size) > room:
+        parts.pop()
+    return shorten(figure, " \u00b7 ".join(parts), size, room)

@@ -74,9 +74,12 @@ def _marks(rows: Sequence[Row], look: Theme) -> Entries:
     late = Line2D([], [], color=look.late, linewidth=1.6)
     early = Line2D([], [], color=look.early, linewidth=1.6)
     ahead = Line2D([], [], color=look.muted, linewidth=1.2, linestyle=(0, (3, 2)))
+    slow = Line2D([], [], color=look.ink, linewidth=3.0)
     slips = [job.slip_days for job in jobs if not math.isnan(job.slip_days)]
     choices = (
         (any(len(job.failures) for job in jobs), failure, "failures (stronger: more of them)"),
+        (any(phase.slowed for job in jobs for phase in job.phases), slow,
+         "slowed by other jobs"),
         (any(len(job.gates) for job in jobs), mark("D", "#F0E442"), "data ready"),
         (any(not math.isnan(job.target) for job in jobs), mark(">", look.ink), "target"),
         (any(slip >= 0.5 for slip in slips), late, "late"),

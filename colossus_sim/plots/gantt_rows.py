@@ -23,6 +23,9 @@ FADE = 1.0
 """Length over which the bar of an unfinished phase fades out before the horizon. [in]"""
 
 
+SLOW_BAND = 0.16
+"""Height of the mark of a slowed stretch, as a share of its bar."""
+
 OPEN = 0.42
 """Length of the arrow of a reported outcome without a latest date. [in]"""
 
@@ -74,6 +77,7 @@ def draw_rows(axes: Axes, rows: Sequence[Row], *, edges: Floats, horizon: float,
         axes.text(0.5, 0.5, "no jobs", transform=axes.transAxes, ha="center", va="center", color=look.muted)
     _draw_phases(axes, rows, horizon, dark=dark)
     _draw_waits(axes, rows, dark=dark)
+    _draw_slowed(axes, rows, look)
     marks = [(*count_marks(row.job.failures, edges), *row.rug) for row in rows]
     add_density(axes, marks, look.failure, zorder=3.0, width=1.0)
     _draw_markers(axes, rows, look)
@@ -158,6 +162,19 @@ def _draw_waits(axes: Axes, rows: Sequence[Row], *, dark: bool) -> None:
     for (colour, hatch), boxes in groups.items():
         waits = add_hatched(axes, boxes, colour, hatch, dark=dark, zorder=2.5)
         waits.set_gid("waits")
+
+
+def _draw_slowed(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
+    """Underline the stretches of a phase that traffic of other jobs slowed."""
+    boxes: list[Box] = []
+    for row in rows:
+        for phase in row.job.phases:
+            top, bottom = row.lane(phase.lane)
+            upper = bottom - SLOW_BAND * (bottom - top)
+            boxes += [(begin, end, upper, bottom) for begin, end, _ in phase.slowed]
+    if boxes:
+        marks = add_boxes(axes, boxes, [look.ink] * len(boxes), zorder=2.6, edge=look.paper)
+        marks.set_gid("slowed")
 
 
 def _draw_markers(axes: Axes, rows: Sequence[Row], look: Theme) -> None:

@@ -18,6 +18,12 @@ from colossus_sim.units import DAY
 
 NAN = float("nan")
 
+SLOWED = 0.01
+"""Share of its time that a phase must lose to traffic of other jobs before the chart marks the episode."""
+
+SAME_EPISODE = 0.25
+"""Episodes nearer to each other than this are drawn as one; restarts would tear them into shreds. [days]"""
+
 STRETCH = 0.12
 """How much of its length the chart may grow to show what lies beyond the simulated time and the targets."""
 
@@ -38,6 +44,8 @@ class PhaseBar:
         Sub-row of the job, so that overlapping phases lie under each other.
     waits : tuple of (state, start, end)
         Waits long enough to be seen, before or inside the phase.
+    slowed : tuple of (start, end, share)
+        Episodes in which other jobs on the same links slowed it, and the share of the time that went there.
     """
 
     name: str
@@ -47,6 +55,7 @@ class PhaseBar:
     end: float
     lane: int
     waits: tuple[tuple[str, float, float], ...]
+    slowed: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +115,7 @@ def job_rows(result: Any, *, horizon: float) -> tuple[JobRow, ...]:
     start = start_of(tables)
     phases = dict(tuple(tables["phases"].groupby("job", sort=False)))
     waits = _waits(tables["intervals"], start)
+    slowed = slow_episodes(tables["intervals"], start)
     failures = _moments_of(tables["events"], "failure", "time_s", start)
     passed = _moments_of(tables["events"], "gate", "value", start)
     scenario = getattr(result, "scenario", None)
@@ -114,6 +124,7 @@ def job_rows(result: Any, *, horizon: float) -> tuple[JobRow, ...]:
         name = str(job["job"])
         spec = scenario.jobs.get(name) if scenario is not None else None
         bars = _bars(phases.get(name), waits.get(name, {}), start, horizon)
+        bars = tuple(replace(bar, slowed=slowed.get((name, bar.name), ())) for bar in bars)
         gates = _gates(spec) if spec is not None else passed.get(name, np.zeros(0))
         rows.append(_row(job, spec, bars, (failures.get(name, np.zeros(0)), gates), start))
     return tuple(rows)
@@ -239,6 +250,37 @@ def _waits(intervals: pd.DataFrame, start: float) -> dict[str, dict[str, list[Wa
         else:
             waits.append((state, begin, end))
     return found
+
+
+Episode = tuple[float, float, float]
+
+
+def slow_episodes(intervals: pd.DataFrame, start: float) -> dict[tuple[str, str], tuple[Episode, ...]]:
+    """Return when traffic of other jobs slowed a phase, by job and phase: start, end, share of the time lost.
+
+    `start` is that of the scenario [s]; moments are days since 1970.
+    """
+    length = intervals["end_s"] - intervals["start_s"]
+    slow = intervals[intervals["contention_s"] > SLOWED * length]
+    rows = zip(
+        words(slow, "job"),
+        words(slow, "phase"),
+        moments(slow, "start_s", start).tolist(),
+        moments(slow, "end_s", start).tolist(),
+        (slow["contention_s"] / DAY).tolist(),
+        strict=True,
+    )
+    found: dict[tuple[str, str], list[Episode]] = {}
+    for job, phase, begin, end, lost in sorted(rows):
+        episodes = found.setdefault((job, phase), [])
+        if episodes and begin - episodes[-1][1] <= SAME_EPISODE:
+            episodes[-1] = (episodes[-1][0], max(end, episodes[-1][1]), episodes[-1][2] + lost)
+        else:
+            episodes.append((begin, end, lost))
+    return {
+        key: tuple((begin, end, lost / (end - begin)) for begin, end, lost in episodes)
+        for key, episodes in found.items()
+    }
 
 
 def _bars(

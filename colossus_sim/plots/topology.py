@@ -8,20 +8,33 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.style import BLUE, GREEN, ORANGE, PURPLE, new_figure, theme, themed
+from colossus_sim.plots.style import BLUE, GREEN, ORANGE, PURPLE, RASTERISE_ABOVE, new_figure, theme, themed
 from colossus_sim.units import format_si
 
 WIDTH, HEIGHT = 13.0, 6.5
+DENSE, DENSE_ALPHA = 1000, 0.35
+"""Above so many lines they are translucent, or they would fill the page."""
+
 COLOURS = (GREEN, BLUE, ORANGE, PURPLE)
 Place = tuple[float, float]
+Edge = tuple[Hashable, Hashable]
 
 
 @themed
-def draw_topology(fabric: Any, graph: Any, *, dark: bool = False, title: str | None = None) -> Figure:
+def draw_topology(
+    fabric: Any,
+    graph: Any,
+    *,
+    dark: bool = False,
+    title: str | None = None,
+    load: Mapping[Edge, float] | None = None,
+    sent: float = 0.0,
+) -> Figure:
     """Return the groups of a network as dots and the cables between them as lines, as thick as their bandwidth.
 
     Parameters
@@ -30,6 +43,10 @@ def draw_topology(fabric: Any, graph: Any, *, dark: bool = False, title: str | N
         The network as built, for the words.
     graph : networkx.Graph
         One node per group (see ``topology.quotient.quotient_graph``).
+    load : mapping, optional
+        Share of its bandwidth that each edge carries; gives the colour of the lines.
+    sent : float
+        What each GPU sends to make that load. [B/s]
     """
     figure = new_figure(WIDTH, HEIGHT)
     head = f"{fabric.name or fabric.kind}" if title is None else title
@@ -39,12 +56,14 @@ def draw_topology(fabric: Any, graph: Any, *, dark: bool = False, title: str | N
         f"{fabric.diameter} switch hops at most; a dot is a group, a line the cables between two"
     )
     write_header(figure, head, note, dark=dark)
-    axes = figure.add_axes((0.02, 0.03, 0.96, 0.84))
+    axes = figure.add_axes((0.02, 0.12, 0.96, 0.75) if load else (0.02, 0.03, 0.96, 0.84))
     axes.set_axis_off()
     if fabric.kind == "dragonfly":
         axes.set_aspect("equal")
     places = layout(fabric.kind, graph)
-    _draw_lines(axes, graph, places, dark)
+    lines = _draw_lines(axes, graph, places, load, dark)
+    if load and lines is not None:
+        _colour_bar(figure, lines, max(load.values()), sent)
     _draw_dots(axes, graph, places, fabric, dark)
     return figure
 
@@ -87,21 +106,49 @@ def _skewed(node: Any) -> Place:
     return x, y
 
 
-def _draw_lines(axes: Axes, graph: Any, places: Mapping[Hashable, Place], dark: bool) -> None:
+def _draw_lines(
+    axes: Axes,
+    graph: Any,
+    places: Mapping[Hashable, Place],
+    load: Mapping[Edge, float] | None,
+    dark: bool,
+) -> LineCollection | None:
     edges = list(graph.edges(data="bandwidth"))
     if not edges:
-        return
+        return None
+    if load:
+        # The busiest lines are drawn last, so that none is hidden.
+        edges.sort(key=lambda edge: load[edge[0], edge[1]])
     most = max(float(bandwidth) for *_, bandwidth in edges)
     thin = 3.0 / math.sqrt(1.0 + len(edges) / 40.0)
-    axes.add_collection(
-        LineCollection(
-            [[places[first], places[second]] for first, second, _ in edges],
-            linewidths=[max(0.15, thin * float(bandwidth) / most) for *_, bandwidth in edges],
-            colors=theme(dark).muted,
-            alpha=0.6,
-            zorder=1,
-        )
+    lines = LineCollection(
+        [[places[first], places[second]] for first, second, _ in edges],
+        linewidths=[max(0.15, thin * float(bandwidth) / most) for *_, bandwidth in edges],
+        colors=None if load else theme(dark).muted,
+        alpha=0.6 if not load else DENSE_ALPHA if len(edges) > DENSE else None,
+        zorder=1,
+        rasterized=len(edges) > RASTERISE_ABOVE,
     )
+    if load:
+        lines.set_array(np.array([load[first, second] for first, second, _ in edges]))
+        lines.set_cmap("viridis" if dark else "viridis_r")
+        lines.set_clim(0.0, max(1.0, *load.values()))
+    axes.add_collection(lines)
+    return lines
+
+
+def _colour_bar(figure: Figure, lines: LineCollection, most: float, sent: float) -> None:
+    """Write the scale of the load under the picture; above 1 the cables are the bottleneck."""
+    scale = ScalarMappable(norm=lines.norm, cmap=lines.cmap)  # of its own: translucent lines fade their scale
+    bar = figure.colorbar(
+        scale, cax=figure.add_axes((0.62, 0.055, 0.34, 0.018)), orientation="horizontal", alpha=1.0
+    )
+    bar.outline.set_visible(False)
+    bar.ax.set_title(
+        f"load when each GPU sends {format_si(sent, 'B/s')} to all others (1: full; highest {most:.3g})",
+        fontsize=8.0,
+    )
+    bar.ax.tick_params(labelsize=8.0)
 
 
 def _draw_dots(axes: Axes, graph: Any, places: Mapping[Hashable, Place], fabric: Any, dark: bool) -> None:

@@ -183,6 +183,11 @@ _DAILY = (
     Column("allocated", "ratio", "share of capacity given to jobs"),
     Column("busy", "ratio", "share of capacity that computes (kept or lost work, contention, degraded)"),
     Column("productive", "ratio", "share of capacity that computes steps that were kept"),
+    Column(
+        "fragmentation",
+        "ratio",
+        "share of the free domains not in the longest run of neighbours, by capacity",
+    ),
 )
 
 _EVENTS = (

@@ -31,12 +31,13 @@ def daily_rows(run: RunResult) -> list[dict[str, Any]]:
     days = math.ceil(run.end_time / DAY - 1e-9)
     if days <= 0 or not run.levels:
         return []
-    start, end, installed, allocated = _stretches(run)
+    start, end, installed, allocated, scattered = _stretches(run)
     capacity = spread(start, end, installed * (end - start), days)
     shares = {
         "allocated": spread(start, end, allocated * (end - start), days),
         "busy": _worked(run, BUSY_CAUSES, days),
         "productive": _worked(run, PRODUCTIVE_CAUSES, days),
+        "fragmentation": spread(start, end, installed * scattered * (end - start), days),
     }
     return [
         {
@@ -51,19 +52,19 @@ def daily_rows(run: RunResult) -> list[dict[str, Any]]:
     ]
 
 
-def _stretches(run: RunResult) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return start, end [s], installed and allocated GPUs of every stretch of every partition."""
+def _stretches(run: RunResult) -> tuple[Floats, ...]:
+    """Return start, end [s], installed and allocated GPUs, fragmentation of every stretch of every partition."""
     rows: dict[tuple[str, str], list[LevelRow]] = {}
     for row in sorted(run.levels, key=_TIME):
         rows.setdefault((row.site, row.partition), []).append(row)
     stretches = [
-        (row.time, min(after, run.end_time), row.installed, row.allocated)
+        (row.time, min(after, run.end_time), row.installed, row.allocated, row.fragmentation)
         for group in rows.values()
         for row, after in zip(group, [*(row.time for row in group[1:]), run.end_time], strict=True)
         if row.time < min(after, run.end_time)
     ]
-    table = np.array(stretches, dtype=np.float64).reshape(-1, 4)
-    return table[:, 0], table[:, 1], table[:, 2], table[:, 3]
+    table = np.array(stretches, dtype=np.float64).reshape(-1, 5)
+    return tuple(table.T)
 
 
 def _worked(run: RunResult, names: tuple[str, ...], days: int) -> Floats:

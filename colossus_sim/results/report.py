@@ -246,15 +246,15 @@ def monthly_section(daily: pd.DataFrame) -> Section:
         hours = math.fsum(row["capacity_gpu_hours"] for row in days)
         shares = (
             math.fsum(row[name] * row["capacity_gpu_hours"] for row in days) / hours
-            for name in ("allocated", "busy", "productive")
+            for name in ("allocated", "busy", "productive", "fragmentation")
         )
         rows.append((month, number(hours / 24.0, 0), *(percent(share) for share in shares)))
     return Section(
         title="Utilization by month",
         table=Table(
-            header=("month", "capacity [GPU-days]", "allocated", "busy", "productive"),
+            header=("month", "capacity [GPU-days]", "allocated", "busy", "productive", "fragmentation"),
             rows=tuple(rows),
-            right=(1, 2, 3, 4),
+            right=(1, 2, 3, 4, 5),
         ),
     )
 

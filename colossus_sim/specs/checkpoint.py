@@ -12,17 +12,19 @@ from colossus_sim.units import DURATION, Bandwidth, Count, Duration, Ratio
 
 
 def _interval(value: Any) -> Any:
-    if value == "optimal":
+    if value in ("optimal", "optimised"):
         return value
     try:
         return DURATION.parse(value)
     except ValueError as error:
         raise PydanticCustomError(
-            "interval", "{text}", {"text": f"{error}; or 'optimal' (Young/Daly)"}
+            "interval",
+            "{text}",
+            {"text": f"{error}; or 'optimal' (Young/Daly), 'optimised' (all tiers together)"},
         ) from None
 
 
-Interval = Annotated[float | Literal["optimal"], BeforeValidator(_interval), DURATION]
+Interval = Annotated[float | Literal["optimal", "optimised"], BeforeValidator(_interval), DURATION]
 
 
 class CheckpointTier(Spec):
@@ -33,7 +35,8 @@ class CheckpointTier(Spec):
     mode: Literal["sync", "async"] = Field("async")
     """sync: training stops for the whole write; async: it stops for the copy to host memory only."""
     interval: Interval = Field("optimal")
-    """Time between saves, or ``optimal`` for Daly's interval of this tier's stall and failures."""
+    """Time between saves; ``optimal`` for Daly's interval of this tier's stall and failures; ``optimised`` for the
+    best efficiency of all tiers together, by search over the formula of `formulas.save_pattern`."""
     snapshot_bandwidth: Bandwidth = default("20 GB/s")
     """Per GPU, device to host memory: the stall of an asynchronous save."""
     write_bandwidth: Bandwidth | None = Field(None)

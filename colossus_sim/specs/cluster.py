@@ -8,6 +8,7 @@ from pydantic import Field
 
 from colossus_sim.specs.base import AsTuple, Spec, default
 from colossus_sim.specs.hardware import Gpu, Storage
+from colossus_sim.specs.maintenance import Maintenance
 from colossus_sim.specs.topology import Topology
 from colossus_sim.units import Count, Duration, Instant, Power, Ratio
 
@@ -61,6 +62,8 @@ class Site(Spec):
     """Parts in stock; each repair by hand uses one, which is ordered again at once; left out = no limit."""
     part_lead_time: Duration = default("14 days")
     """From the order of a part to its delivery."""
+    maintenance: Annotated[tuple[Maintenance, ...], AsTuple] = ()
+    """Planned work that takes domains out of service: windows and rolling updates."""
 
 
 class Cluster(Spec):

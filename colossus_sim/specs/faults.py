@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from colossus_sim.specs.base import AsTuple, Provenance, Spec, default
 from colossus_sim.specs.lifetimes import Lifetime
@@ -38,12 +38,27 @@ class Group(Spec):
 class Degradation(Spec):
     """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
 
-    level: str
+    part: Literal["nic", "switch", "rail", "plane"] | None = Field(None)
+    """What is lost; the share follows from the topology, and traffic takes the ways that are left. nic: one GPU's
+    NIC or its cable, the other NICs of the scale-up domain carry its traffic; switch: one of those of a group of
+    `level` (a leaf switch of a rail-optimised network = that rail for the leaf group); rail, plane: of the groups
+    of `level`, or of the whole network. A group that loses its only switch is cut off: its jobs stop, and its GPUs
+    are out of service until the repair."""
+    level: str = Field("")
     """Fabric level whose group loses bandwidth: scale_up for a NIC or a cable of a domain, leaf, spine, core, ...
-    Whatever crosses the fabric from a group of that level is slowed."""
-    fraction: Annotated[Ratio, Field(gt=0, lt=1)]
-    """Share of that bandwidth that is lost: one of 8 NICs or rails 1/8, one of 4 planes 1/4,
+    Whatever crosses the fabric from a group of that level is slowed. Needed without `part` and for a switch."""
+    fraction: Annotated[Ratio, Field(gt=0, lt=1)] | None = Field(None)
+    """In place of `part`: share of that bandwidth that is lost: one of 8 NICs or rails 1/8, one of 4 planes 1/4,
     one spine of 32 1/32."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        """Ask for a part or for a share, and for the level where there is no other way to know it."""
+        if (self.part is None) == (self.fraction is None):
+            raise ValueError("give part (nic, switch, rail, plane) or level and fraction")
+        if not self.level and self.part in (None, "switch"):
+            raise ValueError("level is missing: which level loses bandwidth, e.g. leaf")
+        return self
 
 
 def _or_a_path(schema: dict[str, Any]) -> None:
@@ -108,7 +123,8 @@ class Lemons(Spec):
     factor: Annotated[Ratio, Field(gt=1)] = Field(200.0)
     """How many times likelier than on the other nodes each failure per gpu or node is there. The default is
     derived: with 1.3 % lemons it makes jobs on 512 GPUs fail in 14 % of cases with them and 4 % without
-    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed."""
+    (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed. Classes with a `lifetime`
+    are left out: they have ages instead."""
 
 
 class Eviction(Spec):
@@ -122,6 +138,17 @@ class Eviction(Spec):
     """How long the exchange takes, in place of the class's repair; the new node is no lemon."""
 
 
+class RestartPart(Spec):
+    """One thing that a restart has to do, and how its time grows with the GPUs of the job."""
+
+    time: Duration
+    """At 1,024 GPUs."""
+    exponent: Annotated[Ratio, Field(ge=0, le=2)] = Field(0.0)
+    """Grows with the GPUs to this power: 0 = the same at any size, 1 = in proportion."""
+    per_doubling: Duration = default("0 s")
+    """Added for each doubling of the GPUs beyond 1,024 (logarithmic laws)."""
+
+
 class Restart(Spec):
     """From the decision to restart to the first step, without loading and lost work."""
 
@@ -130,6 +157,10 @@ class Restart(Spec):
     per_doubling: Duration = default("105 s")
     """Added for each doubling of the GPUs beyond 1,024 (ByteRobust, arXiv:2509.16293, Table 7: 454 s at
     2,048 and 768 s at 16,384)."""
+    parts: dict[str, RestartPart] = Field(default_factory=dict)
+    """In place of `base` and `per_doubling`, one after the other: requeue, container start, communicator set-up,
+    compilation and warm-up, ... Detection is stated per failure class, loading follows from the checkpoint and
+    the storage, recomputation from the interval."""
     manual_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.007)
     """Share of restarts that a person must untangle (Llama 3, arXiv:2407.21783: 3 of 419)."""
     manual_time: Duration = default("2 h")

@@ -142,6 +142,16 @@ class InNetworkReduction(Spec):
     """Smallest group for which the library picks it."""
 
 
+class FabricReduction(Spec):
+    """Switches of the scale-out network that add up (InfiniBand SHARP): each NIC sends its part up once."""
+
+    latency: Duration
+    """Latency of one call, beyond the way to the top of the tree and back."""
+    bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)]
+    """Share of the NIC's rate at which the switches take in data. CoreWeave's nccl-tests of 96 H100 with CollNet
+    and SHARP (README of coreweave/nccl-tests) reach 195 GB/s, 24.4 of 50 GB/s per NIC: 0.515 of 95 %."""
+
+
 class CollectiveConstants(Spec):
     """Constants of the collective library on one generation of scale-up network."""
 
@@ -151,6 +161,9 @@ class CollectiveConstants(Spec):
     """The fastest one is used for each call."""
     in_network: InNetworkReduction | None = Field(None)
     """In-network reduction inside the scale-up domain."""
+    fabric_reduction: FabricReduction | None = Field(None)
+    """In-network reduction across domains, for all-reduce (SHARP, Graham et al. 2016, doi:10.1109/COMHPC.2016.006);
+    taken where it is the fastest. Left out = the switches only forward."""
     logarithmic_per_rank: Duration | None = Field(None)
     """Cost per rank of the logarithmic all-gather and reduce-scatter (PAT), for groups with one rank per
     domain; left out = not available."""
@@ -161,8 +174,12 @@ class CollectiveConstants(Spec):
     exchange_bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1.2)] = Field(1.0)
     """Bandwidth of large all-to-alls inside a scale-up domain relative to what rings reach there."""
     own_copy_weight: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
-    """Time that a rank's own share of an all-gather, reduce-scatter or all-to-all takes inside a domain, relative
-    to a share of the same size from a peer (it is copied or added, not sent)."""
+    """Time that a rank's own share of an all-gather or reduce-scatter takes inside a domain, relative to a share
+    of the same size from a peer (it is copied or added, not sent)."""
+    reduced_copy_weight: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """The same for an all-reduce by rings or trees, in which the own share counts once for two passes."""
+    exchange_copy_weight: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """The same for an all-to-all."""
     send_overhead: Duration = default("1 us")
     """Time to post one message to another domain, for all-to-all."""
     token_exchange_latency: Duration = default("0 s")

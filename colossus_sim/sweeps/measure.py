@@ -18,7 +18,7 @@ JOB_MEASURES: dict[str, tuple[str, str]] = {
         "days",
         "end of what the target means, counted from the scenario's start; projected if it did not end",
     ),
-    "slip_days": ("days", "that end minus target; projected if it did not end"),
+    "slip_days": ("days", "end of what the target means, minus the target; projected if it did not end"),
 }
 """Unit and meaning of the measures of a job that its metrics do not have."""
 

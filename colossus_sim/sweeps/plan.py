@@ -14,6 +14,9 @@ from colossus_sim.sweeps.seeds import replica_seed
 from colossus_sim.sweeps.task import Task
 from colossus_sim.version import MODEL_VERSION
 
+MAX_VALUES = 8
+"""Values of one field that the message about another sweep shows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -87,6 +90,12 @@ class Plan:
             return replica_seed(self.seed, point)
         return replica_seed(self.seed, replica if self.paired else point * self.replicas + replica)
 
+    def _varied(self, name: str) -> str:
+        """Return the first values that a field takes, as text."""
+        found = list(dict.fromkeys(point.values[name] for point in self.points if name in point.values))
+        shown = ", ".join(found[:MAX_VALUES])
+        return shown if len(found) <= MAX_VALUES else f"{shown}, ... ({len(found)} values)"
+
     def header(self) -> dict[str, Any]:
         """Return what must be the same for a sweep to be continued, in a form that shows differences."""
         points = json.dumps([point.overrides for point in self.points])
@@ -99,6 +108,7 @@ class Plan:
             "paired": self.paired,
             "replicas": self.replicas,
             "points": len(self.points),
+            **{f"points' {name}": self._varied(name) for name in self.parameters},
             "points_digest": hashlib.blake2b(points.encode(), digest_size=8).hexdigest(),
             "scenario": _leaves(self.scenario.loaded.tree),
         }

@@ -154,25 +154,44 @@ def read_csv(spec: Custom) -> nx.Graph:
 # -- ibnetdiscover -----------------------------------------------------------------------------------
 
 _NODE = re.compile(r'^(Switch|Ca|Rt)\s+\d+\s+"([^"]+)"\s*(?:#\s*"([^"]*)")?')
-_PORT = re.compile(r'^\[\d+\]\S*\s+"([^"]+)"\[\d+\]')
+_PORT = re.compile(r'^\[\d+\](?:\[ext \d+\])?\S*\s+"([^"]+)"\[\d+\]')
+_AGGREGATION = re.compile(r"Aggregation Node")
+"""In the description of what a switch shows of itself for SHARP: no host."""
+_UNNAMED = re.compile(r"MT\d+|Mellanox|NVIDIA", re.IGNORECASE)
+"""Start of a maker's description of an adapter whose host has not given it a name."""
 _SPEED = re.compile(r"\b(\d+)x(SDR|DDR|QDR|FDR10|FDR|EDR|HDR|NDR|XDR)\b")
 
 
 def read_ibnetdiscover(spec: Custom) -> nx.Graph:
     """Read the output of ``ibnetdiscover``; channel adapters of one host (same node description) are joined."""
     names, hosts, cables = _ib_records(spec.text)
+    unnamed = {guid for guid, name in names.items() if not name}
+    names = {guid: name for guid, name in names.items() if name}
     if not names:
         raise CableError("found no line 'Switch ...' or 'Ca ...'; is this the output of ibnetdiscover?")
     graph = nx.Graph()
     for guid, name in names.items():
         graph.add_node(name, host=guid in hosts, gpus=0)
     for (first, second), speeds in cables.items():
+        if first in unnamed or second in unnamed:
+            continue
         unknown = next((guid for guid in (first, second) if guid not in names), None)
         if unknown is not None:
             raise CableError(f"a cable leads to {unknown!r}, which is not listed")
         # Every cable between listed nodes appears at both ends.
         add_cable(graph, names[first], names[second], sum(speeds) / 2, max(1, len(speeds) // 2))
     return graph
+
+
+def _host_name(guid: str, described: str) -> str:
+    """Return the host of an adapter; empty for a switch's own port for SHARP, the GUID where nothing names a host.
+
+    The description is "host HCA-1" or "host mlx5_0": adapters of one host share its first word.
+    """
+    if _AGGREGATION.search(described):
+        return ""
+    words = described.split()
+    return words[0] if words and not _UNNAMED.match(words[0]) else guid
 
 
 def _ib_records(text: str) -> tuple[dict[str, str], set[str], dict[tuple[str, str], list[float]]]:
@@ -187,8 +206,7 @@ def _ib_records(text: str) -> tuple[dict[str, str], set[str], dict[tuple[str, st
             names[current] = current
             if kind == "Ca":
                 hosts.add(current)
-                # The description is "host HCA-1": adapters of one host share its first word.
-                names[current] = (described or current).split()[0]
+                names[current] = _host_name(current, described or "")
             continue
         port = _PORT.match(line)
         if port is None or not current:
@@ -205,9 +223,13 @@ def _ib_records(text: str) -> tuple[dict[str, str], set[str], dict[tuple[str, st
 # -- nvidia-smi --------------------------------------------------------------------------------------
 
 
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+"""What underlines the header on a terminal, and stays in a redirected file."""
+
+
 def read_nvidia_smi(spec: Custom) -> nx.Graph:
     """Read the matrix of ``nvidia-smi topo -m``: GPUs joined by NVLinks (NV#), or else through PCIe."""
-    lines = [line.split() for line in spec.text.splitlines() if line.strip()]
+    lines = [line.split() for line in _ESCAPES.sub("", spec.text).splitlines() if line.strip()]
     header = next((line for line in lines if line[0].startswith("GPU0") and "GPU1" in line), None)
     if header is None:
         raise CableError("found no header line 'GPU0 GPU1 ...'; is this the output of nvidia-smi topo -m?")

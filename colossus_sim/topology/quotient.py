@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import combinations
 
 import networkx as nx
@@ -85,4 +86,13 @@ def _torus(spec: Torus, ends: Endpoints) -> nx.Graph:
     nx.set_node_attributes(graph, per_node, "gpus")
     nx.set_edge_attributes(graph, 1, "links")
     nx.set_edge_attributes(graph, spec.link_bandwidth, "bandwidth")
+    # A torus looks the same from every node, so the cables of one axis are alike.
+    nx.set_edge_attributes(graph, {(one, other): _axis(one, other) for one, other in graph.edges}, "alike")
     return graph
+
+
+def _axis(one: Hashable, other: Hashable) -> int:
+    """Return the axis along which two neighbours of a torus differ."""
+    if not isinstance(one, tuple) or not isinstance(other, tuple):
+        return 0
+    return next(axis for axis, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)

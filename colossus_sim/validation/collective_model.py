@@ -56,7 +56,7 @@ class CollectivePredictor:
         fabric, per_domain = self._system(row, gpu, constants)
         if row.collective in ("ep_dispatch", "ep_combine"):
             return _expert_exchange_time(row, fabric, per_domain)
-        span = _span(row.n_gpus, per_domain, fabric)
+        span = packed_span(row.n_gpus, per_domain, fabric)
         return group_collective_time(row.collective, row.message_bytes, span, fabric).time
 
     def _system(self, row: CollectiveRow, gpu: Gpu, constants: str) -> tuple[Fabric, int]:
@@ -77,7 +77,8 @@ class CollectivePredictor:
         return self._built[key]
 
 
-def _span(ranks: int, per_domain: int, fabric: Fabric) -> GroupSpan:
+def packed_span(ranks: int, per_domain: int, fabric: Fabric) -> GroupSpan:
+    """Return where a group of all ranks lies that fills whole domains with so many each."""
     placement = Placement(
         domain_gpus=fabric.gpus_per_domain,
         ranks_per_domain=per_domain,
@@ -100,7 +101,7 @@ def _expert_exchange_time(row: CollectiveRow, fabric: Fabric, per_domain: int) -
     nodes = max(row.n_gpus // per_domain, 1)
     inner_bytes = row.message_bytes * distinct_targets(row.n_gpus, DEEPEP_TOP_K)
     inner = group_collective_time(
-        "all_to_all", inner_bytes, _span(per_domain, per_domain, fabric), fabric
+        "all_to_all", inner_bytes, packed_span(per_domain, per_domain, fabric), fabric
     ).time
     constants = fabric.collectives
     latency = constants.token_exchange_latency if constants else 0.0

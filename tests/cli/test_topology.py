@@ -29,6 +29,19 @@ def test_show_prints_what_it_is_made_of(capsys: pytest.CaptureFixture[str], tmp_
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_show_draws_loads_light_and_dark(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, dark: bool
+) -> None:
+    """Every kind of network has a picture of its loads; without a file to draw into the flags are refused."""
+    flags = ["--load", *(["--dark"] if dark else [])]
+    for network in ("hgx_h100_1k", "custom_64"):
+        picture = tmp_path / f"{network}.svg"
+        assert call(capsys, "show", network, "--png", str(picture), *flags)[0] == 0
+        assert "when each GPU sends 50 GB/s to all" in picture.read_text("utf-8")
+    assert call(capsys, "show", "custom_64", *flags)[0] == 2
+
+
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """One document, in SI units."""
     code, out, _ = call(capsys, "show", "ndr_fat_tree_1to1", "--json")

@@ -43,7 +43,8 @@ def test_catalogs_hold_what_they_should() -> None:
     assert sorted(GPUS) == CATALOG.names("gpus")
     assert sorted(PUBLISHED_MODELS + ASSUMED_MODELS) == CATALOG.names("models")
     assert CATALOG.names("storage") == ["colossus_flash", "small_nvme", "tectonic_meta"]
-    assert CATALOG.names("faults") == ["colossus_gb200", "llama3_h100", "none", "rsc1_a100"]
+    faults = ["colossus_gb200", "colossus_gb200_parts", "llama3_h100", "none", "rsc1_a100"]
+    assert CATALOG.names("faults") == faults
 
 
 @pytest.mark.parametrize("name", GPUS)
@@ -206,7 +207,7 @@ def test_restart_times_are_those_of_byterobust(gpus_doublings: int, seconds: flo
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", ["colossus_gb200", "llama3_h100", "rsc1_a100"])
+@pytest.mark.parametrize("name", ["colossus_gb200", "colossus_gb200_parts", "llama3_h100", "rsc1_a100"])
 def test_what_is_removed_comes_back(name: str, case: str) -> None:
     """A class that removes a unit says how it is repaired; the others say nothing about repair."""
     for fault in entry("faults", name, Faults, case).classes.values():

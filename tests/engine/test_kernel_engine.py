@@ -29,11 +29,11 @@ KNOWN = {
         "detection hang_fraction planned needs_storage_checkpoint repair provenance "
     ),
     Faults: ("name enabled classes restart watchdog lemons eviction max_restarts_without_progress "),
-    Restart: ("base per_doubling manual_fraction manual_time swap_time "),
+    Restart: ("base per_doubling manual_fraction manual_time swap_time parts"),
     Repair: ("auto_fraction auto_time manual_time distribution sigma "),
     Site: (
         "title topology partitions storage power_limit power_exponent pue repair_crew repair_parts "
-        "part_lead_time "
+        "part_lead_time maintenance"
     ),
     Partition: ("gpu capacity gpus_used_per_domain spare_domains "),
     CapacityStep: ("at gpus note "),

@@ -91,3 +91,62 @@ def test_losses_in_one_group_multiply_and_the_worst_group_counts() -> None:
 def test_a_spine_leaves_the_leaf_alone() -> None:
     """A part of a higher level does not slow what stays below it."""
     assert limited((400.0, 40.0, 20.0), [0], [Degradation(2, 0, 15, 0.5)]) == (400.0, 40.0, 10.0)
+
+
+def lost(part: str, level: str = "", *, flap: str = "1 h") -> dict[str, Any]:
+    """The loss of a part whose share follows from the topology."""
+    found = broken("leaf", 0.5)
+    found["classes"]["part"]["degrades"] = {"part": part, "level": level}
+    found["classes"]["part"]["repair"]["manual_time"] = flap
+    return found
+
+
+def test_a_rail_switch_leaves_seven_of_eight_rails(failures_at: Callable[..., None]) -> None:
+    """Traffic of the lost rail takes the other seven: 5 + 5 x 8/7 s a unit for an hour, and nobody stops."""
+    failures_at(1000.0 * 16)
+    result = run(faults=lost("switch", "leaf"))
+    longer = 5.0 * 8 / 7 - 5.0
+    assert result.phases[0].interruptions == 0
+    assert seconds(result, "degraded") == pytest.approx(3600 * longer / (10 + longer), rel=0.02)
+
+
+def test_a_flapping_cable_costs_no_more_than_it_is_down(failures_at: Callable[..., None]) -> None:
+    """Two minutes without one NIC of eight are 8 seconds of a job that sends half of its time."""
+    failures_at(1000.0 * 16)
+    longer = 5.0 * 8 / 7 - 5.0
+    result = run(jobs={"one": a_job(), "two": a_job()}, faults=lost("nic", flap="120 s"))
+    slowed = sorted(seconds(result, "degraded", job) for job in ("one", "two"))
+    assert slowed[0] == 0.0
+    assert slowed[1] == pytest.approx(120 * longer / (10 + longer), abs=longer)
+
+
+def test_the_only_leaf_switch_stops_the_jobs_of_its_group(failures_at: Callable[..., None]) -> None:
+    """Of four jobs in two leaf groups, the two behind a lost switch stop, once each, and go on after the repair."""
+    failures_at(16000.0)
+    tiers = [{"name": "leaf", "group_gpus": 64}, {"name": "spine", "group_gpus": 0}]
+    topology = {"fabric": {"rails": 1, "switch_radix": 128, "tiers": tiers}}
+    jobs = {name: a_job(gpus=32) for name in ("a", "b", "c", "d")}
+    more = {
+        "jobs": jobs,
+        "faults": lost("switch", "leaf"),
+        "cluster": {"sites": {"here": {"topology": topology}}},
+    }
+    base = a_scenario()["jobs"]
+    scenario = Scenario.model_validate(a_scenario(**more) | {"jobs": jobs})
+    assert set(base) == {"one"}
+    result = simulate(scenario, build_model=sending)  # type: ignore[arg-type]
+    stops = {row.job: row.interruptions for row in result.phases}
+    assert sorted(stops.values()) == [0, 0, 1, 1]
+    assert all(row.units_done == row.units for row in result.phases)
+    waits = [
+        seconds(result, "repair_wait", job) + seconds(result, "gpu_wait", job) for job in stops if stops[job]
+    ]
+    assert waits == pytest.approx([3600.0] * 2, abs=5.0)
+
+
+def test_a_part_that_no_network_has_is_refused() -> None:
+    """A plane of a single network, and neither part nor share, are errors before anything runs."""
+    with pytest.raises(ScenarioError, match="more than one plane"):
+        run(faults=lost("plane"))
+    with pytest.raises(ValueError, match="give part"):
+        run(faults=broken("leaf", 0.5, degrades={"level": "leaf"}))

@@ -56,3 +56,12 @@ def browser() -> Iterator[Any]:
         driver = webdriver.Chrome(options=options, service=Service(service))
         yield driver
         driver.quit()
+
+
+def fetched(driver: Any) -> list[str]:
+    """Return the addresses outside the file that the page asked for; the browser's own start page is not ours."""
+    rows = [json.loads(row["message"])["message"] for row in driver.get_log("performance")]
+    sent = [row["params"] for row in rows if row["method"] == "Network.requestWillBeSent"]
+    ours = [item for item in sent if not item["documentURL"].startswith("chrome")]
+    addresses = [item["request"]["url"] for item in ours]
+    return [address for address in addresses if not address.startswith(("file:", "data:"))]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.html.conftest import HOSTILE
+from tests.html.conftest import HOSTILE, fetched
 
 
 @pytest.fixture
@@ -36,9 +35,7 @@ def press(driver: Any, keys: str) -> None:
 def test_opens_without_errors_or_requests(opened: Any) -> None:
     """The console stays empty, and nothing but the file itself is loaded."""
     assert opened.get_log("browser") == []
-    sent = [json.loads(row["message"])["message"] for row in opened.get_log("performance")]
-    addresses = [m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"]
-    assert [url for url in addresses if not url.startswith(("file:", "data:"))] == []
+    assert fetched(opened) == []
     assert opened.find_element("css selector", "#chart canvas").size["height"] > 200
 
 

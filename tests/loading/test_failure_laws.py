@@ -72,6 +72,17 @@ def test_rules_of_the_laws(tiny: str, write: Writer) -> None:
     assert "no distribution of its own" in refused(tiny, write, both)
 
 
+def test_rules_of_planned_work(tiny: str, write: Writer) -> None:
+    """Planned work names a partition that there is, begins in time, and its rounds do not overlap."""
+    work = "{first: 2025-12-01, duration: 10 h, fraction: 0.1, every: 2 days, partition: mian}"
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(write(tiny), overrides=[f"cluster.sites.lab.maintenance=[{work}]"])
+    said = str(caught.value)
+    assert "no partition 'mian'" in said
+    assert "before the start" in said
+    assert "a round of 10 batches takes" in said
+
+
 def test_rules_of_groups(tiny: str, write: Writer) -> None:
     """A rate per group needs the size of the group, and a group is removed at such a rate only."""
     group = "per: group, group: {domains: 4}"

@@ -13,11 +13,11 @@ from colossus_sim.formulas import collectives as formulas
 from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.files import Files
 from colossus_sim.loading.nodes import plain
-from colossus_sim.parallelism.collective_time import group_collective_time
+from colossus_sim.parallelism.collective_time import _Call, group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import Mesh
 from colossus_sim.parallelism.placement import Placement
-from colossus_sim.specs.topology import CollectiveConstants
+from colossus_sim.specs.topology import CollectiveConstants, FabricReduction
 from colossus_sim.topology.fabric import Fabric, Level
 
 NIC = 48e9
@@ -301,14 +301,21 @@ def test_efa_changes_nothing_inside_a_node() -> None:
 
 def test_own_share_costs_small_groups_most() -> None:
     """Copying a rank's own share adds its weight over the number of peers to large gathers and exchanges."""
-    weight, library = 0.3, constants("nccl_nvlink4").model_copy(update={"own_copy_weight": 0.0})
-    for operation in ("all_gather", "reduce_scatter", "all_to_all"):
-        for ranks in (2, 8):
+    weight = 0.3
+    fields = {
+        "all_gather": ("own_copy_weight", 1),
+        "reduce_scatter": ("own_copy_weight", 1),
+        "all_reduce": ("reduced_copy_weight", 2),
+        "all_to_all": ("exchange_copy_weight", 1),
+    }
+    for operation, (field, passes) in fields.items():
+        for ranks in (2, 4):
             times = []
-            for entry in (library, library.model_copy(update={"own_copy_weight": weight})):
+            for value in (0.0, weight):
+                entry = constants("nccl_nvlink4").model_copy(update={"in_network": None, field: value})
                 net = dataclasses.replace(fabric(), collectives=entry)
                 times.append(group_collective_time(operation, 16e9, packed(ranks, net), net).time)
-            assert times[1] / times[0] == pytest.approx(1.0 + weight / (ranks - 1), rel=0.01)
+            assert times[1] / times[0] == pytest.approx(1.0 + weight / (passes * (ranks - 1)), rel=0.01)
 
 
 def test_exchanges_pay_for_each_peer_and_reach_less_bandwidth() -> None:
@@ -324,3 +331,49 @@ def test_exchanges_pay_for_each_peer_and_reach_less_bandwidth() -> None:
     large = [group_collective_time("all_to_all", 16e9, packed(8, net), net).time for net in nets]
     assert small[1] - small[0] == pytest.approx(7e-6, rel=0.05)
     assert large[1] / large[0] == pytest.approx(1.25, rel=0.01)
+
+
+def with_sharp(**switches: float) -> Fabric:
+    """H100 nodes whose switches add up."""
+    net = fabric(library="nccl_nvlink4")
+    assert net.collectives is not None
+    reduction = FabricReduction.model_construct(
+        **({"latency": 10e-6, "bandwidth_fraction": 0.515} | switches)
+    )
+    return dataclasses.replace(
+        net, collectives=net.collectives.model_copy(update={"fabric_reduction": reduction})
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"),
+    [(2**29, 2984.6e-6), (2**30, 5808e-6), (2**31, 11163e-6), (2**32, 22181e-6), (2**33, 43980e-6)],
+)
+def test_measured_all_reduce_with_sharp(size: int, seconds: float) -> None:
+    """96 H100 with CollNet and SHARP on NDR (CoreWeave's nccl-tests README); within 10 %, at any large size."""
+    net = with_sharp()
+    call = _Call.of("all_reduce", size, packed(96, net), net, None)
+    (time,) = [time for time, name in call.candidates() if name == "sharp"]
+    assert time == pytest.approx(seconds, rel=0.10)
+
+
+def test_switches_that_add_up_at_line_rate_halve_a_large_all_reduce() -> None:
+    """Each NIC sends its part once, not twice: half of the ring's time where NVLink is no limit."""
+    net = with_sharp(bandwidth_fraction=1.0)
+    fast = tuple(1e15 if level == 0 else rate for level, rate in enumerate(net.bandwidths))
+    span = packed(512, net)
+    times = {name: time for time, name in _Call.of("all_reduce", 2**34, span, net, fast).candidates()}
+    assert times["sharp"] == pytest.approx(times["ring/Simple"] / 2, rel=0.05)
+
+
+def test_switches_add_up_only_where_the_constants_say_so() -> None:
+    """Left out, nothing changes; given, no all-reduce is slower, and other collectives are the same to the bit."""
+    plain, sharp = fabric(library="nccl_nvlink4"), with_sharp(bandwidth_fraction=1.0)
+    span = packed(512, plain)
+    for size in (1024.0, 1e6, 1e9):
+        before, after = (group_collective_time("all_reduce", size, span, net) for net in (plain, sharp))
+        assert after.time <= before.time
+        assert group_collective_time("all_gather", size, span, plain) == group_collective_time(
+            "all_gather", size, span, sharp
+        )
+    assert group_collective_time("all_reduce", 1e9, span, sharp).algorithm == "sharp"

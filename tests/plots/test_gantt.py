@@ -14,7 +14,7 @@ from colossus_sim.plots import draw_gantt, render
 from colossus_sim.plots.bars import count_marks
 from colossus_sim.plots.gantt import BINS
 from colossus_sim.plots.gantt_rows import slip_label
-from colossus_sim.plots.roadmap import JobRow, job_rows, model_size, without_short_waits
+from colossus_sim.plots.roadmap import JobRow, job_rows, model_size, slow_episodes, without_short_waits
 from colossus_sim.plots.series import end_of
 from colossus_sim.units import DAY
 from tests.plots.conftest import START, FakeResult, make
@@ -220,3 +220,34 @@ def test_model_size_names_active_parameters_of_mixtures_only() -> None:
     mixture = load_scenario("colossus_roadmap").jobs["grok_5_6t"].model
     assert model_size(dense) in ("405B", "406B")
     assert model_size(mixture) == "6T (600B active)"
+
+
+def test_slowed_stretches_are_those_of_the_intervals() -> None:
+    """Intervals that lose over 1 % to other jobs become episodes; a restart between two does not part them."""
+    result = make(1, failures=0)
+    table = result.tables["intervals"].iloc[[0] * 4].reset_index(drop=True)
+    table["start_s"] = [0.0, 10 * DAY, 11.1 * DAY, 20 * DAY]
+    table["end_s"] = [9 * DAY, 11 * DAY, 12.0 * DAY, 30 * DAY]
+    table["contention_s"] = [0.009 * 9 * DAY, 0.2 * DAY, 0.3 * DAY, 1.0 * DAY]
+    (episodes,) = slow_episodes(table, START).values()
+    begin = START / DAY
+    expected = [(begin + 10, begin + 12, 0.25), (begin + 20, begin + 30, 0.1)]
+    assert [value for item in episodes for value in item] == pytest.approx(
+        [value for item in expected for value in item]
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_slowed_stretches_are_underlined_and_in_the_legend(dark: bool) -> None:
+    """A run with contention has one mark per episode and a legend entry; a run without has neither."""
+    quiet = make(2, failures=0)
+    quiet.tables["intervals"]["contention_s"] = 0.0
+    assert artists(draw_gantt(quiet, dark=dark), "slowed") == []
+    assert "slowed by other jobs" not in texts(draw_gantt(quiet, dark=dark))
+    table = quiet.tables["intervals"]
+    table["contention_s"] = 0.1 * (table["end_s"] - table["start_s"])
+    figure = draw_gantt(quiet, dark=dark)
+    (marks,) = artists(figure, "slowed")
+    episodes = sum(len(phase.slowed) for row in rows_of(quiet) for phase in row.phases)
+    assert len(marks.get_paths()) == episodes > 0
+    assert "slowed by other jobs" in texts(figure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,16 @@ def test_daily_utilization_follows_levels_and_intervals(hand_run: RunResult) -> 
     assert rows[2]["busy"] == pytest.approx(400 / 800)
     # Day 8 (from 7 to 8): only beta.
     assert rows[7]["productive"] == pytest.approx(300 / 1000)
+
+
+def test_daily_fragmentation_is_weighed_by_time_and_capacity(hand_run: RunResult) -> None:
+    """Half a day with two fifths of the free domains cut off, and half with none, is a fifth on that day."""
+    first = hand_run.levels[0]._replace(time=0.0, installed=1000, fragmentation=0.4)
+    rows = daily_rows(replace(hand_run, levels=(first, first._replace(time=0.5 * DAY, fragmentation=0.0))))
+    assert [row["fragmentation"] for row in rows[:2]] == pytest.approx([0.2, 0.0])
+    empty = first._replace(site="other", fragmentation=0.0)
+    rows = daily_rows(replace(hand_run, levels=(first, empty)))
+    assert rows[0]["fragmentation"] == pytest.approx(0.2)
 
 
 def test_a_run_without_length_has_no_days(hand_run_with: Callable[..., RunResult]) -> None:

@@ -196,6 +196,11 @@ def test_edited_scenario_is_refused_with_the_difference(
     more = replace(plan, replicas=5)
     with pytest.raises(UsageError, match="replicas: 4 became 5"), open_folder(tmp_path, more, resume=True):
         pass
+    name = plan.parameters[0]
+    other = replace(plan, points=(replace(plan.points[0], values={name: "elsewhere"}), *plan.points[1:]))
+    said = f"points' {name}: .* became 'elsewhere, "
+    with pytest.raises(UsageError, match=said), open_folder(tmp_path, other, resume=True):
+        pass
 
 
 def test_shards_join_to_the_whole(plan: Plan, reference: str, tmp_path: Path) -> None:

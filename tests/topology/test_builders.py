@@ -248,3 +248,54 @@ def test_networks_that_cannot_be_built_are_refused(case: str, load_gpu: LoadGpu)
 def test_every_builder_has_a_shipped_topology(load_topology: LoadTopology) -> None:
     """Each kind of network is exercised by at least one file."""
     assert {load_topology(name).fabric.kind for name in SHIPPED} == set(BUILDERS)
+
+
+SUPERPOD = {
+    2: ({"leaf": 16, "spine": 8}, {"leaf-spine": 512}),
+    4: ({"leaf": 32, "spine": 16}, {"leaf-spine": 1024}),
+    8: ({"leaf": 64, "spine": 32}, {"leaf-spine": 2048}),
+    16: ({"leaf": 128, "spine": 128, "core": 64}, {"leaf-spine": 4096, "spine-core": 4096}),
+    32: ({"leaf": 256, "spine": 256, "core": 128}, {"leaf-spine": 8192, "spine-core": 8192}),
+    64: ({"leaf": 512, "spine": 512, "core": 256}, {"leaf-spine": 16384, "spine-core": 16384}),
+}
+"""Switches and cables by scalable units of 32 nodes: NVIDIA DGX SuperPOD B200 reference architecture; four
+units also in that of H100 (RA-11333, table 4), which differs at one unit, where four spines join the rails (here a
+single leaf group needs no tier above it), and at three, with 16 spines where 12 have the ports."""
+
+
+@pytest.mark.parametrize("units", sorted(SUPERPOD))
+def test_superpod_has_the_published_switches_and_cables(
+    units: int, load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """From 512 to 16,384 GPUs the shipped two- and three-tier networks have NVIDIA's counts, tier by tier."""
+    topology = load_topology("hgx_h100_1k" if units <= 8 else "hgx_h100_4k")
+    fabric = build_fabric(topology, load_gpu(topology.gpu), 256 * units)
+    switches, cables = SUPERPOD[units]
+    assert fabric.switches == switches
+    assert fabric.links == {"host": 256 * units, **cables}
+
+
+@pytest.mark.parametrize(("name", "pods"), [("hgx_h100_16k", 16384 / 3072), ("hgx_h100_24k", 8.0)])
+def test_meta_has_192_racks_to_a_pod(
+    name: str, pods: float, load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """Llama 3 (arXiv:2407.21783, 3.3.1): a ToR per rack of 16, 192 racks to a pod, 1:7 above; 24K = 8 pods."""
+    topology = load_topology(name)
+    fabric = build_fabric(topology, load_gpu(topology.gpu))
+    assert fabric.switches["leaf"] == 192 * pods
+    assert [level.group_gpus for level in fabric.levels][1:3] == [16, 3072]
+    inside, above = fabric.levels[2].bandwidth, fabric.levels[3].bandwidth
+    assert inside == fabric.injection_bandwidth
+    assert inside / above == pytest.approx(7 / 1.125)
+
+
+@pytest.mark.parametrize("name", ["colossus_1_100k", "colossus_1_200k"])
+def test_colossus_has_racks_of_64_in_arrays_of_512(
+    name: str, load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """Of Colossus, arrays of 512 GPUs (ServeTheHome, 2024-10) and three tiers are public."""
+    topology = load_topology(name)
+    fabric = build_fabric(topology, load_gpu(topology.gpu))
+    assert [level.group_gpus for level in fabric.levels][1] == 512
+    assert fabric.switches["leaf"] == 8 * -(-fabric.gpus // 512)
+    assert list(fabric.switches) == ["leaf", "spine", "core"]

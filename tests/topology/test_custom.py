@@ -114,6 +114,48 @@ def test_ibnetdiscover_joins_the_adapters_of_a_host() -> None:
     assert graph.edges["node2", "S-0001"] == {"bandwidth": 50e9, "links": 1}
 
 
+def test_ibnetdiscover_as_switches_print_it_today() -> None:
+    """A Quantum switch's own SHARP port is no host, chassis ports are cables, makers' names do not join hosts."""
+    text = IBNETDISCOVER.replace(
+        "vendid=0x2c9\ncaguid=0xa",
+        """[41]    "H-00ff"[1](ff1)          # "Mellanox Technologies Aggregation Node" lid 9 4xHDR
+[20][ext 7]     "S-0002"[3][ext 2]              # "leaf1" lid 2 4xNDR
+[4]     "H-000d"[1](d1)          # "MT4129 ConnectX7   Mellanox Technologies" lid 10 4xNDR
+[5]     "H-000e"[1](e1)          # "MT4129 ConnectX7   Mellanox Technologies" lid 11 4xNDR
+
+Switch  64 "S-0002"         # "MF0;leaf1:MQM9700/U1" enhanced port 0 lid 2 lmc 0
+[3][ext 2]      "S-0001"[20][ext 7]             # "leaf0" lid 1 4xNDR
+
+Ca      1 "H-00ff"          # "Mellanox Technologies Aggregation Node"
+[1](ff1)        "S-0001"[41]             # lid 9 lmc 0 "leaf0" lid 1 4xHDR
+
+Ca      1 "H-000d"          # "MT4129 ConnectX7   Mellanox Technologies"
+[1](d1)         "S-0001"[4]              # lid 10 lmc 0 "leaf0" lid 1 4xNDR
+
+Ca      1 "H-000e"          # "MT4129 ConnectX7   Mellanox Technologies"
+[1](e1)         "S-0001"[5]              # lid 11 lmc 0 "leaf0" lid 1 4xNDR
+
+vendid=0x2c9
+caguid=0xa""",
+    )
+    graph = read_cables(spec("src/query_smp.c:199; umad (DR path slid 0) bad status 110\n" + text, "f.ibnet"))
+    assert {node for node, host in graph.nodes(data="host") if host} == {"node1", "node2", "H-000d", "H-000e"}
+    assert graph.edges["S-0001", "S-0002"] == {"bandwidth": 50e9, "links": 1}
+    assert {node for node, host in graph.nodes(data="host") if not host} == {"S-0001", "S-0002"}
+
+
+def test_nvidia_smi_matrix_with_an_underlined_header() -> None:
+    """The header's terminal escapes, which stay in a redirected file, and the legends around it do not matter."""
+    head, rest = NVIDIA_SMI.split("\n", 1)
+    shown = "\n".join(
+        ("\t\x1b[4mGPU0\tGPU1\tGPU2\tNIC0\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\x1b[0m", rest)
+    )
+    legend = "\nNIC Legend:\n\n  NIC0: mlx5_0\n"
+    plain = read_cables(spec(head + "\n" + rest, "node.topo"))
+    found = read_cables(spec(shown + legend, "node.topo"))
+    assert list(found.edges(data=True)) == list(plain.edges(data=True))
+
+
 def test_nvidia_smi_matrix() -> None:
     """NV18 is 18 links of 25 GB/s; a pair without NVLink goes over PCIe."""
     graph = read_cables(spec(NVIDIA_SMI, "node.topo"))

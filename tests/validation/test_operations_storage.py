@@ -70,6 +70,6 @@ def test_the_program_leaves_the_place_of_a_failed_job_unused(desk: type[StorageD
         queue.ask(one)
     queue.begin(first)
     queue.cancel(second)
-    agenda.env.run(until=50.0)
+    agenda.run(until=50.0)
 
     assert times == [granted]

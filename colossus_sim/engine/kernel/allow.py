@@ -30,6 +30,8 @@ def _missing(scenario: Scenario) -> Iterator[str]:
         for key in ("power_limit", "repair_crew", "repair_parts"):
             if getattr(site, key) is not None:
                 yield f"cluster.sites.{name}.{key}"
+        if site.maintenance:
+            yield f"cluster.sites.{name}.maintenance"
         if site.topology.storage_network != "separate":
             yield f"cluster.sites.{name}.topology.storage_network: {site.topology.storage_network}"
     if scenario.faults.enabled:

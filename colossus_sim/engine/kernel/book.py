@@ -13,7 +13,7 @@ from colossus_sim.engine.kernel.state import FREE, Ask, State
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.placers import PLACERS, from_domain
 from colossus_sim.engine.progress import SaveTier
-from colossus_sim.engine.recovery import BASE_GPUS
+from colossus_sim.engine.recovery import own_time
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.engine.world import World
 from colossus_sim.errors import ColossusError
@@ -128,8 +128,7 @@ class Book:
 
     def restart_time(self, gpus: int) -> float:
         """Return the time of a restart without what may come on top. [s]"""
-        spec = self.world.scenario.faults.restart
-        return spec.base + spec.per_doubling * max(0.0, math.log2(gpus / BASE_GPUS))
+        return own_time(self.world.scenario.faults.restart, gpus)[0]
 
     def saves(self, number: int, at: Layout, domains: int, share: float, readers: int) -> tuple[int, float]:
         """Return (number of the tiers, mean rate of writing to shared storage) of a phase."""

@@ -97,11 +97,20 @@
       const shape = box(phase.start, end, { fill: colour, opacity: open ? 0.65 : 1, stroke: theme.paper,
         lineWidth: 0.5 });
       for (const [state, from, to] of phase.waits) waitBox(box, state, from, to, colour, theme, shapes);
+      for (const [from, to] of phase.slowed) slowBand(from, to, api, area, top + height, height, theme, shapes);
       name(shapes, phase, shape, api, colour);
     } else {
       for (const [state, from, to] of phase.waits) waitBox(box, state, from, to, colour, theme, shapes);
     }
     return shapes;
+  }
+
+  /* A line along the foot of the bar where other jobs on the same links slow the phase. */
+  function slowBand(from, to, api, area, bottom, height, theme, shapes) {
+    const x = api.coord([from, 0])[0];
+    const band = Math.max(2, 0.16 * height);
+    const shape = clipped(x, bottom - band, Math.max(1, api.coord([to, 0])[0] - x), band, area);
+    if (shape) shapes.push({ type: "rect", silent: true, shape, style: { fill: theme.ink, stroke: theme.paper, lineWidth: 0.5 } });
   }
 
   function waitBox(box, state, from, to, colour, theme, shapes) {

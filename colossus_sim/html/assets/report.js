@@ -4,147 +4,21 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { chart: plan, sections } = data;
   const G = window.Gantt;
+  const { el } = window.Page;
+  const { story, redrawStory } = window.Story;
+  const OPEN = ["Jobs", "Slip by cause [days]", "Cluster", "Warnings", "How to reproduce"];
   const byId = (id) => document.getElementById(id);
-  const state = { jobs: plan.jobs, selected: -1, chart: null, waterfall: null, range: plan.range.slice() };
-
-  function el(tag, attributes, ...children) {
-    const node = document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes || {})) {
-      if (key === "class") node.className = value;
-      else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-      else node.setAttribute(key, value);
-    }
-    for (const child of children) node.append(child instanceof Node ? child : String(child));
-    return node;
-  }
-
-  /* ---- tables that sort ---- */
-
-  function sortKey(text) {
-    const found = /^[^\d+\-−]*([+\-−]?[\d,]*\.?\d+(?:[eE][+-]?\d+)?)/.exec(text);
-    if (!found || /^\d{4}-\d\d/.test(text)) return text;
-    return parseFloat(found[1].replace(/,/g, "").replace("−", "-"));
-  }
-
-  function compare(a, b) {
-    const [x, y] = [sortKey(a), sortKey(b)];
-    if (typeof x === "number" && typeof y === "number") return x - y;
-    if (typeof x === "number") return -1;
-    if (typeof y === "number") return 1;
-    return x.localeCompare(y);
-  }
-
-  function table(content, openJobs) {
-    const body = el("tbody");
-    const right = new Set(content.right || []);
-    const names = new Set(plan.jobs.map((job) => job.name));
-    const fill = (rows) => body.replaceChildren(...rows.map((row) => el("tr", {}, ...row.map((cell, i) => {
-      const inner = openJobs && i === 0 && names.has(cell)
-        ? el("button", { type: "button", onclick: () => story(plan.jobs.find((job) => job.name === cell), true) }, cell)
-        : String(cell);
-      return el("td", right.has(i) ? { class: "n" } : {}, inner);
-    }))));
-    const heads = content.header.map((text, i) => {
-      const head = el("th", right.has(i) ? { class: "n", scope: "col" } : { scope: "col" });
-      head.append(el("button", { type: "button", onclick: () => {
-        const up = head.getAttribute("aria-sort") !== "ascending";
-        heads.forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const sorted = content.rows.slice().sort((a, b) => compare(String(a[i]), String(b[i])));
-        fill(up ? sorted : sorted.reverse());
-      } }, text));
-      return head;
-    });
-    fill(content.rows);
-    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "table" },
-      el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body));
-  }
-
-  function section(content, index) {
-    const id = `section-${index}`;
-    const node = el("details", { id }, el("summary", {}, el("h2", {}, content.title)));
-    if (["Jobs", "Slip by cause [days]", "Cluster", "Warnings", "How to reproduce"].includes(content.title)) {
-      node.open = true;
-    }
-    for (const text of content.paragraphs || []) node.append(el("p", {}, text));
-    if (content.points) node.append(el("ul", {}, ...content.points.map((text) => el("li", {}, text))));
-    if (content.table) node.append(table(content.table, true));
-    if (content.code) node.append(el("pre", { tabindex: "0" }, content.code));
-    byId("contents").append(el("a", { href: `#${id}`, onclick: () => { node.open = true; } }, content.title));
-    return node;
-  }
-
-  /* ---- the story of a job ---- */
-
-  function story(job, focus) {
-    const box = byId("story");
-    if (state.waterfall) { state.waterfall.dispose(); state.waterfall = null; }
-    const told = job.story;
-    const close = el("button", { type: "button", onclick: () => { box.hidden = true; byId("chart").focus(); } }, "Close");
-    box.replaceChildren(
-      el("div", { class: "top" }, el("h2", {}, job.title), close),
-      el("p", {}, told.sentence),
-      el("dl", { class: "facts" }, ...told.facts.map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))),
-    );
-    const left = el("div");
-    if (told.causes.length) {
-      left.append(el("h3", {}, "Slip by cause [days]"), el("div", { id: "waterfall" }));
-    }
-    if (told.failures.length) {
-      left.append(el("h3", {}, "Failures that hit it"),
-        table({ header: ["class", "count"], rows: told.failures, right: [1] }));
-    }
-    const right = el("div");
-    if (told.events.length) {
-      right.append(el("h3", {}, "What happened"),
-        table({ header: ["when (UTC)", "what", "details"], rows: told.events }));
-    }
-    box.append(el("div", { class: "columns" }, left, right));
-    if (told.assumptions.length) {
-      box.append(el("h3", {}, "What it assumes"),
-        table({ header: ["field", "value", "source"], rows: told.assumptions }));
-    }
-    box.hidden = false;
-    if (told.causes.length) waterfall(job);
-    if (focus) { box.focus({ preventScroll: true }); box.scrollIntoView({ block: "start" }); }
-  }
-
-  function waterfall(job) {
-    const theme = G.look();
-    const causes = job.story.causes.slice().sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-    const total = causes.reduce((sum, [, days]) => sum + days, 0);
-    const rows = [];
-    let at = 0;
-    for (const [name, days] of causes) { rows.push([name, at, at + days, days]); at += days; }
-    rows.push(["slip", 0, total, total]);
-    const host = byId("waterfall");
-    host.style.height = `${34 + 26 * rows.length}px`;
-    state.waterfall = window.echarts.init(host, null, { renderer: "canvas" });
-    state.waterfall.setOption({
-      animation: false,
-      grid: { left: 165, right: 56, top: 4, bottom: 24 },
-      xAxis: { type: "value", axisLabel: { color: theme.muted }, splitLine: { lineStyle: { color: theme.grid } } },
-      yAxis: { type: "category", inverse: true, data: rows.map((row) => row[0]), axisTick: { show: false },
-        axisLine: { show: false }, axisLabel: { color: theme.ink, fontSize: 11, width: 158, overflow: "truncate" } },
-      series: [{ type: "custom", data: rows.map((row, i) => [i, row[1], row[2]]), encode: { x: [1, 2], y: 0 },
-        renderItem: (params, api) => {
-          const from = api.coord([api.value(1), api.value(0)]);
-          const to = api.coord([api.value(2), api.value(0)]);
-          const days = rows[params.dataIndex][3];
-          const colour = params.dataIndex === rows.length - 1 ? theme.ink : days > 0 ? theme.late : theme.early;
-          return { type: "group", children: [
-            { type: "rect", shape: { x: Math.min(from[0], to[0]), y: from[1] - 8, height: 16,
-              width: Math.max(1, Math.abs(to[0] - from[0])) }, style: { fill: colour } },
-            { type: "text", style: { text: (days > 0 ? "+" : "") + days.toFixed(1), x: Math.max(from[0], to[0]) + 5,
-              y: from[1], verticalAlign: "middle", fontSize: 11, fill: theme.ink } }] };
-        } }],
-    });
-  }
+  const state = { jobs: plan.jobs, selected: -1, chart: null, range: plan.range.slice() };
 
   /* ---- the chart ---- */
 
   function tip(title, lines) {
     return el("div", { class: "tip" }, el("b", {}, title), ...lines.filter(Boolean).map((text) => el("div", {}, text)));
+  }
+
+  function slowedBy(phase) {
+    const lost = phase.slowed.reduce((sum, [from, to, share]) => sum + share * (to - from), 0);
+    return lost ? `slowed by other jobs: ${(lost / 864e5).toFixed(1)} d lost` : "";
   }
 
   function jobTip(job, phase) {
@@ -154,7 +28,7 @@
       for (const [name, from, to] of phase.waits) waits.set(name, (waits.get(name) || 0) + (to - from) / 864e5);
       return tip(`${job.title}: ${phase.labels[0]}`, [
         phase.start === null ? "waiting" : `${G.date(phase.start)} to ${end}`, phase.facts.join(" · "),
-        ...[...waits].map(([name, days]) => `${plan.waits[name]}: ${days.toFixed(1)} d`)]);
+        ...[...waits].map(([name, days]) => `${plan.waits[name]}: ${days.toFixed(1)} d`), slowedBy(phase)]);
     }
     return tip(job.title, [job.caption, `${G.date(job.submit)} to ${job.finish === null ? "?" : G.date(job.finish)}`,
       job.target === null ? "" : `target ${G.date(job.target)} ${job.target_means} ${job.slip}`,
@@ -439,6 +313,7 @@
     }
     const glyphs = [["▸", "target", theme.ink], ["◆", "data ready", "#c9b100"], ["○", "reported outcome", theme.ink],
       ["|", "failures", theme.failure], ["→", "late", theme.late], ["←", "early", theme.early]];
+    if (plan.jobs.some((job) => job.phases.some((phase) => phase.slowed.length))) glyphs.push(["▂", "slowed by other jobs", theme.ink]);
     byId("legend").replaceChildren(
       ...items.map(([text, style]) => el("span", {}, el("i", { style }), text)),
       ...glyphs.map(([glyph, text, colour]) => el("span", {}, el("b", { style: `color:${colour}` }, glyph), text)));
@@ -449,13 +324,16 @@
     select.addEventListener("change", filter);
   }
 
+  const links = { has: (name) => plan.jobs.some((job) => job.name === name),
+    open: (name) => story(plan.jobs.find((job) => job.name === name), true) };
+
   function start() {
     byId("headline").textContent = plan.headline;
     const tables = sections.filter((part) => part.title !== "Question");
     for (const part of sections.filter((found) => found.title === "Question")) {
       byId("question").append(...part.paragraphs.map((text) => el("p", {}, text)));
     }
-    byId("jobs").append(...tables.map(section));
+    byId("jobs").append(...tables.map((part, i) => window.Page.section(part, i, OPEN, links)));
     document.body.append(el("div", { id: "hover", hidden: "", role: "tooltip" }));
     options(byId("status"), [...new Set(plan.jobs.map((job) => job.status))].sort(), "all");
     options(byId("site"), [...new Set(plan.jobs.map((job) => job.site))].sort(), "all");
@@ -465,7 +343,7 @@
       const act = KEYS[event.key];
       if (act && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); act(); }
     });
-    const redraw = () => { legend(); draw(); if (state.waterfall) waterfall(state.jobs[state.selected] || plan.jobs[0]); };
+    const redraw = () => { legend(); draw(); redrawStory(); };
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     let width = 0;
     new ResizeObserver(() => {

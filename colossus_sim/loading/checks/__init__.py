@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     sites.used_per_domain_fits,
     sites.spares_below_capacity,
     sites.topology_large_enough,
+    sites.maintenance,
     sites.nodes_fill_domains,
     jobs.names_known,
     jobs.dates_in_order,

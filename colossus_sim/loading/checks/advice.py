@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
+from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.loading.checks.faults import policies
 from colossus_sim.loading.checks.walk import job_partitions, partitions, phase_gpus, plan_uses, plans
@@ -163,8 +164,13 @@ def slow_restart(scenario: Scenario) -> Iterator[Problem]:
                 for fault in scenario.faults.classes.values()
                 if fault.interrupts and not fault.planned
             )
-            doublings = max(0.0, math.log2(max(1.0, job.gpus / 1024)))
-            again = restart.base + restart.per_doubling * doublings
+            parts = restart.parts.values()
+            again = math.fsum(
+                restart_time(job.gpus, base=part.time, per_doubling=part.per_doubling, exponent=part.exponent)
+                for part in parts
+            )
+            if not parts:
+                again = restart_time(job.gpus, base=restart.base, per_doubling=restart.per_doubling)
             if rate * again > 0.5:
                 yield Problem(
                     path=f"jobs.{name}.gpus",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from colossus_sim.loading.checks.walk import installed_at, partitions, records, 
 from colossus_sim.loading.fields import quantity_of
 from colossus_sim.loading.nodes import join
 from colossus_sim.specs.scenario import Scenario
-from colossus_sim.units import BANDWIDTH, FLOP_RATE, Quantity, format_instant
+from colossus_sim.units import BANDWIDTH, FLOP_RATE, Quantity, format_duration, format_instant
 
 _POSITIVE_QUANTITIES: tuple[Quantity, ...] = (BANDWIDTH, FLOP_RATE)
 _POSITIVE_FIELDS = frozenset(
@@ -41,6 +42,34 @@ def _holds_zero(value: object) -> bool:
     if isinstance(value, dict):
         return any(_holds_zero(item) for item in value.values())
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
+
+
+def maintenance(scenario: Scenario) -> Iterator[Problem]:
+    """Planned work names a partition of its site, begins after the start, and ends before its next round."""
+    for name, site in scenario.cluster.sites.items():
+        for index, work in enumerate(site.maintenance):
+            path = f"cluster.sites.{name}.maintenance[{index}]"
+            if work.partition is not None and work.partition not in site.partitions:
+                yield Problem(
+                    path=f"{path}.partition",
+                    message=f"the site has no partition {work.partition!r}",
+                    hint=f"partitions: {', '.join(site.partitions)}",
+                )
+            if work.first < scenario.start:
+                yield Problem(
+                    path=f"{path}.first",
+                    message="lies before the start of the scenario",
+                    hint=f"the start is {format_instant(scenario.start)}",
+                )
+            batches = math.ceil(1.0 / work.fraction)
+            long = batches * work.duration + (batches - 1) * work.pause
+            if work.every is not None and work.every < long:
+                yield Problem(
+                    path=f"{path}.every",
+                    message=f"a round of {batches} batches takes {format_duration(long)}, longer than "
+                    f"{format_duration(work.every)} from round to round",
+                    hint="a larger fraction, or rounds further apart",
+                )
 
 
 def capacity_in_order(scenario: Scenario) -> Iterator[Problem]:

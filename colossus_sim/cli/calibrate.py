@@ -1,0 +1,57 @@
+"""``colossus-sim calibrate``: a network file from measurements of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from colossus_sim.cli.common import Settings, output_options
+
+
+@click.command()
+@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--topology", "base", required=True, help="Network to start from: a shipped one or a YAML file."
+)
+@click.option("--operation", help="What was timed, where the logs do not say: all_reduce, all_to_all, ...")
+@click.option(
+    "--out", "-o", "target", required=True, type=click.Path(path_type=Path), help="Topology file to write."
+)
+@output_options
+def calibrate(
+    logs: tuple[Path, ...], base: str, operation: str | None, target: Path, settings: Settings
+) -> None:
+    """Fit a network to the LOGS of nccl-tests on it and write it as a topology file.
+
+    \b
+    Logs of one host fit NVLink, logs of several hosts fit the network; one run per file:
+      all_reduce_perf -b 8 -e 8G -f 2 -g 8 > one_host.log
+      mpirun -np 16 ... all_reduce_perf -b 8 -e 8G -f 2 -g 1 > two_hosts.log
+      colossus-sim calibrate one_host.log two_hosts.log --topology hgx_h100_1k -o mine.yaml
+    """
+    from colossus_sim.cli.common import echo, echo_json, note
+    from colossus_sim.cli.topology import named_topology
+    from colossus_sim.errors import OutputError, UsageError
+    from colossus_sim.validation.fabric_fit import fabric_text, fit_fabric
+    from colossus_sim.validation.nccl_tests import OPERATIONS, read_nccl_tests
+
+    if operation is not None and operation not in OPERATIONS.values():
+        raise UsageError(f"--operation: unknown {operation!r}; known: {', '.join(OPERATIONS.values())}")
+    if target.exists():
+        raise OutputError(f"{target} exists already; name another file")
+    runs = [read_nccl_tests(path, operation) for path in logs]
+    topology, gpu = named_topology(base)
+    fit = fit_fabric(topology, gpu, runs)
+    try:
+        target.write_text(fabric_text(fit, base, runs), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    if settings.json:
+        echo_json({"error_before": fit.before, "error_after": fit.after, "factors": dict(fit.factors)})
+        return
+    count = sum(len(run.timings) for run in runs)
+    echo(f"{count} timings: mean error {fit.before:.1%} with {base}, {fit.after:.1%} fitted")
+    for name, factor in fit.factors.items():
+        echo(f"  {name}: x {factor:.3g}")
+    note(f"wrote {target}", settings)

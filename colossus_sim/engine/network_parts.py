@@ -1,0 +1,45 @@
+"""Which failure classes can break a part of the networks at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from colossus_sim.engine.degradation import broken_part
+from colossus_sim.engine.site import SiteState
+from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.specs.faults import Degradation, FaultClass
+
+
+def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[str, FaultClass]]) -> None:
+    """Refuse a class that breaks what no network here has, or what is never repaired.
+
+    Raises
+    ------
+    ScenarioError
+        With the levels that there are.
+    """
+    for name, spec in classes:
+        if spec.degrades is None:
+            continue
+        path = f"faults.classes.{name}"
+        if not _breakable(sites, spec.degrades):
+            raise ScenarioError([Problem(path=f"{path}.degrades", message=_missing(sites, spec.degrades))])
+        if spec.repair is None or spec.interrupts or spec.per in ("group", "site", "job"):
+            text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
+            raise ScenarioError([Problem(path=path, message=text)])
+
+
+def _breakable(sites: Iterable[SiteState], spec: Degradation) -> bool:
+    return any(
+        broken_part(spec, 0, topology=site.spec.topology, gpu=part.pool.spec.gpu, fabric=part.fabric)
+        for site in sites
+        for part in site.partitions.values()
+    )
+
+
+def _missing(sites: Iterable[SiteState], spec: Degradation) -> str:
+    fabrics = [part.fabric for site in sites for part in site.partitions.values()]
+    known = ", ".join(sorted({level.name for fabric in fabrics for level in fabric.levels}))
+    if spec.part is None or spec.part == "switch" or (spec.level and spec.level not in known.split(", ")):
+        return f"no network here has a level {spec.level!r} of that kind; levels: {known}"
+    return f"no network here has more than one {spec.part}; its loss is an outage of the site"

@@ -1,0 +1,268 @@
+"""What a failure does: what leaves for repair, who is slowed, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from colossus_sim.engine.agenda import Order
+from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
+from colossus_sim.engine.failures import Strike, by_hand, repair_time
+from colossus_sim.engine.groups import take_out
+from colossus_sim.engine.hits import Hit, failure_of, time_out
+from colossus_sim.engine.lemons import NodeHistory
+from colossus_sim.engine.pool import PartitionPool
+from colossus_sim.engine.signals import Rerate
+from colossus_sim.engine.site import PartitionState, SiteState
+from colossus_sim.engine.workshop import Workshop
+from colossus_sim.specs.faults import Degradation as DegradationSpec
+from colossus_sim.specs.faults import FaultClass, Repair
+
+if TYPE_CHECKING:
+    from colossus_sim.engine.phase import PhaseRun
+    from colossus_sim.engine.world import World
+
+
+class Strikes:
+    """Failures at their places, the repairs that follow, and the nodes' histories."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._broken_parts = 0
+        self._histories: dict[tuple[str, str], NodeHistory] = {}
+        self._workshops: dict[str, Workshop] = {}
+
+    def open_site(self, site: SiteState) -> None:
+        """Set up the repairs of a site, and the histories of its nodes where they matter."""
+        self._workshops[site.name] = Workshop(
+            self._world.agenda,
+            crew=site.spec.repair_crew,
+            parts=site.spec.repair_parts,
+            lead_time=site.spec.part_lead_time,
+        )
+        faults = self._world.scenario.faults
+        if faults.enabled and (faults.lemons is not None or faults.eviction is not None):
+            for name, partition in site.partitions.items():
+                self._histories[site.name, name] = NodeHistory(
+                    self._world.seed, partition.pool, lemons=faults.lemons, eviction=faults.eviction
+                )
+
+    def strike(
+        self, site: SiteState, partition: PartitionState, name: str, spec: FaultClass, strike: Strike
+    ) -> None:
+        """Let a failure hit the unit at its place, and the phase that uses it."""
+        pool = partition.pool
+        place: float | None = strike.place
+        history = self._histories.get((site.name, pool.name)) if self._histories else None
+        if history is not None and spec.per in ("gpu", "node") and spec.lifetime is None:
+            place = history.place(strike.place)
+        located = None if place is None else pool.locate(place, spec.per)
+        if located is None:
+            return
+        domain, node = located
+        phase = self._world.scheduler.holders.get(int(pool.owner[domain]))
+        if (
+            spec.per != "domain"
+            and spec.removes != "domain"
+            and node * pool.node_gpus >= pool.used_per_domain
+            and pool.has_hot_spare(domain)
+        ):
+            phase = None  # it hits a hot spare inside the domain, not a GPU in use
+        where = phase.where() if phase else {"site": site.name, "partition": pool.name}
+        self._world.recorder.event(self._world.agenda.now, "failure", subject=name, value=domain, **where)
+        hit = Hit(
+            site=site,
+            partition=partition,
+            name=name,
+            spec=spec,
+            strike=strike,
+            domain=domain,
+            node=node,
+            phase=phase,
+        )
+        if spec.degrades is not None and not spec.interrupts:
+            self._degrade(hit, spec.degrades)
+        elif spec.interrupts:
+            self._remove(hit, planned=spec.planned)
+        elif phase is not None:
+            self._slow_down(hit, phase)
+
+    def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
+        """Take bandwidth from the group around the broken part until it is mended."""
+        partition = hit.partition
+        part = broken_part(
+            spec,
+            hit.domain,
+            topology=hit.site.spec.topology,
+            gpu=partition.pool.spec.gpu,
+            fabric=partition.fabric,
+        )
+        if part is None or hit.spec.repair is None:
+            return  # this partition has no such level or part
+        if part.fraction >= 1.0:
+            self._cut_off(hit, part, hit.spec.repair)
+            return
+        self._broken_parts += 1
+        number = self._broken_parts
+        partition.degradations[number] = part
+        self._tell(hit, number)
+
+        def mended() -> None:
+            self._tell(hit, number)
+            del partition.degradations[number]
+            self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
+
+        self._repair(hit, hit.spec.repair, mended)
+
+    def _cut_off(self, hit: Hit, part: Degradation, repair: Repair) -> None:
+        """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""
+        pool = hit.partition.pool
+        members = range(part.first, min(part.last + 1, len(pool.owner)))
+        domains = [domain for domain in members if pool.gpus_left(domain)]
+        phases = self._users(pool, domains)
+        self._out_together(hit, domains, repair)
+        failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
+        for phase in phases:
+            phase.notify(failure)
+
+    def _tell(self, hit: Hit, number: int) -> None:
+        """Let the phases that a broken network part touches work out their steps anew."""
+        part = hit.partition.degradations[number]
+        for phase in hit.partition.computing.values():
+            if part.touches(phase.domains):
+                phase.notify(Rerate())
+
+    def _slow_down(self, hit: Hit, phase: PhaseRun) -> None:
+        """Slow whoever uses a degraded unit until it is found; then take it out in a controlled stop.
+
+        The unit stays slow and is found at its time whether or not the phase that it struck still has it.
+        """
+        pool, slow = hit.partition.pool, hit.partition.slow
+        self._broken_parts += 1
+        number = self._broken_parts
+        slow[number] = SlowUnit(hit.domain, hit.node, hit.spec.slowdown)
+        phase.notify(Rerate())
+
+        def found() -> None:
+            if slow.pop(number, None) is None or not pool.gpus_left(hit.domain):
+                return  # it left service before, with something else that broke there or with its capacity
+            holder = self._world.scheduler.holders.get(int(pool.owner[hit.domain]))
+            self._remove(hit._replace(phase=holder), planned=True)
+
+        now = self._world.agenda.now
+        self._world.agenda.at(now + hit.spec.detection, Order.FAILURE, found)
+
+    def _remove(self, hit: Hit, *, planned: bool) -> None:
+        """Take what broke out for repair and tell the phase that used it."""
+        pool, domain, phase = hit.partition.pool, hit.domain, hit.phase
+        if hit.spec.removes in ("node", "domain") and hit.spec.repair is not None:
+            gpus = pool.node_gpus if hit.spec.removes == "node" else pool.domain_gpus
+            gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
+            if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
+                del phase.domains[domain]
+            self._forget_slow(hit)
+            self._repair(hit, self._repair_of(hit, hit.spec.repair), partial(self._mended, hit, gpus))
+            self._world.note_level(hit.site, hit.partition)
+        if phase is not None:
+            watchdog = time_out(self._world.scenario.faults, hit.strike.hang)
+            phase.notify(failure_of(hit.name, hit.spec, planned=planned, watchdog=watchdog))
+
+    def _repair_of(self, hit: Hit, usual: Repair) -> Repair:
+        """Return what a unit that leaves service gets: the repair of its class, or an exchange of the node."""
+        history = self._histories.get((hit.site.name, hit.partition.pool.name)) if self._histories else None
+        if history is None or hit.spec.removes != "node":
+            return usual
+        now = self._world.agenda.now
+        repair = history.repair(hit.domain, hit.node, now, usual)
+        if repair is not usual:
+            self._world.recorder.event(now, "evict", value=hit.domain, **hit.where)
+        return repair
+
+    def strike_group(self, first: Hit, domains: list[int]) -> None:
+        """Let a failure hit several domains and every phase on them; one repair brings all of them back."""
+        if not domains:
+            return
+        pool, spec = first.partition.pool, first.spec
+        self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
+        phases = self._users(pool, domains)
+        if spec.removes == "group" and spec.repair is not None:
+            self._out_together(first, domains, spec.repair)
+            for domain in domains:
+                self._forget_slow(first._replace(domain=domain))
+        for phase in phases:
+            phase.notify(
+                failure_of(
+                    first.name, spec, watchdog=time_out(self._world.scenario.faults, first.strike.hang)
+                )
+            )
+
+    def _users(self, pool: PartitionPool, domains: list[int]) -> list[PhaseRun]:
+        """Return the phases that have any of these domains, each once."""
+        holders = self._world.scheduler.holders
+        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
+        return list({phase.number: phase for phase in owners if phase is not None}.values())
+
+    def _out_together(self, hit: Hit, domains: list[int], repair: Repair) -> None:
+        """Take domains out of service; one repair brings all of them back."""
+        pool = hit.partition.pool
+        taken = take_out(pool, domains, self._world.scheduler.holders)
+
+        def mended() -> None:
+            for domain, gpus in taken.items():
+                pool.repair(domain, gpus)
+            self._back(hit, sum(taken.values()))
+
+        self._repair(hit, repair, mended)
+        self._world.note_level(hit.site, hit.partition)
+
+    def _forget_slow(self, hit: Hit) -> None:
+        """Slow units that go for repair with what broke are mended there."""
+        if not hit.partition.slow:
+            return
+        whole = hit.spec.removes in ("domain", "group")
+        for number, unit in list(hit.partition.slow.items()):
+            if unit.domain == hit.domain and (whole or unit.node == hit.node):
+                del hit.partition.slow[number]
+                user = self._world.scheduler.holders.get(int(hit.partition.pool.owner[hit.domain]))
+                if user is not None:
+                    user.notify(Rerate())
+
+    def _repair(self, hit: Hit, repair: Repair, done: Callable[[], None]) -> None:
+        """Mend a unit: by itself, or by hand when a technician and a part are there."""
+        seconds = repair_time(repair, hit.strike)
+        if by_hand(repair, hit.strike):
+            self._workshops[hit.site.name].repair(seconds, done)
+        else:
+            self._world.agenda.at(self._world.agenda.now + seconds, Order.REPAIR, done)
+
+    def _mended(self, hit: Hit, gpus: int) -> None:
+        hit.partition.pool.repair(hit.domain, gpus)
+        self._back(hit, gpus)
+
+    def _back(self, hit: Hit, gpus: int) -> None:
+        """Record that GPUs are back, and let waiting phases have them."""
+        self._world.recorder.event(self._world.agenda.now, "repair", value=gpus, **hit.where)
+        self._world.note_level(hit.site, hit.partition)
+        self._world.reschedule()
+
+    def strike_site(self, site: SiteState, name: str, spec: FaultClass, strike: Strike) -> None:
+        """Let a failure hit a whole site."""
+        now = self._world.agenda.now
+        self._world.recorder.event(now, "failure", site=site.name, subject=name)
+        if spec.removes == "site" and spec.repair is not None:
+            site.outage_until = max(site.outage_until, now + repair_time(spec.repair, strike))
+            self._world.agenda.at(site.outage_until, Order.REPAIR, lambda: self._back_up(site, name))
+        for partition in site.partitions.values():
+            for phase in list(self._world.scheduler.holders.values()):
+                if phase.partition is partition:
+                    phase.notify(
+                        failure_of(name, spec, watchdog=time_out(self._world.scenario.faults, strike.hang))
+                    )
+            self._world.note_level(site, partition)
+
+    def _back_up(self, site: SiteState, name: str) -> None:
+        self._world.recorder.event(self._world.agenda.now, "repair", site=site.name, subject=name)
+        for partition in site.partitions.values():
+            self._world.note_level(site, partition)
+        self._world.reschedule()

@@ -1,0 +1,79 @@
+"""What the report of a sweep shows, as plain data: measures at every point, cost against benefit, or a tornado."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colossus_sim.results.document import Section, Table
+
+COST = "cluster.gpu_days"
+NUMBERS = ("mean", "ci_half_width", "difference", "difference_ci_half_width")
+
+
+def sweep_chart(study: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any]:
+    """Return the data of the charts: per measure its mean, interval and difference at each point."""
+    parameters = list(study["parameters"])
+    settings = points.drop_duplicates("point")
+    known = {item["name"]: item for item in study["measures"]}
+    by_measure = dict(tuple(points.groupby("measure", sort=False)))
+    values = {name: _values(frame) for name, frame in by_measure.items() if frame["mean"].notna().any()}
+    shown = [name for name in study["shown"] if name in values]
+    runs = f"{study['replicas']} run{'s' if study['replicas'] > 1 else ''} per point"
+    return {
+        "kind": study["kind"],
+        "title": study["title"],
+        "question": study["question"],
+        "headline": f"{study['points']} points, {runs} \u00b7 marks: mean with 95 % interval",
+        "parameters": [{"name": name, "texts": settings[name].astype(str).tolist()} for name in parameters],
+        "measures": [{**known[name], **values[name]} for name in (*shown, *(n for n in values if n not in shown))],
+        "shown": len(shown),
+        "cost": COST if COST in values else None,
+    }  # fmt: skip
+
+
+def _values(frame: pd.DataFrame) -> dict[str, list[float | None]]:
+    ordered = frame.sort_values("point")
+    return {name: [_rounded(value) for value in ordered[name].tolist()] for name in NUMBERS}
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{float(value):.6g}") if np.isfinite(value) else None
+
+
+def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Section]:
+    """Return the table of points: settings, and mean, interval and difference of each measure asked for."""
+    parameters, known = list(study["parameters"]), {item["name"]: item for item in study["measures"]}
+    shown = [name for name in study["shown"] if name in set(points["measure"])]
+    header = ["point", *parameters]
+    for name in shown:
+        header += [f"{known[name]['label']} [{known[name]['unit']}]", "+-", "difference", "+-"]
+    indexed = points.set_index(["point", "measure"])
+    rows = []
+    for row in points.drop_duplicates("point").to_dict("records"):
+        cells = [str(row["point"]), *(str(row[name]) for name in parameters)]
+        for name in shown:
+            cells += [_cell(indexed.loc[(row["point"], name), key]) for key in NUMBERS]
+        rows.append(tuple(cells))
+    paired = (
+        "run by run with the same seeds" if study["paired"] else "of the means; each point has its own seeds"
+    )
+    about = (
+        f"Mean over {study['replicas']} runs and half of its 95 % t interval; difference to point 0, {paired}, "
+        "with half of its 95 % interval. A difference smaller than its interval is not told from chance."
+    )
+    right = (0, *range(1 + len(parameters), len(header)))
+    return [
+        Section(
+            title="Points",
+            paragraphs=(about,),
+            table=Table(header=tuple(header), rows=tuple(rows), right=right),
+        )
+    ]
+
+
+def _cell(value: float) -> str:
+    return "" if not np.isfinite(value) else f"{value:.4g}"

@@ -1,0 +1,80 @@
+"""Load of every cable of a network when all of its GPUs send to each other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Mapping
+
+import networkx as nx
+
+Edge = tuple[Hashable, Hashable]
+MOST_SOURCES = 512
+"""Above this many groups only as many, evenly spread, are traced and scaled up."""
+
+
+def uniform_load(graph: nx.Graph, injection: float) -> dict[Edge, float]:
+    """Return the load of each edge under uniform traffic, as a share of its bandwidth (1: full).
+
+    Every GPU sends `injection` [B/s] in equal parts to all GPUs, itself included; traffic takes all shortest
+    paths in equal parts at each switch (ECMP). Groups are traced with the accumulation of Brandes, A faster
+    algorithm for betweenness centrality, 2001, DOI 10.1080/0022250X.2001.9990249, equation 8, weighted by GPUs.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Groups with `gpus` and edges with `bandwidth` [B/s] (see ``topology.quotient.quotient_graph``); `alike`
+        on edges says that the graph is the same from every group and names the edges that are equal.
+    injection : float
+        What one GPU sends. [B/s]
+    """
+    gpus = {node: float(count or 0) for node, count in graph.nodes(data="gpus")}
+    every = [node for node, count in gpus.items() if count]
+    alike = nx.get_edge_attributes(graph, "alike")
+    # Where cables are alike the network looks the same from every group, and one of them is enough.
+    step = max(1, -(-len(every) // (1 if alike else MOST_SOURCES)))
+    traced, total = every[::step], sum(gpus.values())
+    scale = total / max(sum(gpus[node] for node in traced), 1.0)
+    flow = dict.fromkeys(graph.edges, 0.0)
+    for source in traced:
+        sent = injection * gpus[source] / total * scale
+        for (first, second), share in _shares(graph, source, gpus).items():
+            edge = (first, second) if (first, second) in flow else (second, first)
+            flow[edge] += sent * share
+    # Each direction carries half of what both carry, since traffic is symmetric.
+    loads = {edge: 0.5 * flow[edge] / graph.edges[edge]["bandwidth"] for edge in flow}
+    return _averaged(loads, alike) if alike else loads
+
+
+def _averaged(loads: Mapping[Edge, float], alike: Mapping[Edge, int]) -> dict[Edge, float]:
+    """Return the mean of the edges that are alike, for each of them."""
+    groups: dict[int, list[float]] = {}
+    for edge, load in loads.items():
+        groups.setdefault(alike[edge], []).append(load)
+    means = {name: sum(values) / len(values) for name, values in groups.items()}
+    return {edge: means[alike[edge]] for edge in loads}
+
+
+def _shares(graph: nx.Graph, source: Hashable, gpus: Mapping[Hashable, float]) -> dict[Edge, float]:
+    """Return the GPUs beyond each edge on the shortest paths from a source, split over equal paths."""
+    distance, paths = {source: 0}, {source: 1.0}
+    before: dict[Hashable, list[Hashable]] = {source: []}
+    order, queue = [], deque([source])
+    while queue:
+        node = queue.popleft()
+        order.append(node)
+        for other in graph[node]:
+            if other not in distance:
+                distance[other], paths[other], before[other] = distance[node] + 1, 0.0, []
+                queue.append(other)
+            if distance[other] == distance[node] + 1:
+                paths[other] += paths[node]
+                before[other].append(node)
+    beyond = dict.fromkeys(order, 0.0)
+    found: dict[Edge, float] = {}
+    for node in reversed(order):
+        whole = gpus[node] + beyond[node]
+        for previous in before[node]:
+            share = whole * paths[previous] / paths[node]
+            beyond[previous] += share
+            found[(previous, node)] = share
+    return found

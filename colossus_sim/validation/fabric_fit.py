@@ -1,0 +1,225 @@
+"""Fits a network to nccl-tests of its own: efficiencies, latencies and pipeline overheads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from colossus_sim.errors import UsageError
+from colossus_sim.parallelism.collective_time import group_collective_time
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.topology import CollectiveConstants, Protocol, Topology
+from colossus_sim.topology.builders import build_fabric
+from colossus_sim.validation.collective_model import packed_span
+from colossus_sim.validation.nccl_tests import NcclRun
+
+NOISE, SPREAD = 0.1, 1.0
+"""Relative scatter of one timing; how far (logarithm) a constant may go from its value before."""
+LEAST_OVERHEAD = 20e-6
+"""Where the pipeline overhead across domains starts, if it is smaller. [s]"""
+
+_INSIDE = ("base_latency", "ring_hop_scale_up", "tree_hop_scale_up")
+_ACROSS = ("ring_hop_scale_out", "tree_hop_scale_out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FabricFit:
+    """A fitted network."""
+
+    topology: Topology
+    before: float
+    """Mean absolute error of the timings with the constants before. [-]"""
+    after: float
+    factors: Mapping[str, float]
+    """What each group of constants was multiplied by."""
+
+
+def fit_fabric(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> FabricFit:
+    """Return the network with the constants that these runs can tell.
+
+    Runs inside one domain fit the scale-up efficiency, latencies and pipeline overheads; runs across domains the
+    link efficiency, the latency of steps across, and the pipeline overhead there. Least squares of relative errors
+    with the present values as priors.
+
+    Raises
+    ------
+    UsageError
+        If the network has no collective constants, or a run does not fit on it.
+    """
+    if topology.collectives is None:
+        raise UsageError(f"topology {topology.name!r} has no collectives to start from; name some")
+    for run in runs:
+        _check(run, topology, gpu)
+    knobs = _knobs(topology, gpu, runs)
+
+    def errors(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        changed = topology
+        for (change, _), value in zip(knobs.values(), x, strict=True):
+            changed = change(changed, math.exp(SPREAD * value))
+        return np.array(_log_errors(changed, gpu, runs))
+
+    def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([errors(x) / NOISE, x])
+
+    start = np.zeros(len(knobs))
+    upper = np.array([limit for _, limit in knobs.values()])
+    found = least_squares(
+        residuals, start, bounds=(-6.0, upper), diff_step=0.05, loss="soft_l1", f_scale=2.0
+    ).x
+    fitted = topology
+    for (change, _), value in zip(knobs.values(), found, strict=True):
+        fitted = change(fitted, math.exp(SPREAD * value))
+    return FabricFit(
+        topology=fitted,
+        before=float(np.abs(np.expm1(errors(start))).mean()),
+        after=float(np.abs(np.expm1(errors(found))).mean()),
+        factors={name: math.exp(SPREAD * value) for name, value in zip(knobs, found, strict=True)},
+    )
+
+
+def _check(run: NcclRun, topology: Topology, gpu: Gpu) -> None:
+    if run.ranks > topology.gpus:
+        raise UsageError(
+            f"{run.path}: {run.ranks} ranks, but topology {topology.name!r} has {topology.gpus} GPUs"
+        )
+    if run.nodes > 1 and run.ranks // run.nodes > gpu.scale_up_domain:
+        raise UsageError(
+            f"{run.path}: {run.ranks // run.nodes} ranks per host, but a domain of {gpu.name} has "
+            f"{gpu.scale_up_domain}"
+        )
+
+
+def _inside(run: NcclRun, gpu: Gpu) -> bool:
+    return run.ranks <= gpu.scale_up_domain and (run.nodes == 1 or gpu.scale_up_domain > gpu.gpus_per_node)
+
+
+def _log_errors(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> list[float]:
+    found = []
+    for run in runs:
+        per_domain = min(run.ranks, gpu.scale_up_domain)
+        if not _inside(run, gpu) and gpu.scale_up_domain <= gpu.gpus_per_node:
+            per_domain = run.ranks // run.nodes
+        domains = -(-run.ranks // per_domain)
+        fabric = build_fabric(topology, gpu, domains * gpu.scale_up_domain)
+        span = packed_span(run.ranks, per_domain, fabric)
+        for size, measured in run.timings:
+            predicted = group_collective_time(run.operation, size, span, fabric).time
+            found.append(math.log(predicted / measured))
+    return found
+
+
+Change = Callable[[Topology, float], Topology]
+
+
+def _knobs(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> dict[str, tuple[Change, float]]:
+    """Return name, change by a factor, and the largest logarithm of it."""
+    found: dict[str, tuple[Change, float]] = {}
+    free = 6.0
+    if any(_inside(run, gpu) for run in runs):
+        found["scale_up_efficiency"] = _efficiency("scale_up_efficiency", topology.scale_up_efficiency)
+        found["latencies inside a domain"] = (lambda t, f: _scaled(t, f, _INSIDE), free)
+        found["pipeline overhead inside a domain"] = (
+            lambda t, f: _scaled(t, f, ("pipeline_overhead",)),
+            free,
+        )
+    if any(not _inside(run, gpu) for run in runs):
+        found["link_efficiency"] = _efficiency("link_efficiency", topology.link_efficiency)
+        found["latencies across domains"] = (lambda t, f: _scaled(t, f, _ACROSS), free)
+        found["pipeline overhead across domains"] = (_overhead_across, free)
+    return found
+
+
+def _efficiency(field: str, value: float) -> tuple[Change, float]:
+    def change(topology: Topology, factor: float) -> Topology:
+        return topology.model_copy(update={field: min(1.0, getattr(topology, field) * factor)})
+
+    return change, max(-math.log(value) / SPREAD, 1e-6)
+
+
+def _scaled(topology: Topology, factor: float, fields: Sequence[str]) -> Topology:
+    def protocol(old: Protocol) -> Protocol:
+        return old.model_copy(update={field: getattr(old, field) * factor for field in fields})
+
+    changed = _with_protocols(topology, protocol)
+    constants = changed.collectives
+    if constants is None or constants.in_network is None:
+        return changed
+    name = {"base_latency": "latency", "pipeline_overhead": "pipeline_overhead"}.get(fields[0])
+    if name is None:
+        return changed
+    own = constants.in_network.model_copy(update={name: getattr(constants.in_network, name) * factor})
+    return changed.model_copy(update={"collectives": constants.model_copy(update={"in_network": own})})
+
+
+def _overhead_across(topology: Topology, factor: float) -> Topology:
+    def protocol(old: Protocol) -> Protocol:
+        before = max(old.pipeline_overhead_scale_out, LEAST_OVERHEAD)
+        return old.model_copy(update={"pipeline_overhead_scale_out": before * factor})
+
+    return _with_protocols(topology, protocol)
+
+
+def _with_protocols(topology: Topology, change: Callable[[Protocol], Protocol]) -> Topology:
+    constants = topology.collectives
+    if constants is None:
+        return topology
+    protocols = tuple(change(protocol) for protocol in constants.protocols)
+    return topology.model_copy(update={"collectives": constants.model_copy(update={"protocols": protocols})})
+
+
+def fabric_text(fit: FabricFit, base: str, runs: Sequence[NcclRun]) -> str:
+    """Return the fitted network as a topology file that builds on the one it started from."""
+    topology, constants = fit.topology, fit.topology.collectives
+    lines = ["# Written by colossus-sim calibrate. Use it as `topology: THIS_FILE` of a site."]
+    for run in runs:
+        lines.append(
+            f"#   {run.path.name}: {len(run.timings)} sizes of {run.operation} on {run.ranks} GPUs "
+            f"of {run.nodes} host(s)"
+        )
+    lines += [
+        f"# Mean absolute error of these timings: {fit.before:.1%} before, {fit.after:.1%} after.",
+        f"use: {base}",
+        f"scale_up_efficiency: {topology.scale_up_efficiency:.4g}",
+        f"link_efficiency: {topology.link_efficiency:.4g}",
+    ]
+    if constants is not None:
+        lines += [
+            "collectives:",
+            *_constants_lines(constants),
+            f"    checked: {max(run.month for run in runs)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _constants_lines(constants: CollectiveConstants) -> list[str]:
+    lines = ["  protocols:"]
+    for protocol in constants.protocols:
+        fields = protocol.model_dump(exclude_defaults=True, exclude={"name"})
+        lines.append(f"    - name: {protocol.name}")
+        lines += [f"      {name}: {_shown(name, value)}" for name, value in fields.items()]
+    if constants.in_network is not None:
+        lines.append("  in_network:")
+        fields = constants.in_network.model_dump(exclude_defaults=True)
+        lines += [f"    {name}: {_shown(name, value)}" for name, value in fields.items()]
+    rest = constants.model_dump(
+        exclude_defaults=True, exclude={"name", "protocols", "in_network", "provenance", "hierarchical"}
+    )
+    lines += [f"  {name}: {_shown(name, value)}" for name, value in rest.items()]
+    lines.append(f"  hierarchical: {str(constants.hierarchical).lower()}")
+    lines += ["  provenance:", "    kind: measurement", "    reference: own nccl-tests, named above"]
+    return lines
+
+
+def _shown(name: str, value: float) -> str:
+    if name.startswith("busbw_limit"):
+        return f"{value / 1e9:.4g} GB/s"
+    if name == "point_to_point_limit":
+        return f"{value:.0f} B"
+    if name.endswith(("_fraction", "_weight", "_multiple")) or name == "min_group":
+        return f"{value:.4g}"
+    return f"{value * 1e6:.4g} us"

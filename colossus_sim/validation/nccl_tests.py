@@ -1,0 +1,111 @@
+"""Reads the output of nccl-tests (all_reduce_perf and the like)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from colossus_sim.errors import UsageError
+from colossus_sim.formulas.collectives import bus_factor
+
+OPERATIONS = {
+    "all_reduce": "all_reduce",
+    "all_gather": "all_gather",
+    "reduce_scatter": "reduce_scatter",
+    "alltoall": "all_to_all",
+    "sendrecv": "send_recv",
+}
+"""Programs of nccl-tests (without ``_perf``) and the operations that they time."""
+
+_LAUNCHER = re.compile(r"^\s*(?:\[[\d,]+\]<std(?:out|err)>:|\d+:)\s*")
+_RANK = re.compile(r"#\s+Rank\s+\d+\s.*?\bon\s+(\S+)\s+device\s+\d+")
+_PROGRAM = re.compile(rf"(?<![a-z])({'|'.join(OPERATIONS)})_perf\b")
+_ROW = re.compile(r"\s*\d+\s+\d+\s+[a-z]")
+_COLUMNS = 8
+"""Time, algbw, busbw, #wrong: out of place and in place."""
+_LEAST_BUSBW = 10.0
+"""Bus bandwidth from which two printed decimals tell the operation. [GB/s]"""
+_ROUNDING = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NcclRun:
+    """One run of one program of nccl-tests."""
+
+    path: Path
+    operation: str
+    ranks: int
+    nodes: int
+    month: str
+    """Month in which the log was last written."""
+    timings: tuple[tuple[float, float], ...]
+    """Size as nccl-tests prints it [B] and out-of-place time [s]."""
+
+
+def read_nccl_tests(path: Path, operation: str | None = None) -> NcclRun:
+    """Read one log; ``operation`` is needed where neither the log nor its name says which program ran.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, is no such log, holds several runs or wrong results, or contradicts itself.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        month = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC).strftime("%Y-%m")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as text ({error})") from error
+    lines = [_LAUNCHER.sub("", line) for line in lines]
+    hosts = [match[1] for line in lines if (match := _RANK.match(line))]
+    if not hosts:
+        raise UsageError(
+            f"{path}: no lines '#  Rank 0 ... on HOST device 0', so it is no output of nccl-tests"
+        )
+    nodes = len(set(hosts))
+    if any(hosts.count(host) * nodes != len(hosts) for host in set(hosts)):
+        raise UsageError(
+            f"{path}: the {nodes} hosts have different numbers of ranks; give one with equal numbers"
+        )
+    name = operation or _program(path, lines)
+    rows = tuple(_rows(path, lines, name, len(hosts)))
+    if not rows:
+        raise UsageError(f"{path}: no line with a size, a time and bandwidths")
+    sizes = [size for size, _ in rows]
+    if sizes != sorted(set(sizes)):
+        raise UsageError(f"{path}: sizes do not grow, so it holds more than one run; give one run per file")
+    return NcclRun(path=path, operation=name, ranks=len(hosts), nodes=nodes, month=month, timings=rows)
+
+
+def _program(path: Path, lines: list[str]) -> str:
+    named = {OPERATIONS[match[1]] for text in (*lines, path.name) for match in _PROGRAM.finditer(text)}
+    if len(named) != 1:
+        found = " and ".join(sorted(named)) or "none"
+        known = ", ".join(OPERATIONS.values())
+        raise UsageError(f"{path}: which program ran? It names {found}; say --operation: {known}")
+    return named.pop()
+
+
+def _rows(path: Path, lines: list[str], operation: str, ranks: int) -> Iterator[tuple[float, float]]:
+    factor = bus_factor(operation, ranks)
+    for number, line in enumerate(lines, start=1):
+        if not _ROW.match(line):
+            continue
+        fields = line.split()
+        try:
+            time, algbw, busbw = (float(field) for field in fields[-_COLUMNS : -_COLUMNS + 3])
+            size = float(fields[0])
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}: not a row of nccl-tests: {line.strip()!r}") from error
+        wrong = fields[-_COLUMNS + 3]
+        if wrong.upper() != "N/A" and float(wrong) > 0:
+            raise UsageError(f"{path}, line {number}: {wrong} wrong results; a broken run says nothing")
+        if busbw > _LEAST_BUSBW and abs(busbw / algbw / factor - 1.0) > _ROUNDING:
+            raise UsageError(
+                f"{path}, line {number}: busbw / algbw is {busbw / algbw:.3f}, but {operation} on {ranks} ranks "
+                f"has {factor:.3f}; name the right --operation"
+            )
+        if size > 0 and time > 0:
+            yield size, time * 1e-6

@@ -1,0 +1,32 @@
+"""Random worlds with failures, repairs, spares, gates, queues and changes of capacity: what always holds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from colossus_sim.engine.runner import simulate
+from tests.engine.worlds import busy_model, random_world
+
+
+@pytest.mark.parametrize("number", [0, 8, 9, 17, 18])
+def test_every_gpu_is_in_one_state_at_every_moment(number: int) -> None:
+    """Used, idle, spare and broken GPUs add up to the installed ones in each row, and none is ever negative."""
+    run = simulate(random_world(number), build_model=busy_model)
+    assert run.levels
+    for row in run.levels:
+        assert row.allocated + row.idle + row.spare + row.down == row.installed
+        assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+
+
+@pytest.mark.parametrize("number", [0, 9])
+def test_gpu_time_is_capacity_times_time(number: int) -> None:
+    """The GPU-seconds of all states of a partition are its installed GPUs over time."""
+    run = simulate(random_world(number), build_model=busy_model)
+    for name in {row.partition for row in run.levels}:
+        rows = [row for row in run.levels if row.partition == name]
+        ends = [row.time for row in rows[1:]] + [run.end_time]
+        capacity = math.fsum(row.installed * (end - row.time) for row, end in zip(rows, ends, strict=True))
+        spent = math.fsum(sum(row.seconds) for row in run.gpu_time if row.partition == name)
+        assert spent == pytest.approx(capacity, rel=1e-9)

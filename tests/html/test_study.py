@@ -1,0 +1,180 @@
+"""The pages of forecasts and sweeps: from the files of a folder, in a browser, and when the folder is not whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from colossus_sim.cli.main import run_command_line
+from colossus_sim.errors import OutputError
+from colossus_sim.html.study import is_study, render_study, write_study
+from colossus_sim.html.study_forecast import noise_level
+from tests.html.conftest import HOSTILE, fetched
+from tests.html.test_page import embedded
+
+TITLE = f"jobs.large.title={json.dumps(HOSTILE)}"
+TOKENS = "jobs.large.phases.pretrain.tokens={low: 60B, central: 120B, high: 240B, source: for tests}"
+
+
+def played(folder: Path, command: str, *options: str) -> Path:
+    """Run a small study of the tiny scenario into a folder."""
+    words = [command, "tiny", "--set", TITLE, "--set", TOKENS, *options, "--jobs", "1", "--no-plots", "-q"]
+    assert run_command_line([*words, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a forecast of twelve runs with drawn assumptions."""
+    folder = tmp_path_factory.mktemp("studies") / "forecast"
+    return played(folder, "forecast", "--replicas", "12", "--assumptions", "sample")
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a grid of two times two points."""
+    folder = tmp_path_factory.mktemp("studies") / "sweep"
+    grid = ("--set-grid", "faults.restart.base=5 min,2 h", "--set-grid", "jobs.large.priority=1,2")
+    return played(folder, "sweep", *grid, "--replicas", "3")
+
+
+@pytest.fixture(scope="session")
+def tornado(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tornado over the assumptions with a range."""
+    return played(tmp_path_factory.mktemp("studies") / "tornado", "sweep", "--tornado", "--replicas", "2")
+
+
+@pytest.fixture(params=["forecast", "sweep", "tornado"])
+def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return the page of each kind of study in turn."""
+    return write_study(request.getfixturevalue(request.param), tmp_path / "page.html")
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Iterator[Any]:
+    """Return the browser with that page."""
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(page.as_uri())
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_quantiles_on_the_page_are_those_of_the_forecast(forecast: Path) -> None:
+    """The page repeats ends, chances and drivers of forecast.json, and every single end of results.csv."""
+    data = embedded(render_study(forecast))
+    document = json.loads((forecast / "forecast.json").read_text("utf-8"))
+    runs = pd.read_csv(forecast / "results.csv")
+    start = pd.Timestamp("2026-01-05").timestamp() * 1000.0
+    for shown, job in zip(data["chart"]["jobs"], document["jobs"], strict=True):
+        assert shown["chance"] == job["probability_to_meet_target"]
+        assert [driver[0] for driver in shown["drivers"]] == [driver["name"] for driver in job["drivers"]]
+        ends = runs[f"jobs.{job['name']}.finish_days"].sort_values()
+        assert shown["ends"] == [round(data["chart"]["start"] + days * 864e5) for days in ends]
+        for level in ("p10", "p50", "p90"):
+            assert shown["finish"][level] == pytest.approx(
+                data["chart"]["start"] + job["finish_days"][level] * 864e5, abs=1
+            )
+    assert data["chart"]["start"] == start
+
+
+def test_values_on_the_page_are_those_of_the_points(sweep: Path) -> None:
+    """Means and paired differences of every measure are those of points.csv, in the order of the points."""
+    chart = embedded(render_study(sweep))["chart"]
+    points = pd.read_csv(sweep / "points.csv")
+    for measure in chart["measures"]:
+        rows = points[points["measure"] == measure["name"]].sort_values("point")
+        assert measure["mean"] == pytest.approx(rows["mean"].tolist(), rel=1e-5, nan_ok=True)
+        assert measure["difference"] == pytest.approx(rows["difference"].tolist(), rel=1e-5, nan_ok=True)
+    assert [item["name"] for item in chart["parameters"]] == ["faults.restart.base", "jobs.large.priority"]
+
+
+def test_the_command_on_the_page_makes_the_folder_again(forecast: Path, sweep: Path) -> None:
+    """The command is complete: overrides, case, replicas and grids are in it, quoted for a shell."""
+    for folder, words in (
+        (forecast, "--assumptions sample"),
+        (sweep, "--set-grid 'faults.restart.base=5 min,2 h'"),
+    ):
+        (code,) = [part["code"] for part in embedded(render_study(folder))["sections"] if "code" in part]
+        assert words in code
+        assert "--set 'jobs.large.title=" in code
+
+
+def test_the_same_folder_gives_the_same_bytes(forecast: Path) -> None:
+    """A page depends on its folder only, and stays small."""
+    assert render_study(forecast) == render_study(forecast)
+    assert len(render_study(forecast).encode()) < 3e6
+
+
+def test_chance_correlations_shrink_with_runs() -> None:
+    """1.96 / sqrt(n - 1): 0.62 for 11 runs, 0.196 for 101; nothing can be told from one run."""
+    assert noise_level(11) == pytest.approx(0.6198, abs=1e-4)
+    assert noise_level(101) == pytest.approx(0.196)
+    assert noise_level(1) == 1.0
+
+
+def test_an_unfinished_folder_is_refused(forecast: Path, tmp_path: Path) -> None:
+    """Without its last files, or with damaged ones, a folder gives an error that says what to do."""
+    folder = tmp_path / "copy"
+    shutil.copytree(forecast, folder)
+    (folder / "study.json").unlink()
+    assert is_study(folder)
+    with pytest.raises(OutputError, match="--resume"):
+        render_study(folder)
+    (folder / "study.json").write_text("[1", encoding="utf-8")
+    with pytest.raises(OutputError, match="damaged"):
+        render_study(folder)
+
+
+def test_report_command_makes_the_page_of_a_study(forecast: Path, tmp_path: Path) -> None:
+    """`colossus-sim report FOLDER` knows a study from a run."""
+    target = tmp_path / "page.html"
+    assert run_command_line(["report", str(forecast), "-o", str(target)]) == 0
+    assert target.read_text("utf-8") == render_study(forecast)
+
+
+def test_study_opens_without_errors_or_requests(opened: Any) -> None:
+    """Charts are drawn, the console stays empty, nothing is fetched, names never run."""
+    assert opened.get_log("browser") == []
+    assert fetched(opened) == []
+    assert opened.find_element("css selector", "#first canvas").size["height"] > 80
+    assert opened.execute_script("return window.hacked") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_study_fits_a_phone(opened: Any, scheme: str) -> None:
+    """At 360 px nothing is wider than the window, in either colour scheme."""
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
+    )
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    opened.refresh()
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= 360
+    assert opened.get_log("browser") == []
+
+
+def test_arrow_keys_choose_a_job_of_a_forecast(browser: Any, forecast: Path, tmp_path: Path) -> None:
+    """Down on the chart tells the next job: its curve, and a line for screen readers."""
+    browser.get(write_study(forecast, tmp_path / "page.html").as_uri())
+    chart = browser.find_element("css selector", "#first .canvas")
+    before = browser.find_element("css selector", "#second h2").text
+    chart.send_keys("\ue015")
+    assert browser.find_element("css selector", "#second h2").text != before
+    assert "median end" in browser.find_element("id", "live").text
+
+
+def test_the_measure_of_a_sweep_can_be_chosen(browser: Any, sweep: Path, tmp_path: Path) -> None:
+    """Another measure draws the charts anew under its name."""
+    browser.get(write_study(sweep, tmp_path / "page.html").as_uri())
+    before = browser.find_element("css selector", "#first h2").text
+    browser.find_element("css selector", "#choice-measure option:nth-child(2)").click()
+    assert browser.find_element("css selector", "#first h2").text != before
+    assert browser.get_log("browser") == []

@@ -1,0 +1,72 @@
+"""Load of cables under uniform traffic, against closed forms."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import networkx as nx
+import pytest
+
+from colossus_sim.topology.load import uniform_load
+
+
+def star(leaves: int, gpus: int, bandwidth: float) -> nx.Graph:
+    """Return leaf groups below one core."""
+    graph = nx.Graph()
+    graph.add_node("core", tier=1, gpus=0)
+    for leaf in range(leaves):
+        graph.add_node(leaf, tier=0, gpus=gpus)
+        graph.add_edge(leaf, "core", bandwidth=bandwidth)
+    return graph
+
+
+@pytest.mark.parametrize("ratio", [1.0, 4.0])
+def test_uplinks_of_a_tree_carry_what_leaves_the_group(ratio: float) -> None:
+    """The load of an uplink is the oversubscription times the share of traffic that leaves, 1 - 1/groups."""
+    loads = uniform_load(star(8, 16, 16 * 50e9 / ratio), 50e9)
+    assert list(loads.values()) == pytest.approx([ratio * (1 - 1 / 8)] * 8)
+
+
+def test_groups_of_a_dragonfly_send_straight_to_each_other() -> None:
+    """A pair of groups carries gpus^2 / total per direction, over its own cable only."""
+    graph = nx.Graph()
+    graph.add_nodes_from(range(6), gpus=10, tier=0)
+    graph.add_edges_from(combinations(range(6), 2), bandwidth=100.0)
+    assert list(uniform_load(graph, 3.0).values()) == pytest.approx([3.0 * 10 * 10 / 60 / 100.0] * 15)
+
+
+def test_a_ring_has_the_mean_distance_of_a_ring() -> None:
+    """On a ring of even length k the load is injection k / 8 per cable and direction (Dally and Towles, 5.2.1)."""
+    graph = nx.cycle_graph(8)
+    nx.set_node_attributes(graph, 1, "gpus")
+    nx.set_edge_attributes(graph, 1.0, "bandwidth")
+    assert list(uniform_load(graph, 1.0).values()) == pytest.approx([8 / 8] * 8)
+
+
+def test_flow_is_split_over_equal_paths() -> None:
+    """Two cores that are reached alike carry half each, whatever the width of their cables."""
+    graph = star(4, 2, 10.0)
+    for leaf in range(4):
+        graph.add_edge(leaf, "other", bandwidth=5.0)
+    graph.nodes["other"].update(gpus=0, tier=1)
+    loads = uniform_load(graph, 1.0)
+    by_core = {name: [load for edge, load in loads.items() if name in edge] for name in ("core", "other")}
+    assert by_core["core"] == pytest.approx([0.5 * 2 * 0.75 / 10.0] * 4)
+    assert by_core["other"] == pytest.approx([0.5 * 2 * 0.75 / 5.0] * 4)
+
+
+def test_tracing_some_groups_of_many_gives_the_same_tree() -> None:
+    """Above the limit of groups the mean load of alike uplinks stays that of the closed form."""
+    loads = list(uniform_load(star(1100, 4, 4.0), 1.0).values())
+    assert sum(loads) / len(loads) == pytest.approx(1 - 1 / 1100, rel=1e-9)
+
+
+def test_a_torus_is_traced_from_one_node() -> None:
+    """Each axis of a torus carries length / 8 per cable and direction, as a ring of that length does."""
+    graph = nx.grid_graph(dim=[4, 8], periodic=True)
+    nx.set_node_attributes(graph, 1, "gpus")
+    nx.set_edge_attributes(graph, 1.0, "bandwidth")
+    traced = uniform_load(graph, 1.0)
+    nx.set_edge_attributes(graph, {(a, b): int(a[0] == b[0]) for a, b in graph.edges}, "alike")
+    assert uniform_load(graph, 1.0) == pytest.approx(traced)
+    assert sorted({round(load, 9) for load in traced.values()}) == [0.5, 1.0]

@@ -1,0 +1,110 @@
+"""The comparison with Calculon, on a stand-in of a checkout with the interface of its commit 0384d1e."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MODULE = """
+class Llm:
+    class Error(Exception):
+        pass
+
+    class Application:
+        def __init__(self, cfg):
+            self.hidden, self.blocks = cfg["hidden"], cfg["num_blocks"]
+
+    class Execution:
+        @classmethod
+        def from_json(cls, cfg):
+            if cfg["pipeline_par"] > 1 and cfg["pipeline_interleaving"] > 1:
+                raise Llm.Error("no interleaving here")
+            self = cls()
+            self.cfg = cfg
+            return self
+
+    def __init__(self, app, log):
+        self.app = app
+
+    def compile(self, syst, exe):
+        self.exe = exe
+
+    def run(self, syst):
+        pass
+
+    def get_stats_json(self, include_layers):
+        return {"total_time": 2.0 * self.exe.cfg["published"] if "published" in self.exe.cfg else 1.0}
+"""
+
+
+@pytest.fixture
+def benchmark() -> ModuleType:
+    """The script."""
+    spec = importlib.util.spec_from_file_location("vs_calculon", ROOT / "benchmarks" / "vs_calculon.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose Calculon takes twice the published time on its own cases and 1 s on every other."""
+    (tmp_path / "calculon" / "llm").mkdir(parents=True)
+    for name in ("__init__.py", "llm/__init__.py"):
+        (tmp_path / "calculon" / name).write_text("", encoding="utf-8")
+    system = "class System:\n    def __init__(self, cfg):\n        self.cfg = cfg\n"
+    (tmp_path / "calculon" / "system.py").write_text(system, encoding="utf-8")
+    (tmp_path / "calculon" / "llm" / "llm.py").write_text(MODULE, encoding="utf-8")
+    files: dict[str, object] = {f"systems/{name}.json": {} for name in ("a100_80g", "h100_80g_nvl8")}
+    for model, modes in benchmark._OWN_CASES.items():
+        files[f"models/{model}.json"] = {"hidden": 1, "num_blocks": 1}
+        for mode, seconds in modes.items():
+            plan = {"published": seconds, "pipeline_par": 1, "pipeline_interleaving": 1}
+            files[f"validation/seqsel/tab5/{model}_{mode}.json"] = plan
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "calculon"]:
+        monkeypatch.delitem(sys.modules, name)
+    return tmp_path
+
+
+def test_both_run_on_the_same_rows(
+    benchmark: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Own cases and expressible rows are run by both, with the error and CPU time of each; refusals are counted."""
+    every = benchmark.read_training_rows(benchmark.shipped("training_rows.csv"))
+    wanted = [row for row in every if row.id.startswith(("kort22", "mlm20"))]
+    monkeypatch.setattr(benchmark, "read_training_rows", lambda path: wanted)
+    try:
+        benchmark.main(["--calculon", str(checkout)])
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "calculon"]:
+            del sys.modules[name]
+    out = capsys.readouterr().out
+    assert "Calculon's own cases: Calculon: 8 rows, mean 100.00%" in out
+    for program in ("Calculon", "colossus-sim"):
+        assert f"kort22: {program}: " in out
+    assert "ms of CPU per configuration" in out
+    assert "rows refused by one of the two" in out
+
+
+def test_a_missing_or_partial_checkout_is_one_clear_line(
+    benchmark: ModuleType, checkout: Path, tmp_path: Path
+) -> None:
+    """Without Calculon the script says where to get it; with a part of it, which file is missing."""
+    with pytest.raises(SystemExit, match=r"git clone https://github\.com/calculon-ai/calculon"):
+        benchmark.main(["--calculon", str(tmp_path / "nothing")])
+    (checkout / "systems" / "a100_80g.json").unlink()
+    with pytest.raises(SystemExit, match=r"a100_80g\.json is missing"):
+        benchmark.main(["--calculon", str(checkout)])
