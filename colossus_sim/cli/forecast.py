@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colossus_sim.cli.common import Settings, echo, echo_json, note, scenario_and_out_options, text_table
-from colossus_sim.cli.many import SOME_FAILED, Progress, executor, say_damaged, stopping, worker_options
+from colossus_sim.cli.many import (
+    SOME_FAILED,
+    Progress,
+    executor,
+    say_damaged,
+    say_engine,
+    stopping,
+    worker_options,
+)
 
 if TYPE_CHECKING:
     from colossus_sim.sweeps.folder import State, SweepFolder
@@ -105,9 +113,12 @@ def play(
     asked: Forecast, opened: SweepFolder, workers: Executor, precision: float | None, settings: Settings
 ) -> dict[int, Outcome]:
     """Run the replicas, in growing batches if a precision is asked for."""
+    from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.forecast import batches, widest_interval
 
-    tasks = asked.plan.tasks()
+    choice = engine_choice(asked.plan)
+    say_engine(choice, settings)
+    tasks = with_engine(asked.plan.tasks(), choice)
     outcomes: dict[int, Outcome] = {}
     with Progress(settings) as progress:
         for count in batches(asked.replicas, growing=precision is not None):

@@ -17,6 +17,7 @@ import click
 from colossus_sim.cli.common import Settings, note
 
 if TYPE_CHECKING:
+    from colossus_sim.engine.kernel.allow import Choice
     from colossus_sim.sweeps.folder import State
     from colossus_sim.sweeps.pool import Executor
 
@@ -91,6 +92,12 @@ def executor(options: Mapping[str, Any]) -> Iterator[Executor]:
         yield made
     finally:
         made.close()
+
+
+def say_engine(choice: Choice, settings: Settings) -> None:
+    """Say with -v which engine plays the runs, and why."""
+    if settings.verbose:
+        note(f"engine: {'compiled kernel' if choice.kernel else 'SimPy'} ({choice.why})", settings)
 
 
 @contextmanager

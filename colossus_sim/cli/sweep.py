@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colossus_sim.cli.common import Settings, echo, echo_json, note, scenario_and_out_options, text_table
-from colossus_sim.cli.many import SOME_FAILED, Progress, executor, say_damaged, stopping, worker_options
+from colossus_sim.cli.many import (
+    SOME_FAILED,
+    Progress,
+    executor,
+    say_damaged,
+    say_engine,
+    stopping,
+    worker_options,
+)
 
 if TYPE_CHECKING:
     from colossus_sim.sweeps.folder import State
@@ -63,6 +71,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     Exit codes: 0 done, 3 some runs failed, 4 output, 130 interrupted and saved.
     """  # fmt: skip
     from colossus_sim.cli.run import parse_formats
+    from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
 
     formats = parse_formats(options["formats"])
@@ -85,8 +94,10 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     ):
         state.append(opened.state)
         say_damaged(opened.state, settings)
+        choice = engine_choice(plan)
+        say_engine(choice, settings)
         with Progress(settings, best=_best(plan, measures)) as progress:
-            outcomes = opened.run(workers, plan.tasks(), progress)
+            outcomes = opened.run(workers, with_engine(plan.tasks(), choice), progress)
         if shard.count > 1:
             note(
                 f"part {shard.number} of {shard.count} is done: {opened.state.total} runs in {folder}",

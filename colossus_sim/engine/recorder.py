@@ -12,7 +12,7 @@ CAUSE = {name: index for index, name in enumerate(CAUSES)}
 GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
 _IDLE, _SPARE, _DOWN = (GPU_STATE[name] for name in ("idle", "spare", "down"))
 
-_CAUSE_TO_GPU_STATE = {
+GPU_STATE_OF_CAUSE = {
     "planned": "productive",
     "slower_step": "productive",
     "fewer_gpus": "productive",
@@ -29,7 +29,7 @@ _CAUSE_TO_GPU_STATE = {
     "calendar_floor": "data_wait",
 }
 """State of the GPUs that a job holds while it spends time on a cause."""
-_STATE_OF = tuple(GPU_STATE[_CAUSE_TO_GPU_STATE[cause]] for cause in CAUSES)
+_STATE_OF = tuple(GPU_STATE[GPU_STATE_OF_CAUSE[cause]] for cause in CAUSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ Steps = Generator[simpy.Event, Any, None]
 Failures = Generator[simpy.Event, Any, list[Failure]]
 
 
-def _own_time(spec: Restart, gpus: int) -> tuple[float, str]:
+def own_time(spec: Restart, gpus: int) -> tuple[float, str]:
     """Return the time of a restart without swap, hands and loading [s], and its parts in words if there are any."""
     if not spec.parts:
         return restart_time(gpus, base=spec.base, per_doubling=spec.per_doubling), ""
@@ -188,7 +188,7 @@ class Recovery:
         """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
         phase = self._phase
         spec = phase.world.scenario.faults.restart
-        seconds, note = _own_time(spec, phase.gpus)
+        seconds, note = own_time(spec, phase.gpus)
         if replaced:
             seconds += spec.swap_time
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())

@@ -68,16 +68,23 @@ def simulate(
     InfeasibleError
         If a plan does not fit its GPUs.
     """
-    world = World(scenario, scenario.seed if seed is None else seed)
+    world, models = build_world(scenario, scenario.seed if seed is None else seed, build_model, build_desk)
     world.every_step = every_step
-    _build_sites(world, build_desk)
-    models = _build_phases(world, build_model)
     world.faults.add_sources()
     _plan_capacity(world)
     plan_maintenance(world)
     _plan_submissions(world)
     end = _play(world, progress)
     return _result(world, models, end)
+
+
+def build_world(
+    scenario: Scenario, seed: int, build_model: ModelBuilder, build_desk: DeskBuilder = StorageDesk
+) -> tuple[World, dict[str, PhaseModel]]:
+    """Return sites and phases before anything is planned, and the reference model of each ``job/phase``."""
+    world = World(scenario, seed)
+    _build_sites(world, build_desk)
+    return world, _build_phases(world, build_model)
 
 
 def _build_sites(world: World, build_desk: DeskBuilder) -> None:

@@ -1,0 +1,315 @@
+"""Answers to what the kernel asks: the SimPy engine's own functions, remembered from run to run of a scenario."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.kernel.state import FREE, Ask, State
+from colossus_sim.engine.phase import PhaseRun
+from colossus_sim.engine.placers import PLACERS, from_domain
+from colossus_sim.engine.progress import SaveTier
+from colossus_sim.engine.recovery import own_time
+from colossus_sim.engine.site import PartitionState
+from colossus_sim.engine.world import World
+from colossus_sim.errors import ColossusError
+from colossus_sim.network.sharing import JobDemand, joint_bandwidths, shared_bandwidths
+from colossus_sim.parallelism.placement import Placement
+from colossus_sim.randomness import stream
+
+Bandwidths = tuple[float, ...]
+
+MOST_SETS = 4096
+"""Sets of computing phases in one run."""
+TIER_SETS = 8192
+"""Sets of tiers that the kernel can tell apart."""
+MOST_KNOWN = 50_000
+"""Remembered answers of one kind, beyond which all are forgotten."""
+
+
+class KernelFullError(Exception):
+    """A table of the kernel is too small for a run; the SimPy engine has no such limits."""
+
+
+_FAILURES = (
+    ColossusError,
+    KernelFullError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a phase has: enough of `engine.holding.Holding` to work out failure rates."""
+
+    domains: range
+    partition: PartitionState
+    site: Any
+
+    def held_partition(self) -> PartitionState:
+        """Return the partition."""
+        return self.partition
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the ranks of a phase sit since it was given its GPUs."""
+
+    part: int
+    gpus: int
+    number: int
+    """The placement, by number."""
+
+
+class Book:
+    """What is known of one scenario, whatever the seed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.parts = [part for site in world.sites.values() for part in site.partitions.values()]
+        self._placements: list[Placement] = []
+        self._numbers: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}
+        self.tier_sets: list[tuple[SaveTier, ...]] = [()]
+        self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
+        self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
+        self._shares: dict[tuple[Any, ...], dict[int, int]] = {}
+        self._bandwidths: list[Bandwidths] = []
+        self._bandwidth_numbers: dict[Bandwidths, int] = {}
+        self._alone: dict[tuple[int, Layout], Bandwidths] = {}
+        self._costs: dict[tuple[Any, ...], tuple[float, float, float]] = {}
+
+    def trim(self) -> bool:
+        """Forget what has become too much, between runs; return whether that was so."""
+        much = len(self._placements) > MOST_KNOWN or len(self.tier_sets) > TIER_SETS // 2
+        if much:
+            self.__init__(self.world)  # type: ignore[misc]
+        return much
+
+    # -- names for what is compared ------------------------------------------------------------------
+
+    def _place_number(self, part: int, placement: Placement) -> int:
+        key = (part, placement.runs)
+        if key not in self._numbers:
+            self._numbers[key] = len(self._placements)
+            self._placements.append(placement)
+        return self._numbers[key]
+
+    def _bandwidth_number(self, bandwidths: Bandwidths) -> int:
+        if bandwidths not in self._bandwidth_numbers:
+            self._bandwidth_numbers[bandwidths] = len(self._bandwidths)
+            self._bandwidths.append(bandwidths)
+        return self._bandwidth_numbers[bandwidths]
+
+    def phase(self, number: int) -> PhaseRun:
+        """Return a phase that is never played, for what it knows."""
+        return self.world.phases[number]
+
+    def model(self, number: int, part: int) -> Any:
+        """Return the model of a phase at a partition."""
+        return self.phase(number).models[self.parts[part].pool.name]
+
+    # -- answers -------------------------------------------------------------------------------------
+
+    def layout(self, number: int, part: int, domains: list[int]) -> Layout:
+        """Return the layout of a phase on these domains."""
+        pool, phase, model = self.parts[part].pool, self.phase(number), self.model(number, part)
+        scale = model.gpus_wanted / phase.job.gpus
+        most = max(model.gpus_wanted, math.floor((phase.job.max_gpus or 0) * scale))
+        gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, most))
+        return Layout(part, gpus, self._place_number(part, pool.placement(domains)))
+
+    def restart_time(self, gpus: int) -> float:
+        """Return the time of a restart without what may come on top. [s]"""
+        return own_time(self.world.scenario.faults.restart, gpus)[0]
+
+    def saves(self, number: int, at: Layout, domains: int, share: float, readers: int) -> tuple[int, float]:
+        """Return (number of the tiers, mean rate of writing to shared storage) of a phase."""
+        key = (number, at.part, at.gpus, at.number, domains, share, readers)
+        if key not in self._saves:
+            phase, model, partition = self.phase(number), self.model(number, at.part), self.parts[at.part]
+            held: Any = Held(range(domains), partition, phase.site)
+            tiers = save_tiers(
+                phase.policy,
+                storage=phase.site.spec.storage,
+                state_bytes=model.state_bytes,
+                gpus=at.gpus,
+                unit_time=model.unit(at.gpus, self._placements[at.number]).time,
+                failure_rates=self.world.faults.rates(held),
+                share=share,
+                readers=readers,
+            )
+            if tiers not in self._tier_numbers:
+                self._tier_numbers[tiers] = len(self.tier_sets)
+                self.tier_sets.append(tiers)
+            rate = 0.0
+            for spec, tier in zip(phase.policy.tiers, tiers, strict=True):
+                if spec.write_bandwidth is None:
+                    rate += model.state_bytes / (tier.period * model.reference_time)
+            self._saves[key] = self._tier_numbers[tiers], rate
+        return self._saves[key]
+
+    def _demand(self, number: int, at: Layout) -> JobDemand:
+        placement = self._placements[at.number]
+        estimate = self.model(number, at.part).unit(at.gpus, placement, None)
+        return JobDemand(
+            name=str(number),
+            placement=placement,
+            gpus=at.gpus,
+            traffic=estimate.traffic,
+            step_time=estimate.time,
+        )
+
+    def alone(self, number: int, at: Layout) -> Bandwidths:
+        """Return the bandwidths of a phase that has the links to itself."""
+        key = (number, at)
+        if key not in self._alone:
+            fabric, demands = self.parts[at.part].fabric, [self._demand(number, at)]
+            self._alone[key] = shared_bandwidths(fabric=fabric, demands=demands, mode="none")[str(number)]
+        return self._alone[key]
+
+    def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
+        """Return the number of the bandwidths of each phase that computes on a partition."""
+        mode = self.world.scenario.policies.contention
+        if mode == "none":
+            return {number: self._bandwidth_number(self.alone(number, at)) for number, at in members}
+        key = (part, members)
+        if key not in self._shares:
+            layouts = {str(number): (number, at) for number, at in members}
+
+            def step_time(name: str, mine: Bandwidths) -> float:
+                number, at = layouts[name]
+                placement = self._placements[at.number]
+                return float(self.model(number, part).unit(at.gpus, placement, mine).time)
+
+            shared = joint_bandwidths(
+                fabric=self.parts[part].fabric,
+                demands=[self._demand(number, at) for number, at in members],
+                mode=mode,
+                step_time=step_time,
+            )
+            self._shares[key] = {number: self._bandwidth_number(shared[str(number)]) for number, _ in members}
+        return self._shares[key]
+
+    def cost(self, number: int, at: Layout, domains: int, mine: int) -> tuple[float, float, float]:
+        """Return the time of a unit packed, alone and with these bandwidths. [s]"""
+        key = (number, at, domains, mine)
+        if key not in self._costs:
+            model, placement = self.model(number, at.part), self._placements[at.number]
+            packed = model.reference_time
+            if at.gpus != model.gpus_wanted:
+                near = self.parts[at.part].pool.placement(range(domains))
+                packed = model.unit(at.gpus, near).time
+            alone = model.unit(at.gpus, placement, self.alone(number, at)).time
+            shared = model.unit(at.gpus, placement, self._bandwidths[mine]).time
+            self._costs[key] = packed, alone, shared
+        return self._costs[key]
+
+
+class Desk:
+    """Answers the questions of one run, and writes the answers into its arrays."""
+
+    def __init__(self, book: Book, seed: int) -> None:
+        self.book = book
+        self.error: Exception | None = None
+        self.state: State
+        self._rng = stream(seed, "placement")
+        self._layouts: dict[tuple[int, int], Layout] = {}
+        self._sets: dict[tuple[Any, ...], int] = {}
+        self.set_count = len(book.parts)
+
+    def answer(self, question: int, a: int, b: int, c: int) -> int:
+        """Answer one question; return 1 if that failed."""
+        try:
+            if question == Ask.PLACE:
+                self._place(a, b, c)
+            elif question == Ask.SAVES:
+                self._note_saves(a, b)
+            elif question == Ask.SHARES:
+                self._note_shares(a, b)
+            else:
+                self._note_cost(a, b)
+        except _FAILURES as error:  # it must not cross compiled code; the caller raises it
+            self.error = error
+            return 1
+        return 0
+
+    def _layout(self, number: int) -> Layout:
+        return self._layouts[number, int(self.state.phases[number]["layout"])]
+
+    def _place(self, number: int, part: int, count: int) -> None:
+        state, book = self.state, self.book
+        pool = book.parts[part].pool
+        owner = state.owner[part, : len(pool.owner)]
+        free = np.flatnonzero(owner == FREE)
+        first = book.phase(number).job.first_domain
+        if first is not None:
+            chosen = from_domain(free, count, first)
+        else:
+            policy = book.world.scenario.policies.placement
+            chosen = PLACERS[policy](free, count, pool.level_domains, self._rng)
+        owner[chosen] = number
+        row = state.parts[part : part + 1]
+        row["free"] -= count
+        row["owned"] += count
+        row["broken_owned"] += state.broken[part, chosen].sum()
+        state.owned[number] += count
+        at = book.layout(number, part, chosen)
+        it = state.phases[number : number + 1]
+        self._layouts[number, int(it["layout"][0]) + 1] = at
+        it["gpus"] = at.gpus
+        it["restart_base"] = book.restart_time(at.gpus)
+
+    def _note_saves(self, number: int, readers: int) -> None:
+        state, share = self.state, float(self.state.world["share"][0])
+        at, domains = self._layout(number), int(state.owned[number])
+        tiers, rate = self.book.saves(number, at, domains, share, readers)
+        if tiers >= len(state.tiers):
+            raise KernelFullError
+        if tiers and not state.tier_count[tiers]:
+            self.write_tiers(tiers)
+        it = state.phases[number : number + 1]
+        it["tiers"], it["demand"] = tiers, rate
+
+    def write_tiers(self, number: int) -> None:
+        """Put a set of tiers into the arrays."""
+        for index, tier in enumerate(self.book.tier_sets[number]):
+            self.state.tiers[number, index] = (
+                tier.period,
+                tier.stall,
+                tier.drain,
+                tier.restore,
+                tier.survives,
+            )
+        self.state.tier_count[number] = len(self.book.tier_sets[number])
+
+    def _note_shares(self, part: int, number: int) -> None:
+        state = self.state
+        phases = state.phases
+        computing = np.flatnonzero((phases["computing"] != 0) & (phases["part"] == part)).tolist()
+        members = tuple((other, self._layout(other)) for other in computing)
+        key = (part, *((other, int(phases["layout"][other])) for other in computing))
+        if key not in self._sets:
+            if members and self.set_count >= len(state.shares):
+                raise KernelFullError
+            self._sets[key] = self.set_count if members else part
+            self.set_count += bool(members)
+            for other, mine in self.book.shares(part, members).items():
+                state.shares[self._sets[key], other] = mine
+        old = int(state.parts["node"][part])
+        state.next_set[old, number] = self._sets[key]
+        state.next_layout[old, number] = phases["layout"][number]
+        state.parts["node"][part] = self._sets[key]
+
+    def _note_cost(self, number: int, node: int) -> None:
+        domains = int(self.state.owned[number])
+        mine = int(self.state.shares[node, number])
+        times = self.book.cost(number, self._layout(number), domains, mine)
+        self.state.costs[node, number] = (domains, *times)

@@ -1,0 +1,200 @@
+"""Failures as they reach the phases, as in `engine.faults` and `engine.failures`."""
+
+from __future__ import annotations
+
+from colossus_sim.engine.kernel.agenda import notify_change, notify_failure, push, reschedule
+from colossus_sim.engine.kernel.jit import compiled
+from colossus_sim.engine.kernel.pools import fail, locate, note_level, repair
+from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Kind, State
+
+FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
+PER_GPU, PER_NODE, PER_DOMAIN, PER_SITE = 0, 1, 2, 3
+NODE, DOMAIN, SITE = 1, 2, 3
+"""What a failure removes, as in `engine.checkpointing.REMOVES`."""
+
+
+@compiled
+def set_population(state: State, source: int, units: float) -> None:
+    """Say that from now on so many units can fail."""
+    it, now = state.sources[source], state.world[0].now
+    it.left -= (now - it.since) * it.units * it.rate
+    it.since = now
+    it.units = units
+    plan_failure(state, source)
+
+
+@compiled
+def plan_failure(state: State, source: int) -> None:
+    """Schedule the next failure of a source."""
+    it, now = state.sources[source], state.world[0].now
+    it.version += 1
+    rate = it.units * it.rate
+    if rate > 0:
+        push(state, now + max(it.left, 0.0) / rate, FIRE, source, it.version, 0)
+
+
+@compiled
+def set_populations(state: State, part: int) -> None:
+    """Tell the sources of a partition how many units there are now."""
+    it = state.parts[part]
+    for source in range(it.first_source, it.first_source + it.sources):
+        per = state.sources[source].per
+        units = it.present
+        if per == PER_GPU:
+            units = it.present * it.domain_gpus
+        elif per == PER_NODE:
+            units = it.present * (it.domain_gpus // it.node_gpus)
+        set_population(state, source, float(units))
+
+
+@compiled
+def fire(state: State, source: int, version: int) -> None:
+    """A failure comes due, unless the population has changed since it was planned."""
+    it, world = state.sources[source], state.world[0]
+    if version != it.version:
+        return
+    drawn = it.drawn
+    it.drawn += 1
+    if it.drawn + RESERVE > it.limit:
+        world.refill = 1
+    it.left = state.strikes[source, drawn].gap
+    it.since = world.now
+    plan_failure(state, source)
+    if it.per == PER_SITE:
+        strike_site(state, source, state.strikes[source, drawn].seconds)
+    else:
+        strike(state, source, state.strikes[source, drawn].place, state.strikes[source, drawn].seconds)
+
+
+@compiled
+def strike(state: State, source: int, place: float, seconds: float) -> None:
+    """Let a failure hit the unit at its place, and the phase that uses it."""
+    it = state.sources[source]
+    pool = state.parts[it.part]
+    domain, node = locate(state, it.part, place, it.per == PER_DOMAIN)
+    if domain < 0:
+        return
+    phase = state.owner[it.part, domain]
+    if (
+        it.per != PER_DOMAIN
+        and it.removes != DOMAIN
+        and node * pool.node_gpus >= pool.used
+        and pool.domain_gpus - state.broken[it.part, domain] - pool.node_gpus >= pool.used
+    ):
+        phase = -1  # it hits a hot spare inside the domain, not a GPU in use
+    state.world[0].failures += 1
+    if it.interrupts:
+        remove(state, source, (domain, node), phase, it.planned, seconds)
+    elif phase >= 0:
+        slow_down(state, source, domain, node, phase, seconds)
+
+
+@compiled
+def slow_down(state: State, source: int, domain: int, node: int, phase: int, seconds: float) -> None:
+    """Slow whoever uses a degraded unit until it is found."""
+    it, world = state.sources[source], state.world[0]
+    number = world.slow_units
+    world.slow_units += 1
+    unit = state.slow[number]
+    unit.source, unit.domain, unit.node, unit.active = source, domain, node, 1
+    unit.factor, unit.seconds = it.slowdown, seconds
+    part = state.parts[it.part]
+    state.slow_now[it.part, part.slow] = number
+    part.slow += 1
+    notify_change(state, phase)
+    push(state, world.now + it.detection, FOUND, number, 0, 0)
+
+
+@compiled
+def forget(state: State, part: int, place: int) -> None:
+    """A slow unit is slow no longer."""
+    it = state.parts[part]
+    state.slow[state.slow_now[part, place]].active = 0
+    it.slow -= 1
+    state.slow_now[part, place] = state.slow_now[part, it.slow]
+
+
+@compiled
+def found(state: State, number: int) -> None:
+    """A slow unit is found and goes out in a controlled stop."""
+    unit = state.slow[number]
+    if not unit.active:
+        return
+    part = state.sources[unit.source].part
+    for place in range(state.parts[part].slow):
+        if state.slow_now[part, place] == number:
+            forget(state, part, place)
+            break
+    owner = state.owner[part, unit.domain]
+    if owner == ABSENT or state.parts[part].domain_gpus <= state.broken[part, unit.domain]:
+        return
+    remove(state, unit.source, (unit.domain, unit.node), owner, 1, unit.seconds)
+
+
+@compiled
+def remove(
+    state: State, source: int, place: tuple[int, int], phase: int, planned: int, seconds: float
+) -> None:
+    """Take what broke out for repair and tell the phase that used it."""
+    it = state.sources[source]
+    part = it.part
+    domain, node = place
+    if (it.removes == NODE or it.removes == DOMAIN) and it.mends:
+        pool = state.parts[part]
+        gpus = pool.node_gpus if it.removes == NODE else pool.domain_gpus
+        gpus = min(gpus, pool.domain_gpus - state.broken[part, domain])
+        fail(state, part, domain, gpus)
+        forget_slow(state, part, domain, -1 if it.removes == DOMAIN else node)
+        push(state, state.world[0].now + seconds, MENDED, part, domain, gpus)
+        note_level(state, part)
+    if phase >= 0:
+        notify_failure(state, phase, it.rank, it.detection, planned)
+
+
+@compiled
+def forget_slow(state: State, part: int, domain: int, node: int) -> None:
+    """Slow units that go for repair with what broke are mended there; node -1 = all of the domain."""
+    place = 0
+    while place < state.parts[part].slow:
+        unit = state.slow[state.slow_now[part, place]]
+        if unit.domain == domain and (node < 0 or unit.node == node):
+            forget(state, part, place)
+            user = state.owner[part, domain]
+            if user >= 0:
+                notify_change(state, user)
+        else:
+            place += 1
+
+
+@compiled
+def mended(state: State, part: int, domain: int, gpus: int) -> None:
+    """A repair is done."""
+    repair(state, part, domain, gpus)
+    note_level(state, part)
+    reschedule(state)
+
+
+@compiled
+def strike_site(state: State, source: int, seconds: float) -> None:
+    """Let a failure hit a whole site."""
+    it, world = state.sources[source], state.world[0]
+    site = state.sites[it.site]
+    world.failures += 1
+    if it.removes == SITE and it.mends:
+        site.outage_until = max(site.outage_until, world.now + seconds)
+        push(state, site.outage_until, BACK_UP, it.site, 0, 0)
+    for part in range(site.first_part, site.first_part + site.parts):
+        for index in range(world.holders):
+            phase = state.holders[index]
+            if state.phases[phase].part == part:
+                notify_failure(state, phase, it.rank, it.detection, it.planned)
+        note_level(state, part)
+
+
+@compiled
+def back_up(state: State, site: int) -> None:
+    """A site has power and cooling again."""
+    it = state.sites[site]
+    for part in range(it.first_part, it.first_part + it.parts):
+        note_level(state, part)
+    reschedule(state)

@@ -1,0 +1,47 @@
+"""Whether numba is there, and where the kernel's machine code is kept; imports nothing that takes time."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+SOURCES = (
+    "agenda", "draws", "faults", "holding", "jit", "life", "loop", "pools", "recovery", "scheduler", "state",
+    "steps", "stretches", "waiting",
+)  # fmt: skip
+"""Modules that decide about the machine code."""
+SWITCH = "COLOSSUS_SIM_NO_JIT"
+"""Environment variable: anything but empty or 0 keeps numba out."""
+
+
+def jit_available() -> bool:
+    """Say whether numba is installed and nobody switched it off."""
+    if os.environ.get(SWITCH, "0") not in ("", "0"):
+        return False
+    return importlib.util.find_spec("numba") is not None
+
+
+def code_folder() -> Path | None:
+    """Return where machine code is kept; None if the package's folder cannot be written.
+
+    It is named after all of `SOURCES`, because numba itself looks only at the file of each function and
+    would go on using old code of the functions that it calls.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=8)
+    for name in SOURCES:
+        digest.update((here / f"{name}.py").read_bytes())
+    folder = here / "__pycache__" / f"kernel-{digest.hexdigest()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def machine_code_kept() -> bool:
+    """Say whether the compiled kernel is on disk, so that no process has to compile it."""
+    folder = code_folder()
+    return folder is not None and any(folder.rglob("loop.play-*.nbc"))

@@ -1,0 +1,216 @@
+"""The scale-up domains of the partitions, as in `engine.pool`, and the rows of their levels."""
+
+from __future__ import annotations
+
+from colossus_sim.engine.kernel.jit import compiled
+from colossus_sim.engine.kernel.state import ABSENT, FREE, OUT, SPARE, State
+
+
+@compiled
+def note_level(state: State, part: int) -> None:
+    """Write down the state of a partition when everything of this instant has happened."""
+    world, it = state.world[0], state.parts[part]
+    if not it.changed:
+        it.changed = 1
+        state.changed[world.changed] = part
+        world.changed += 1
+    world.changed_at = world.now
+
+
+@compiled
+def record_levels(state: State) -> None:
+    """Write down the partitions that changed in the instant that is over."""
+    world = state.world[0]
+    for index in range(world.changed):
+        part = state.changed[index]
+        state.parts[part].changed = 0
+        _record_level(state, part)
+    world.changed = 0
+
+
+@compiled
+def close_level(state: State, part: int, time: float) -> None:
+    """Book the GPU-seconds of the last state of a partition up to `time`."""
+    it = state.parts[part]
+    if it.has_level:
+        it.idle_seconds += it.level_idle * (time - it.level_time)
+        it.spare_seconds += it.level_spare * (time - it.level_time)
+        it.down_seconds += it.level_down * (time - it.level_time)
+
+
+@compiled
+def _record_level(state: State, part: int) -> None:
+    world, it = state.world[0], state.parts[part]
+    time = world.changed_at
+    close_level(state, part, time)
+    used = it.owned * it.used
+    down = it.out * it.domain_gpus + it.broken_owned
+    spare = it.spare * it.domain_gpus + (it.owned * it.domain_gpus - used) - it.broken_owned
+    idle = it.installed - used - spare - down
+    if time < state.sites[it.site].outage_until:
+        idle, spare, down = 0, 0, down + idle + spare
+    it.has_level, it.level_time = 1, time
+    it.level_idle, it.level_spare, it.level_down = idle, spare, down
+    row = state.levels[world.levels]
+    world.levels += 1
+    row.time, row.part, row.installed, row.allocated = time, part, it.installed, used
+    row.running, row.idle, row.spare, row.down = it.computing_gpus, idle, spare, down
+    row.queued = _queued(state, part)
+    row.power = (it.installed * it.idle_power + it.computing_gpus * it.busy_power) * it.pue
+    row.fragmentation = it.fragmentation
+
+
+@compiled
+def _queued(state: State, part: int) -> int:
+    count = 0
+    for index in range(state.world[0].queued):
+        if state.choices[state.queue[index], part].candidate:
+            count += 1
+    return count
+
+
+@compiled
+def look_at_gaps(state: State, part: int) -> None:
+    """Bring the fragmentation of a partition up to date."""
+    it = state.parts[part]
+    free, run, longest = 0, 0, 0
+    for domain in range(it.most):
+        if state.owner[part, domain] == FREE:
+            free += 1
+            run += 1
+            longest = max(longest, run)
+        else:
+            run = 0
+    it.fragmentation = 1.0 - float(longest) / free if free else 0.0
+
+
+@compiled
+def move(state: State, part: int, domain: int, owner: int) -> None:
+    """Give a domain another owner and keep all counts up to date."""
+    old = state.owner[part, domain]
+    if old == owner:
+        return
+    it = state.parts[part]
+    if old >= 0:
+        state.owned[old] -= 1
+        it.owned -= 1
+        it.broken_owned -= state.broken[part, domain]
+    elif old == FREE:
+        it.free -= 1
+    elif old == SPARE:
+        it.spare -= 1
+    elif old == OUT:
+        it.out -= 1
+    if owner >= 0:
+        state.owned[owner] += 1
+        it.owned += 1
+        it.broken_owned += state.broken[part, domain]
+    elif owner == FREE:
+        it.free += 1
+    elif owner == SPARE:
+        it.spare += 1
+    elif owner == OUT:
+        it.out += 1
+    state.owner[part, domain] = owner
+
+
+@compiled
+def home(state: State, part: int, domain: int) -> int:
+    """Return where a domain goes that nobody uses: out of service, spare, or free."""
+    it = state.parts[part]
+    if it.domain_gpus - state.broken[part, domain] < it.used:
+        return OUT
+    return SPARE if it.spare < it.spares else FREE
+
+
+@compiled
+def release(state: State, part: int, owner: int) -> None:
+    """Take all domains back from an owner."""
+    for domain in range(state.parts[part].most):
+        if state.owner[part, domain] == owner:
+            move(state, part, domain, ABSENT)
+            move(state, part, domain, home(state, part, domain))
+    look_at_gaps(state, part)
+
+
+@compiled
+def replace(state: State, part: int, owner: int) -> bool:
+    """Give an owner one spare, or else free, domain; return whether there was one."""
+    it = state.parts[part]
+    source = SPARE if it.spare else FREE
+    if not it.spare and not it.free:
+        return False
+    for domain in range(it.most):
+        if state.owner[part, domain] == source:
+            move(state, part, domain, owner)
+            return True
+    return False
+
+
+@compiled
+def locate(state: State, part: int, fraction: float, per_domain: bool) -> tuple[int, int]:
+    """Return (domain, node) that a failure at this place of a partition hits; (-1, -1) if nothing is there."""
+    it = state.parts[part]
+    if not it.present:
+        return -1, -1
+    place = fraction * it.present
+    index = min(int(place), it.present - 1)
+    domain = state.installed[part, index]
+    nodes = it.domain_gpus // it.node_gpus
+    node = min(int((place - index) * nodes), nodes - 1)
+    if state.owner[part, domain] == OUT and per_domain:
+        return -1, -1
+    alive = 1.0 - state.broken[part, domain] / it.domain_gpus
+    offset = (place - index) * it.domain_gpus % 1.0
+    if offset >= alive:
+        return -1, -1
+    return domain, node
+
+
+@compiled
+def fail(state: State, part: int, domain: int, gpus: int) -> None:
+    """Take GPUs of a domain out for repair; the domain leaves its owner if too few are left."""
+    owner = state.owner[part, domain]
+    move(state, part, domain, ABSENT)
+    state.broken[part, domain] += gpus
+    where = home(state, part, domain)
+    move(state, part, domain, owner if owner >= 0 and where != OUT else where)
+
+
+@compiled
+def repair(state: State, part: int, domain: int, gpus: int) -> None:
+    """Bring repaired GPUs back (nothing happens if the domain has left meanwhile)."""
+    if not state.broken[part, domain]:
+        return
+    owner = state.owner[part, domain]
+    move(state, part, domain, ABSENT)
+    state.broken[part, domain] = max(state.broken[part, domain] - gpus, 0)
+    move(state, part, domain, owner if owner >= 0 else home(state, part, domain))
+
+
+@compiled
+def grow_or_shrink(state: State, part: int, gpus: int) -> None:
+    """Set the installed GPUs; no domain that leaves is in use."""
+    it = state.parts[part]
+    wanted = gpus // it.domain_gpus
+    if wanted < it.present:
+        left = it.present - wanted
+        for source in (OUT, FREE, SPARE):
+            for domain in range(it.most - 1, -1, -1):
+                if left and state.owner[part, domain] == source:
+                    move(state, part, domain, ABSENT)
+                    state.broken[part, domain] = 0
+                    left -= 1
+    else:
+        more = wanted - it.present
+        for domain in range(it.most):
+            if more and state.owner[part, domain] == ABSENT:
+                move(state, part, domain, home(state, part, domain))
+                more -= 1
+    it.installed = gpus
+    it.present = 0
+    for domain in range(it.most):
+        if state.owner[part, domain] != ABSENT:
+            state.installed[part, it.present] = domain
+            it.present += 1
+    look_at_gaps(state, part)

@@ -1,0 +1,190 @@
+"""From the arrays of a run to the rows that the SimPy engine writes, column by column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from colossus_sim.engine.kernel.play import Kernel
+from colossus_sim.engine.kernel.state import State
+from colossus_sim.engine.recorder import GPU_STATE, GPU_STATE_OF_CAUSE
+from colossus_sim.records import (
+    CAUSES,
+    GPU_STATES,
+    STATES,
+    EventRow,
+    GpuTimeRow,
+    IntervalRow,
+    LevelRow,
+    PhaseRow,
+    RunResult,
+)
+
+_FAILURE = EventRow(0.0, "failure", "", "", "", "", "", 0.0, "time and place not kept")
+"""The kernel counts failures and keeps no event."""
+
+
+def run_result(kernel: Kernel, state: State, seed: int, *, levels: bool = True) -> RunResult:
+    """Return the rows of a run; of the events only how many failures there were, and levels only if asked for."""
+    end = float(state.world["now"][0])
+    source = kernel.scenario.loaded
+    entries = state.entries[: int(state.world["entries"][0])]
+    entries = entries[entries["end"] > entries["start"]]
+    causes = _causes(entries)
+    return RunResult(
+        scenario=kernel.scenario,
+        seed=seed,
+        case=source.case if source is not None else "central",
+        end_time=end,
+        events_processed=0,
+        intervals=_interval_rows(kernel, entries, causes),
+        gpu_time=_gpu_time_rows(kernel, state, entries, causes, end),
+        levels=_level_rows(kernel, state) if levels else (),
+        events=(_FAILURE,) * int(state.world["failures"][0]),
+        phases=phase_rows(kernel, state),
+    )
+
+
+def _causes(entries: Any) -> Any:
+    """Return the seconds per cause (columns) of each interval (row), as `engine.recorder.Entry.causes` does."""
+    made = np.zeros((len(entries), len(CAUSES)))
+    length = entries["end"] - entries["start"]
+    waiting = np.flatnonzero(entries["cause"] >= 0)
+    made[waiting, entries["cause"][waiting]] = length[waiting]
+    working = np.flatnonzero(entries["cause"] < 0)
+    rows = entries[working]
+    kept = rows["kept"]
+    parts = {
+        "checkpoint": rows["stalled"],
+        "slower_step": kept * (rows["reference"] - rows["planned"]),
+        "fewer_gpus": kept * (rows["packed"] - rows["reference"]),
+        "placement": kept * (rows["alone"] - rows["packed"]),
+        "contention": kept * (rows["shared"] - rows["alone"]),
+        "degraded": kept * (rows["actual"] - rows["shared"]),
+        "lost_work": np.maximum(0.0, (rows["done"] - rows["begun"] - kept) * rows["actual"]),
+    }
+    for name, seconds in parts.items():
+        made[working, CAUSES.index(name)] = seconds
+    others = [math.fsum(row) for row in zip(*(part.tolist() for part in parts.values()), strict=True)]
+    made[working, CAUSES.index("planned")] = length[working] - np.array(others)
+    return made
+
+
+def _interval_rows(kernel: Kernel, entries: Any, causes: Any) -> tuple[IntervalRow, ...]:
+    phases = kernel.book.world.phases
+    models = [kernel.models[f"{phase.job_name}/{phase.name}"] for phase in phases]
+    number = entries["phase"]
+    units = np.where(entries["cause"] < 0, entries["kept"], 0.0)
+    columns: Sequence[Any] = (
+        [phases[index].job_name for index in number.tolist()],
+        [phases[index].name for index in number.tolist()],
+        [STATES[index] for index in entries["state"].tolist()],
+        entries["start"].tolist(),
+        entries["end"].tolist(),
+        entries["gpus"].tolist(),
+        units.tolist(),
+        (units * np.array([float(model.tokens_per_unit) for model in models])[number]).tolist(),
+        (units * np.array([float(model.model_flops_per_unit) for model in models])[number]).tolist(),
+        list(map(tuple, causes.tolist())),
+        entries["saves"].tolist(),
+        [""] * len(entries),
+    )
+    return tuple(map(IntervalRow, *columns))
+
+
+def _gpu_time_rows(
+    kernel: Kernel, state: State, entries: Any, causes: Any, end: float
+) -> tuple[GpuTimeRow, ...]:
+    """Return the GPU-seconds per state, added up in the order of the intervals."""
+    jobs = [phase.job_name for phase in kernel.book.world.phases]
+    names = list(dict.fromkeys(jobs))
+    job = np.array([names.index(name) for name in jobs])[entries["phase"]]
+    rows = []
+    for part, partition in enumerate(kernel.book.parts):
+        site, name = partition.pool.site, partition.pool.name
+        for index in range(len(names)):
+            mine = np.flatnonzero((entries["part"] == part) & (job == index) & (entries["held"] > 0))
+            if len(mine):
+                seconds = _held_seconds(entries[mine], causes[mine])
+                rows.append(GpuTimeRow(site, name, names[index], 0.0, end, seconds))
+        booked = [0.0] * len(GPU_STATES)
+        for key in ("idle", "spare", "down"):
+            booked[GPU_STATE[key]] = float(state.parts[f"{key}_seconds"][part])
+        rows.append(GpuTimeRow(site, name, "", 0.0, end, tuple(booked)))
+    return tuple(sorted(rows))
+
+
+def _held_seconds(entries: Any, causes: Any) -> tuple[float, ...]:
+    seconds = [0.0] * len(GPU_STATES)
+    gpus = entries["gpus"]
+    length = entries["end"] - entries["start"]
+    seconds[GPU_STATE["stranded"]] = _in_turn((entries["held"] - gpus) * length)
+    for name, place in GPU_STATE.items():
+        columns = [index for index, cause in enumerate(CAUSES) if GPU_STATE_OF_CAUSE[cause] == name]
+        if columns:
+            seconds[place] = _in_turn(causes[:, columns] * gpus[:, None])
+    return tuple(seconds)
+
+
+def _in_turn(values: Any) -> float:
+    """Add numbers one after the other; numpy's own sum adds them in pairs."""
+    return float(np.add.accumulate(values.reshape(-1))[-1])
+
+
+def _level_rows(kernel: Kernel, state: State) -> tuple[LevelRow, ...]:
+    parts = [(part.pool.site, part.pool.name) for part in kernel.book.parts]
+    fields = state.levels.dtype.names
+    made = []
+    for row in state.levels[: int(state.world["levels"][0])].tolist():
+        values = dict(zip(fields, row, strict=True))
+        site, partition = parts[values.pop("part")]
+        queued = values.pop("queued")
+        made.append(LevelRow(site=site, partition=partition, queued_jobs=queued, **values))
+    return tuple(made)
+
+
+def energy(state: State) -> float:
+    """Return the energy of all partitions until the end, the same sum as over the rows of levels. [J]"""
+    end = float(state.world["now"][0])
+    rows = state.levels[: int(state.world["levels"][0])]
+    joules: list[float] = []
+    for part in range(len(state.parts)):
+        mine = rows[rows["part"] == part]
+        times = np.append(np.minimum(mine["time"], end), end)
+        joules += (mine["power"] * np.diff(times)).tolist()
+    return math.fsum(joules)
+
+
+def phase_rows(kernel: Kernel, state: State) -> tuple[PhaseRow, ...]:
+    """Return the rows of the phases."""
+    phases = kernel.book.world.phases
+    made = []
+    for phase, row in zip(phases, state.phases, strict=True):
+        model = kernel.models[f"{phase.job_name}/{phase.name}"]
+        kept, trigger = float(row["units"]), int(row["trigger"])
+        made.append(
+            PhaseRow(
+                job=phase.job_name,
+                phase=phase.name,
+                kind=phase.spec.kind,
+                ready=float(row["ready"]),
+                start=float(row["start"]),
+                end=float(row["end"]),
+                trigger=phases[trigger].name if trigger >= 0 else "",
+                gpus_wanted=model.gpus_wanted,
+                units=float(model.units),
+                units_done=kept,
+                unit_time=model.reference_time,
+                planned_unit_time=model.planned_unit_time,
+                tokens=model.units * model.tokens_per_unit,
+                tokens_done=kept * model.tokens_per_unit,
+                peak=model.peak,
+                precision=model.precision,
+                mfu=model.reference.mfu if model.reference is not None else 0.0,
+                interruptions=int(row["interruptions"]),
+            )
+        )
+    return tuple(made)

@@ -1,0 +1,85 @@
+"""Who gets GPUs, as in `engine.scheduler`, for policies whose order is fixed and that never preempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colossus_sim.engine.kernel.agenda import notify_change
+from colossus_sim.engine.kernel.holding import drop, holding_changed, take_replacements
+from colossus_sim.engine.kernel.jit import compiled
+from colossus_sim.engine.kernel.pools import look_at_gaps
+from colossus_sim.engine.kernel.state import Ask, Error, State
+
+PLACE, ASKED = int(Ask.PLACE), int(Error.ASKED)
+
+
+@compiled
+def goes_first(state: State, one: int, other: int) -> bool:
+    """Say whether one phase comes before another in the queue."""
+    a, b = state.phases[one], state.phases[other]
+    if state.world[0].by_priority and a.priority != b.priority:
+        return bool(a.priority > b.priority)
+    if a.queued_since != b.queued_since:
+        return bool(a.queued_since < b.queued_since)
+    return one < other
+
+
+@compiled
+def in_order(state: State, phases: Any, count: int) -> Any:
+    """Return the first `count` phases of a list, those that go first first."""
+    ordered = phases[:count].copy()
+    for index in range(1, count):
+        phase, place = ordered[index], index
+        while place > 0 and goes_first(state, phase, ordered[place - 1]):
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = phase
+    return ordered
+
+
+@compiled
+def schedule(state: State, hook: Any) -> None:
+    """Serve everybody who can be served now."""
+    world = state.world[0]
+    world.reschedule_at = -1.0
+    for phase in in_order(state, state.waiting, world.broken):
+        before = state.owned[phase]
+        complete = take_replacements(state, phase)
+        if complete:
+            state.phases[phase].in_broken = 0
+            world.broken = drop(state.waiting, world.broken, phase)
+        if complete or state.owned[phase] > before:
+            notify_change(state, phase)
+    world.passes += 1
+    for phase in in_order(state, state.queue, world.queued):
+        site = state.sites[state.phases[phase].site]
+        if world.strict and site.blocked_in == world.passes:
+            continue  # nobody passes anybody at the same site
+        if not start(state, hook, phase):
+            site.blocked_in = world.passes
+
+
+@compiled
+def start(state: State, hook: Any, phase: int) -> bool:
+    """Give a queued phase GPUs, if it can start now; return whether it does."""
+    it, world = state.phases[phase], state.world[0]
+    if world.now < state.sites[it.site].outage_until:
+        return False
+    for part in range(state.parts.shape[0]):
+        choice = state.choices[phase, part]
+        if not choice.candidate or state.parts[part].free < choice.domains:
+            continue
+        if hook(PLACE, phase, part, choice.domains):
+            world.error = ASKED
+            return False
+        look_at_gaps(state, part)
+        it.part, it.wanted, it.held_since = part, choice.domains, world.now
+        it.reference, it.planned = choice.reference, choice.planned
+        it.layout += 1
+        holding_changed(state, hook, phase)
+        state.holders[world.holders] = phase
+        world.holders += 1
+        world.queued = drop(state.queue, world.queued, phase)
+        notify_change(state, phase)
+        return True
+    return False
