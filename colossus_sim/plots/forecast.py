@@ -59,11 +59,12 @@ def draw_bands(view: ForecastView, *, dark: bool = False) -> Figure:
             axes.axhspan(number, number + 1, color=look.stripe, zorder=0)
         _draw_job(axes, job, number, limits=(left, right), dark=dark)
         _right_text(figure, axes, job, number, dark=dark)
-    if view.horizon <= right:
+    beyond = view.horizon <= right
+    if beyond:
         axes.axvline(view.horizon, color=look.muted, linewidth=1.0, linestyle=":")
     axes.grid(axis="x", color=look.grid, linewidth=0.6)
     date_axis(axes)
-    _bands_legend(figure, view, dark=dark)
+    _bands_legend(figure, view, beyond=beyond, dark=dark)
     return figure
 
 
@@ -148,7 +149,7 @@ def _right_text(figure: Figure, axes: Axes, job: JobBand, number: int, *, dark: 
                   va="center_baseline")  # fmt: skip
 
 
-def _bands_legend(figure: Figure, view: ForecastView, *, dark: bool) -> None:
+def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: bool) -> None:
     look = theme(dark)
     seen = {phase_family(phase.name, phase.kind) for job in view.jobs for phase in job.phases}
     handles: list[Patch | Line2D] = [Patch(color=FAMILY_COLOURS[name]) for name in FAMILIES if name in seen]
@@ -162,7 +163,10 @@ def _bands_legend(figure: Figure, view: ForecastView, *, dark: bool) -> None:
     ]
     words = ["P10 to P90 of a phase's end", "end that the target means: P10, median, P90",
              "target; on the right the chance to meet it, and the median end"]  # fmt: skip
-    legend(figure, marks, words, loc="lower left", ncols=3, bbox_to_anchor=(0.1 / width, 0.08 / height))
+    if beyond:
+        marks.append(Line2D([], [], color=look.muted, linewidth=1.0, linestyle=":"))
+        words.append("end of the simulated time; later ends are projected")
+    legend(figure, marks, words, loc="lower left", ncols=4, bbox_to_anchor=(0.1 / width, 0.08 / height))
 
 
 @themed
