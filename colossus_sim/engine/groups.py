@@ -1,4 +1,4 @@
-"""Domains that fail together: who is in a group, and who of them is hit."""
+"""Domains that leave and come back together: who is in a group, who is hit, and which phases that concerns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.specs.faults import Group
 
 if TYPE_CHECKING:
-    from colossus_sim.engine.holding import Holding
+    from colossus_sim.engine.phase import PhaseRun
 
 
 def groups_touched(domains: Iterable[int], group: Group) -> int:
@@ -37,7 +37,13 @@ def domains_hit(pool: PartitionPool, group: Group, place: float, rng: np.random.
     return [domain for domain in members if rng.random() < group.share]
 
 
-def take_out(pool: PartitionPool, domains: Iterable[int], holders: Mapping[int, Holding]) -> dict[int, int]:
+def phases_on(pool: PartitionPool, domains: Iterable[int], holders: Mapping[int, PhaseRun]) -> list[PhaseRun]:
+    """Return the phases that have any of these domains, each once."""
+    owners = (holders.get(int(pool.owner[domain])) for domain in domains)
+    return list({phase.number: phase for phase in owners if phase is not None}.values())
+
+
+def take_out(pool: PartitionPool, domains: Iterable[int], holders: Mapping[int, PhaseRun]) -> dict[int, int]:
     """Take whole domains out of service and from their phases; return the GPUs that each had left."""
     taken = {}
     for domain in domains:
@@ -46,3 +52,10 @@ def take_out(pool: PartitionPool, domains: Iterable[int], holders: Mapping[int, 
         if taken[domain] and pool.fail(domain, taken[domain]) and holder is not None:
             holder.domains.pop(domain, None)
     return taken
+
+
+def give_back(pool: PartitionPool, taken: Mapping[int, int]) -> int:
+    """Bring back what `take_out` took; return the GPUs."""
+    for domain, gpus in taken.items():
+        pool.repair(domain, gpus)
+    return sum(taken.values())

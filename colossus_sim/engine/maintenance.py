@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
-from colossus_sim.engine.groups import take_out
+from colossus_sim.engine.groups import give_back, phases_on, take_out
 from colossus_sim.engine.signals import Failure
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.specs.maintenance import Maintenance
@@ -55,20 +55,17 @@ class _Rounds:
         batch, rest = left[:size], left[size:]
         if not batch:
             return
-        owners = (holders.get(int(pool.owner[domain])) for domain in batch)
-        phases = {phase.number: phase for phase in owners if phase is not None}
+        phases = phases_on(pool, batch, holders)
         self._world.recorder.event(self._world.agenda.now, "maintenance", value=len(batch), **self._where)
         taken = take_out(pool, batch, holders)
         self._world.note_level(self._site, self._partition)
-        for phase in phases.values():
+        for phase in phases:
             phase.notify(self._notice)
         end = self._world.agenda.now + self._spec.duration
         self._world.agenda.at(end, Order.REPAIR, partial(self._give_back, taken, rest))
 
     def _give_back(self, taken: dict[int, int], rest: Sequence[int]) -> None:
-        for domain, gpus in taken.items():
-            self._partition.pool.repair(domain, gpus)
-        now, gpus = self._world.agenda.now, sum(taken.values())
+        now, gpus = self._world.agenda.now, give_back(self._partition.pool, taken)
         self._world.recorder.event(now, "repair", value=gpus, **self._where)
         self._world.note_level(self._site, self._partition)
         self._world.reschedule()

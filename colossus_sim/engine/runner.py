@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -146,19 +146,25 @@ def _plan_capacity(world: World) -> None:
 
 def _plan_submissions(world: World) -> None:
     """Start each phase when its predecessors allow it."""
+    for phase, before in predecessors(world.phases):
+        if before:
+            _chain(world, phase, before)
+        else:
+            start = max(0.0, world.clock(phase.job.submit))
+            world.agenda.at(start, Order.CAPACITY, partial(_begin, world, phase, ""))
+
+
+def predecessors(phases: Iterable[PhaseRun]) -> Iterator[tuple[PhaseRun, list[PhaseRun]]]:
+    """Yield each phase with those that it waits for: `after`, or else the one before it in its job."""
     by_job: dict[str, dict[str, PhaseRun]] = {}
-    for phase in world.phases:
+    for phase in phases:
         by_job.setdefault(phase.job_name, {})[phase.name] = phase
-    for phases in by_job.values():
-        before: str | None = None
-        for name, phase in phases.items():
-            after = phase.spec.after if phase.spec.after is not None else ((before,) if before else ())
-            before = name
-            if after:
-                _chain(world, phase, [phases[other] for other in after])
-            else:
-                start = max(0.0, world.clock(phase.job.submit))
-                world.agenda.at(start, Order.CAPACITY, partial(_begin, world, phase, ""))
+    for own in by_job.values():
+        before: list[PhaseRun] = []
+        for phase in own.values():
+            after = phase.spec.after
+            yield phase, before if after is None else [own[name] for name in after]
+            before = [phase]
 
 
 def _begin(world: World, phase: PhaseRun, trigger: str) -> None:
@@ -236,23 +242,32 @@ def _result(world: World, models: dict[str, PhaseModel], end: float) -> RunResul
         gpu_time=tuple(recorder.gpu_time_rows(end)),
         levels=tuple(recorder.levels),
         events=tuple(recorder.events),
-        phases=tuple(_phase_row(phase, models[f"{phase.job_name}/{phase.name}"]) for phase in world.phases),
+        phases=tuple(_played_row(phase, models[f"{phase.job_name}/{phase.name}"]) for phase in world.phases),
         estimates={key: model.reference for key, model in models.items()},
         warnings=tuple(_warnings(world)),
     )
 
 
-def _phase_row(phase: PhaseRun, model: PhaseModel) -> PhaseRow:
-    kept = phase.work.units
+def phase_row(
+    phase: PhaseRun,
+    model: PhaseModel,
+    *,
+    times: tuple[float, float, float],
+    trigger: str,
+    kept: float,
+    interruptions: int,
+) -> PhaseRow:
+    """Return the row of a phase: its names, its model, and what became of it (`times`: ready, start, end [s])."""
+    ready, start, end = times
     reference = model.reference
     return PhaseRow(
         job=phase.job_name,
         phase=phase.name,
         kind=phase.spec.kind,
-        ready=phase.ready,
-        start=phase.started,
-        end=phase.ended,
-        trigger=phase.trigger,
+        ready=ready,
+        start=start,
+        end=end,
+        trigger=trigger,
         gpus_wanted=model.gpus_wanted,
         units=float(model.units),
         units_done=kept,
@@ -263,6 +278,17 @@ def _phase_row(phase: PhaseRun, model: PhaseModel) -> PhaseRow:
         peak=model.peak,
         precision=model.precision,
         mfu=reference.mfu if reference is not None else 0.0,
+        interruptions=interruptions,
+    )
+
+
+def _played_row(phase: PhaseRun, model: PhaseModel) -> PhaseRow:
+    return phase_row(
+        phase,
+        model,
+        times=(phase.ready, phase.started, phase.ended),
+        trigger=phase.trigger,
+        kept=phase.work.units,
         interruptions=phase.interruptions,
     )
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from colossus_sim.engine.progress import SaveTier
+from colossus_sim.specs.checkpoint import CheckpointPolicy
+
 if TYPE_CHECKING:
-    from colossus_sim.engine.holding import Holding
+    from colossus_sim.engine.holding import Holding, PhaseModel
+
+
+def writing_rate(policy: CheckpointPolicy, tiers: Sequence[SaveTier], model: PhaseModel) -> float:
+    """Return the mean rate at which saves by a policy are written to the shared storage. [B/s]"""
+    rate = 0.0
+    for spec, tier in zip(policy.tiers, tiers, strict=True):
+        if spec.write_bandwidth is None:
+            rate += model.state_bytes / (tier.period * model.reference_time)
+    return rate
 
 
 def storage_demand(holding: Holding) -> float:
     """Return the mean rate at which a phase writes to the shared storage. [B/s]"""
-    rate = 0.0
-    for spec, tier in zip(holding.policy.tiers, holding.work.tiers, strict=True):
-        if spec.write_bandwidth is None:
-            rate += holding.model.state_bytes / (tier.period * holding.model.reference_time)
-    return rate
+    return writing_rate(holding.policy, holding.work.tiers, holding.model)
 
 
 def storage_traffic(holding: Holding) -> tuple[float, float]:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
 from colossus_sim.engine.failures import Strike, by_hand, repair_time
-from colossus_sim.engine.groups import take_out
+from colossus_sim.engine.groups import give_back, phases_on, take_out
 from colossus_sim.engine.hits import Hit, failure_of, time_out
 from colossus_sim.engine.lemons import NodeHistory
-from colossus_sim.engine.pool import PartitionPool
-from colossus_sim.engine.signals import Rerate
+from colossus_sim.engine.signals import Failure, Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.workshop import Workshop
 from colossus_sim.specs.faults import Degradation as DegradationSpec
@@ -120,7 +119,7 @@ class Strikes:
         pool = hit.partition.pool
         members = range(part.first, min(part.last + 1, len(pool.owner)))
         domains = [domain for domain in members if pool.gpus_left(domain)]
-        phases = self._users(pool, domains)
+        phases = phases_on(pool, domains, self._world.scheduler.holders)
         self._out_together(hit, domains, repair)
         failure = failure_of(hit.name, hit.spec.model_copy(update={"removes": "domain"}))
         for phase in phases:
@@ -165,8 +164,14 @@ class Strikes:
             self._repair(hit, self._repair_of(hit, hit.spec.repair), partial(self._mended, hit, gpus))
             self._world.note_level(hit.site, hit.partition)
         if phase is not None:
-            watchdog = time_out(self._world.scenario.faults, hit.strike.hang)
-            phase.notify(failure_of(hit.name, hit.spec, planned=planned, watchdog=watchdog))
+            phase.notify(self._message(hit.name, hit.spec, hit.strike, planned=planned))
+
+    def _message(
+        self, name: str, spec: FaultClass, strike: Strike, *, planned: bool | None = None
+    ) -> Failure:
+        """Return what a phase that is hit is told."""
+        watchdog = time_out(self._world.scenario.faults, strike.hang)
+        return failure_of(name, spec, planned=planned, watchdog=watchdog)
 
     def _repair_of(self, hit: Hit, usual: Repair) -> Repair:
         """Return what a unit that leaves service gets: the repair of its class, or an exchange of the node."""
@@ -185,35 +190,20 @@ class Strikes:
             return
         pool, spec = first.partition.pool, first.spec
         self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
-        phases = self._users(pool, domains)
+        phases = phases_on(pool, domains, self._world.scheduler.holders)
         if spec.removes == "group" and spec.repair is not None:
             self._out_together(first, domains, spec.repair)
             for domain in domains:
                 self._forget_slow(first._replace(domain=domain))
         for phase in phases:
-            phase.notify(
-                failure_of(
-                    first.name, spec, watchdog=time_out(self._world.scenario.faults, first.strike.hang)
-                )
-            )
-
-    def _users(self, pool: PartitionPool, domains: list[int]) -> list[PhaseRun]:
-        """Return the phases that have any of these domains, each once."""
-        holders = self._world.scheduler.holders
-        owners = (holders.get(int(pool.owner[domain])) for domain in domains)
-        return list({phase.number: phase for phase in owners if phase is not None}.values())
+            phase.notify(self._message(first.name, spec, first.strike))
 
     def _out_together(self, hit: Hit, domains: list[int], repair: Repair) -> None:
         """Take domains out of service; one repair brings all of them back."""
         pool = hit.partition.pool
         taken = take_out(pool, domains, self._world.scheduler.holders)
 
-        def mended() -> None:
-            for domain, gpus in taken.items():
-                pool.repair(domain, gpus)
-            self._back(hit, sum(taken.values()))
-
-        self._repair(hit, repair, mended)
+        self._repair(hit, repair, lambda: self._back(hit, give_back(pool, taken)))
         self._world.note_level(hit.site, hit.partition)
 
     def _forget_slow(self, hit: Hit) -> None:
@@ -256,9 +246,7 @@ class Strikes:
         for partition in site.partitions.values():
             for phase in list(self._world.scheduler.holders.values()):
                 if phase.partition is partition:
-                    phase.notify(
-                        failure_of(name, spec, watchdog=time_out(self._world.scenario.faults, strike.hang))
-                    )
+                    phase.notify(self._message(name, spec, strike))
             self._world.note_level(site, partition)
 
     def _back_up(self, site: SiteState, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from colossus_sim.engine.placers import PLACERS, from_domain
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.recovery import own_time
 from colossus_sim.engine.site import PartitionState
+from colossus_sim.engine.storage_traffic import writing_rate
 from colossus_sim.engine.world import World
 from colossus_sim.errors import ColossusError
 from colossus_sim.network.sharing import JobDemand, joint_bandwidths, shared_bandwidths
@@ -120,10 +120,8 @@ class Book:
 
     def layout(self, number: int, part: int, domains: list[int]) -> Layout:
         """Return the layout of a phase on these domains."""
-        pool, phase, model = self.parts[part].pool, self.phase(number), self.model(number, part)
-        scale = model.gpus_wanted / phase.job.gpus
-        most = max(model.gpus_wanted, math.floor((phase.job.max_gpus or 0) * scale))
-        gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, most))
+        pool, model = self.parts[part].pool, self.model(number, part)
+        gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, model.gpus_wanted))
         return Layout(part, gpus, self._place_number(part, pool.placement(domains)))
 
     def restart_time(self, gpus: int) -> float:
@@ -149,11 +147,7 @@ class Book:
             if tiers not in self._tier_numbers:
                 self._tier_numbers[tiers] = len(self.tier_sets)
                 self.tier_sets.append(tiers)
-            rate = 0.0
-            for spec, tier in zip(phase.policy.tiers, tiers, strict=True):
-                if spec.write_bandwidth is None:
-                    rate += model.state_bytes / (tier.period * model.reference_time)
-            self._saves[key] = self._tier_numbers[tiers], rate
+            self._saves[key] = self._tier_numbers[tiers], writing_rate(phase.policy, tiers, model)
         return self._saves[key]
 
     def _demand(self, number: int, at: Layout) -> JobDemand:

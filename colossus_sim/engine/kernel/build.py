@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from colossus_sim.engine.kernel.jit import COMPILED
 from colossus_sim.engine.kernel.state import ABSENT, TIERS, Kind, State
 from colossus_sim.engine.kernel.steps import CAUSE
 from colossus_sim.engine.phase import PhaseRun
+from colossus_sim.engine.runner import predecessors
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.specs.faults import FaultClass
 
@@ -59,13 +60,14 @@ class Blueprint:
         self.book = book
         self.sources = sources_of(book)
         self.hazards = hazards_of(book)
+        self._before = list(predecessors(book.world.phases))
         self._domains = max(len(part.pool.owner) for part in book.parts)
         self.state = self._empty()
         self._fill_world()
         self._fill_sites()
         self._fill_sources()
-        for number in range(len(book.world.phases)):
-            self._fill_phase(number)
+        for phase, before in self._before:
+            self._fill_phase(phase, waiting=len(before))
         self.state.costs["domains"] = -1
 
     def source_name(self, index: int) -> tuple[str, ...]:
@@ -181,8 +183,8 @@ class Blueprint:
             row["rate"], row["rank"], row["planned"] = spec.rate, failure.rank, spec.planned
             row["detection"] = spec.detection
 
-    def _fill_phase(self, number: int) -> None:
-        world, phase = self.book.world, self.book.phase(number)
+    def _fill_phase(self, phase: PhaseRun, *, waiting: int) -> None:
+        world, number = self.book.world, phase.number
         site_names = list(world.sites)
         row = self.state.phases[number : number + 1]
         for name in ("ready", "start", "end", "queued_since"):
@@ -196,7 +198,7 @@ class Blueprint:
         row["min_duration"] = phase.spec.min_duration
         row["yields"] = phase.job.data.when_starved == "yield"
         row["saving"] = phase.model.state_bytes > 0
-        row["waiting"] = len(predecessors(phase, world.phases))
+        row["waiting"] = waiting
         row["first_gate"], row["gates"] = self._gate_places[number]
         own = len(world.faults.classes("job"))
         row["hazard"], row["hazards"] = number * own, own
@@ -240,8 +242,8 @@ class Blueprint:
         return made
 
     def _waits(self) -> Iterator[tuple[float, int, int]]:
-        for phase in self.book.world.phases:
-            for other in predecessors(phase, self.book.world.phases):
+        for phase, before in self._before:
+            for other in before:
                 overlap = phase.spec.overlap > 0 and other.work.total > 0
                 units = other.work.total * (1.0 - phase.spec.overlap) if overlap else math.inf
                 yield units, other.number, phase.number
@@ -256,8 +258,8 @@ class Blueprint:
             for step in part.pool.spec.capacity:
                 time = max(0.0, world.clock(step.at))
                 rows.append((time, Order.CAPACITY, Kind.CAPACITY, number, step.gpus))
-        for phase in world.phases:
-            if not predecessors(phase, world.phases):
+        for phase, before in self._before:
+            if not before:
                 time = max(0.0, world.clock(phase.job.submit))
                 rows.append((time, Order.CAPACITY, Kind.SUBMIT, phase.number, 0))
         rows.append((world.scenario.horizon, Order.SCHEDULING, Kind.HALT, 0, 0))
@@ -265,13 +267,3 @@ class Blueprint:
         for index, (time, order, kind, a, b) in enumerate(rows):
             made[index] = (time, order, 0, kind, a, b, 0)
         return made
-
-
-def predecessors(phase: PhaseRun, phases: Sequence[PhaseRun]) -> list[PhaseRun]:
-    """Return the phases that a phase waits for."""
-    own = {other.name: other for other in phases if other.job_name == phase.job_name}
-    if phase.spec.after is not None:
-        return [own[name] for name in phase.spec.after]
-    names = list(own)
-    index = names.index(phase.name)
-    return [own[names[index - 1]]] if index else []

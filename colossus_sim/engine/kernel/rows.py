@@ -11,6 +11,7 @@ import numpy as np
 from colossus_sim.engine.kernel.play import Kernel
 from colossus_sim.engine.kernel.state import State
 from colossus_sim.engine.recorder import GPU_STATE, GPU_STATE_OF_CAUSE
+from colossus_sim.engine.runner import phase_row
 from colossus_sim.records import (
     CAUSES,
     GPU_STATES,
@@ -164,26 +165,14 @@ def phase_rows(kernel: Kernel, state: State) -> tuple[PhaseRow, ...]:
     made = []
     for phase, row in zip(phases, state.phases, strict=True):
         model = kernel.models[f"{phase.job_name}/{phase.name}"]
-        kept, trigger = float(row["units"]), int(row["trigger"])
+        trigger = int(row["trigger"])
         made.append(
-            PhaseRow(
-                job=phase.job_name,
-                phase=phase.name,
-                kind=phase.spec.kind,
-                ready=float(row["ready"]),
-                start=float(row["start"]),
-                end=float(row["end"]),
+            phase_row(
+                phase,
+                model,
+                times=(float(row["ready"]), float(row["start"]), float(row["end"])),
                 trigger=phases[trigger].name if trigger >= 0 else "",
-                gpus_wanted=model.gpus_wanted,
-                units=float(model.units),
-                units_done=kept,
-                unit_time=model.reference_time,
-                planned_unit_time=model.planned_unit_time,
-                tokens=model.units * model.tokens_per_unit,
-                tokens_done=kept * model.tokens_per_unit,
-                peak=model.peak,
-                precision=model.precision,
-                mfu=model.reference.mfu if model.reference is not None else 0.0,
+                kept=float(row["units"]),
                 interruptions=int(row["interruptions"]),
             )
         )

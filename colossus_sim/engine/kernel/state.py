@@ -64,13 +64,13 @@ def _record(text: str) -> np.dtype[Any]:
 WORLD = _record(
     "now instant horizon reschedule_at changed_at sequence:i8 pending:i8 unfinished:i8 halted:i8 finished:i8 "
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
-    "refill:i8 blocks:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
+    "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
     "manual_fraction manual_time swap_time"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(
-    "units total:i8 reference planned gpus:i8 domains:i8 wanted:i8 part:i8 site:i8 number:i8 job:i8 priority:i8 "
-    "computing:i8 leaving:i8 layout:i8 held_since tiers:i8 demand stall_left saves:i8 "
+    "units total:i8 reference planned gpus:i8 domains:i8 wanted:i8 part:i8 site:i8 priority:i8 "
+    "computing:i8 leaving:i8 layout:i8 held_since tiers:i8 demand stall_left "
     "ready start end trigger:i8 queued_since queue_cause:i8 interruptions:i8 waiting:i8 "
     "gate min_duration yields:i8 first_gate:i8 gates:i8 release "
     "hazard:i8 hazards:i8 restart_draw:i8 restart_limit:i8 restart_base "
@@ -79,10 +79,10 @@ PHASE = _record(
     "wake:i8 version:i8 spending:i8 entry_state:i8 entry_cause:i8 entry_start entry_gpus:i8 entry_held:i8 "
     "working:i8 begun s_start s_units s_time s_stall s_tiers:i8 packed alone shared "
     "attempts:i8 safe:i8 react_stops:i8 stopped:i8 in_broken:i8 evicted:i8 "
-    "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_react:i8 after_spend:i8 "
+    "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
     "recover_rank:i8 first:i8 standing:i8 "
-    "unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8 any_part:i8"
+    "unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
 )
 PART = _record(
     "site:i8 domain_gpus:i8 node_gpus:i8 used:i8 spares:i8 most:i8 installed:i8 present:i8 free:i8 spare:i8 out:i8 "
