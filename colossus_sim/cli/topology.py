@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from colossus_sim.topology.materials import Bill
 
 SCHEMA_VERSION = 1
-PARTS = "network_2024"
 MESSAGES = (1e6, 1e9)
 """Message sizes of the comparison. [B]"""
 OPERATIONS = ("all_reduce", "all_gather", "all_to_all")
@@ -80,16 +79,13 @@ def show(
 def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool) -> str:
     from colossus_sim.plots.draw import save_figure
     from colossus_sim.plots.topology import draw_topology
-    from colossus_sim.topology.endpoints import Endpoints
     from colossus_sim.topology.load import uniform_load
     from colossus_sim.topology.quotient import quotient_graph
 
     graph = quotient_graph(built.topology, built.gpu, gpus)
-    sent = Endpoints.of(built.topology, built.gpu, gpus).nic
-    loads = uniform_load(graph, sent) if load else None
-    return str(
-        save_figure(draw_topology(built.fabric, graph, load=loads, sent=sent, dark=dark), target, dark=dark)
-    )
+    loads = uniform_load(graph, built.nic) if load else None
+    figure = draw_topology(built.fabric, graph, load=loads, sent=built.nic, dark=dark)
+    return str(save_figure(figure, target, dark=dark))
 
 
 @topology.command("compare")
@@ -183,18 +179,16 @@ def named_topology(network: str) -> tuple[Topology, Gpu]:
 
 
 def _build(network: str, gpus: int | None) -> Built:
-    from colossus_sim.loading.catalog import Catalog
-    from colossus_sim.loading.files import Files
-    from colossus_sim.loading.listing import validated_entry
+    from colossus_sim.sweeps.network_bill import DEFAULT_PARTS, default_parts
     from colossus_sim.topology.builders import build_fabric
     from colossus_sim.topology.materials import bill_of_materials
 
     spec, gpu = named_topology(network)
-    parts: Any = spec.parts or validated_entry("parts", Catalog(Files()), PARTS, case="central")
+    parts = spec.parts or default_parts()
     fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)
-    return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill, parts=parts.name or PARTS)
+    return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill, parts=parts.name or DEFAULT_PARTS)
 
 
 def oversubscription(fabric: Fabric) -> list[float]:

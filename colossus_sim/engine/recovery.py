@@ -25,13 +25,12 @@ Failures = Generator[simpy.Event, Any, list[Failure]]
 
 def own_time(spec: Restart, gpus: int) -> tuple[float, str]:
     """Return the time of a restart without swap, hands and loading [s], and its parts in words if there are any."""
-    if not spec.parts:
-        return restart_time(gpus, base=spec.base, per_doubling=spec.per_doubling), ""
     times = {
-        name: restart_time(gpus, base=part.time, per_doubling=part.per_doubling, exponent=part.exponent)
-        for name, part in spec.parts.items()
+        name: restart_time(gpus, base=base, per_doubling=per_doubling, exponent=exponent)
+        for name, (base, per_doubling, exponent) in spec.laws.items()
     }
-    return math.fsum(times.values()), ", ".join(f"{name} {time:.0f} s" for name, time in times.items())
+    note = ", ".join(f"{name} {time:.0f} s" for name, time in times.items()) if spec.parts else ""
+    return math.fsum(times.values()), note
 
 
 class Recovery:

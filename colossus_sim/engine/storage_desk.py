@@ -182,20 +182,6 @@ def weighted_shares(weights: Sequence[float], most: Sequence[float]) -> list[flo
     return shares
 
 
-def waste(waiting: Sequence[Transfer], chosen: int, now: float) -> float:
-    """Return the GPU-seconds that the others are expected to lose while one transfer runs [GPU-s].
-
-    A job that stands still loses its GPUs for the whole transfer and has lost them since it asked; one that
-    computes on may fail meanwhile and lose everything since its last copy and the time to load it (INRIA RR-9109,
-    sec. 3.5).
-    """
-    run = waiting[chosen].seconds
-    others = (other for index, other in enumerate(waiting) if index != chosen)
-    return math.fsum(
-        lost_standing(other, run, now) if other.stops else lost_at_risk(other, run, now) for other in others
-    )
-
-
 def lost_standing(other: Transfer, run: float, now: float) -> float:
     """Return what a job that stands still loses until a transfer of another is over [GPU-s]."""
     return other.gpus * (now - other.at_risk_since + run)
@@ -205,3 +191,28 @@ def lost_at_risk(other: Transfer, run: float, now: float) -> float:
     """Return what a job that computes on is expected to lose by a failure during it [GPU-s]."""
     at_risk = other.restore + now - other.at_risk_since + run / 2.0
     return other.gpus * other.failure_rate * run * at_risk
+
+
+Loss = Callable[[Transfer, float, float], float]
+"""What a waiting job loses while another transfer of so many seconds runs, from now on. [GPU-s]"""
+
+
+def waste(
+    waiting: Sequence[Transfer],
+    chosen: int,
+    now: float,
+    *,
+    standing: Loss = lost_standing,
+    risked: Loss = lost_at_risk,
+) -> float:
+    """Return the GPU-seconds that the others are expected to lose while one transfer runs [GPU-s].
+
+    A job that stands still loses its GPUs for the whole transfer and has lost them since it asked; one that
+    computes on may fail meanwhile and lose everything since its last copy and the time to load it (INRIA RR-9109,
+    sec. 3.5).
+    """
+    run = waiting[chosen].seconds
+    others = (other for index, other in enumerate(waiting) if index != chosen)
+    return math.fsum(
+        standing(other, run, now) if other.stops else risked(other, run, now) for other in others
+    )

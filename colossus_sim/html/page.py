@@ -18,7 +18,7 @@ from colossus_sim.results.files import output_errors
 
 SCRIPTS = (
     "vendor/echarts.min.js",
-    "assets/tables.js",
+    "assets/common.js",
     "assets/gantt.js",
     "assets/story.js",
     "assets/report.js",
@@ -70,7 +70,9 @@ def page_text(title: str, data: Mapping[str, Any], *, scripts: Sequence[str], pa
         "DATA": inert_json(data),
         "SCRIPTS": "\n".join(f"<script>{text}</script>" for text in texts),
     }
-    return "".join(parts.get(piece, piece) for piece in _asset(page).split("@@"))
+    return "".join(
+        parts.get(piece, piece) for piece in (_asset("assets/head.html") + _asset(page)).split("@@")
+    )
 
 
 def inert_json(data: Mapping[str, Any]) -> str:

@@ -17,19 +17,17 @@ from colossus_sim.html.study_forecast import forecast_chart, forecast_sections
 from colossus_sim.html.study_sweep import sweep_chart, sweep_sections
 from colossus_sim.results.document import Section, Table
 from colossus_sim.results.report import not_modelled, ranges_section, sources_section
+from colossus_sim.results.study_file import SCHEMA_VERSION, STUDY_FILE
 
 SCRIPTS = (
     "vendor/echarts.min.js",
-    "assets/tables.js",
+    "assets/common.js",
     "assets/study_kit.js",
     "assets/study_forecast.js",
     "assets/study_sweep.js",
     "assets/study.js",
 )
 """Scripts in the order in which they run."""
-
-SCHEMA_VERSION = 1
-STUDY_FILE = "study.json"
 
 
 def is_study(folder: str | Path) -> bool:

@@ -168,6 +168,13 @@ class Restart(Spec):
     swap_time: Duration = default("2 min")
     """Extra time to bring in a spare."""
 
+    @property
+    def laws(self) -> dict[str, tuple[float, float, float]]:
+        """Time at 1,024 GPUs [s], time per doubling [s] and exponent of each part; a single one is unnamed."""
+        if not self.parts:
+            return {"": (self.base, self.per_doubling, 0.0)}
+        return {name: (part.time, part.per_doubling, part.exponent) for name, part in self.parts.items()}
+
 
 class Faults(Spec):
     """All failure classes of a scenario."""

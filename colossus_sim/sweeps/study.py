@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from colossus_sim.results.assumptions import assumption_rows
+from colossus_sim.results.study_file import SCHEMA_VERSION, STUDY_FILE
 from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.table import measures_of
@@ -14,9 +15,6 @@ from colossus_sim.sweeps.task import Outcome
 from colossus_sim.sweeps.view import label_of, title_of
 from colossus_sim.units import DAY, format_instant
 from colossus_sim.version import MODEL_VERSION, __version__
-
-SCHEMA_VERSION = 1
-STUDY_FILE = "study.json"
 
 
 def study_file(

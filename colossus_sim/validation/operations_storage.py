@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, no_faults, play_bench, saves
 from colossus_sim.engine.runner import DeskBuilder
-from colossus_sim.engine.storage_desk import StorageDesk, Transfer, lost_at_risk, lost_standing
+from colossus_sim.engine.storage_desk import StorageDesk, Transfer, lost_at_risk, lost_standing, waste
 from colossus_sim.formulas import reliability
 from colossus_sim.randomness import stream
 from colossus_sim.records import CAUSES, RunResult
@@ -187,12 +187,7 @@ class PublishedDesk(StorageDesk):
 
     def cost_of(self, index: int) -> float:
         """Return what it costs the others to serve this waiting transfer first [GPU-s]."""
-        run, now = self.waiting[index].seconds, self.now
-        others = (other for number, other in enumerate(self.waiting) if number != index)
-        return math.fsum(
-            lost_at_risk(other, run, now) if other.stops else lost_standing(other, run, now)
-            for other in others
-        )
+        return waste(self.waiting, index, self.now, standing=lost_at_risk, risked=lost_standing)
 
 
 def storage_cases(seeds: int, seed: int) -> Iterator[Case]:

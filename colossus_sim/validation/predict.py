@@ -81,7 +81,10 @@ class Predictor:
         if isinstance(case, LeftOut) or case.device.catalog not in self._inputs.gpus:
             return case
         case = self._with_kernels_said(case)
-        for choice in recomputations(row):
+        choices = recomputations(row)
+        if len(choices) == 1:
+            return case  # no need to look at its memory twice
+        for choice in choices:
             changed = _recomputing(case, choice)
             if self._fits(changed):
                 return changed

@@ -212,6 +212,8 @@ def test_interruption_ends_with_130() -> None:
     with subprocess.Popen(
         [*PYTHON, "check", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell starts what it runs in the background with this signal ignored, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write("# more than a pipe holds, so that this returns when it is being read\n" * 5_000)

@@ -9,7 +9,7 @@ from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.scenario import Scenario
 from tests.engine.conftest import GPU, TOPOLOGY, FakeModel, Unit, a_job, a_scenario, fault
 
-_DAYS = 20
+DAYS = 20
 _TRAFFIC = 1e12
 """Bytes that one GPU of a busy job sends in a unit at each level. [B]"""
 
@@ -36,11 +36,11 @@ def random_world(number: int) -> Scenario:
     return Scenario.model_validate(
         a_scenario(
             seed=number,
-            horizon=f"{_DAYS} days",
+            horizon=f"{DAYS} days",
             cluster={"sites": {"here": _site(draw)}},
             jobs={f"job{index}": _job(draw, index) for index in range(draw.randint(1, 4))},
             faults=_faults(draw),
-            checkpoint={"tiers": _tiers(draw)},
+            checkpoint={"tiers": tiers(draw)},
             policies={
                 "contention": draw.choice(("none", "average", "worst_case", "best_case")),
                 "scheduler": draw.choice(("priority_backfill", "fifo", "fair_share", "priority")),
@@ -51,7 +51,8 @@ def random_world(number: int) -> Scenario:
     )
 
 
-def _site(draw: random.Random) -> dict[str, Any]:
+def partitions(draw: random.Random) -> dict[str, Any]:
+    """Return one or two partitions whose capacity changes."""
     gpu = GPU | {"gpus_per_node": draw.choice((2, 4, 8))}
     parts = {}
     for name in ("left", "right")[: draw.randint(1, 2)]:
@@ -63,7 +64,11 @@ def _site(draw: random.Random) -> dict[str, Any]:
             "spare_domains": draw.choice((0, 1, 3)),
             "capacity": [{"at": f"2026-01-{day:02d}", "gpus": n} for day, n in zip(days, gpus, strict=False)],
         }
-    site: dict[str, Any] = {"topology": TOPOLOGY | {"gpus": 1024}, "partitions": parts}
+    return parts
+
+
+def _site(draw: random.Random) -> dict[str, Any]:
+    site: dict[str, Any] = {"topology": TOPOLOGY | {"gpus": 1024}, "partitions": partitions(draw)}
     if draw.random() < 0.3:
         site |= {"repair_crew": draw.randint(1, 3)}
     if draw.random() < 0.3:
@@ -73,13 +78,19 @@ def _site(draw: random.Random) -> dict[str, Any]:
     return site
 
 
-def _job(draw: random.Random, index: int) -> dict[str, Any]:
+def chained_phases(draw: random.Random) -> dict[str, Any]:
+    """Return one to three phases; the second may overlap the first."""
     names = ("pretrain", "sft", "rl")[: draw.randint(1, 3)]
     phases: dict[str, Any] = {name: {"tokens": draw.randint(200, 20_000)} for name in names}
     if draw.random() < 0.3:
         phases["pretrain"]["data_gated"] = True
     if len(names) > 1 and draw.random() < 0.5:
         phases[names[1]] |= {"overlap": 0.4, "min_duration": "12 h"}
+    return phases
+
+
+def place_and_data(draw: random.Random, phases: dict[str, Any]) -> dict[str, Any]:
+    """Return where a job runs, and when its data come."""
     more: dict[str, Any] = {"partition": draw.choice(("left", None))}
     if draw.random() < 0.4:
         total = phases["pretrain"]["tokens"]
@@ -90,6 +101,12 @@ def _job(draw: random.Random, index: int) -> dict[str, Any]:
                 {"ready": f"2026-01-{draw.randint(2, 5):02d}", "tokens": total},
             ],
         }
+    return more
+
+
+def _job(draw: random.Random, index: int) -> dict[str, Any]:
+    phases = chained_phases(draw)
+    more = place_and_data(draw, phases)
     gpus = 24 * draw.randint(1, 8)
     if draw.random() < 0.2:
         more["min_gpus"] = 24
@@ -97,7 +114,8 @@ def _job(draw: random.Random, index: int) -> dict[str, Any]:
     return a_job(gpus=gpus, priority=draw.randint(0, 3), submit=f"2026-01-{day:02d}", phases=phases, **more)
 
 
-def _faults(draw: random.Random) -> dict[str, Any]:
+def usual_classes(draw: random.Random) -> tuple[float, dict[str, Any]]:
+    """Return the failures per node and day, and classes of every blast radius."""
     rate = draw.choice((0.002, 0.01, 0.05))
     repair = {
         "auto_fraction": draw.choice((0.0, 0.5, 1.0)),
@@ -115,6 +133,21 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         "soft": fault("job", f"{draw.choice((0.5, 2, 8))} /day", "nothing", detection="30 s"),
         "hang": fault("job", "0.5 /day", "nothing", detection="10 min", needs_storage_checkpoint=True),
     }
+    return rate, classes
+
+
+def some_of(draw: random.Random, classes: dict[str, Any], share: float) -> dict[str, Any]:
+    """Return faults with about this share of the classes, and the times of a restart."""
+    restart = {
+        "base": draw.choice(("60 s", "10 min")), "per_doubling": "20 s", "manual_fraction": 0.1,
+        "manual_time": "1 h", "swap_time": "2 min",
+    }  # fmt: skip
+    kept = {name: spec for name, spec in classes.items() if draw.random() < share}
+    return {"classes": kept, "restart": restart}
+
+
+def _faults(draw: random.Random) -> dict[str, Any]:
+    rate, classes = usual_classes(draw)
     if draw.random() < 0.3:
         classes["care"] = fault("domain", f"{rate / 4} /day", "domain", planned=True)
     if draw.random() < 0.2:
@@ -123,15 +156,11 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         )
     if draw.random() < 0.2:
         classes["site"] = fault("site", "0.2 /day", "site")
-    restart = {
-        "base": draw.choice(("60 s", "10 min")), "per_doubling": "20 s", "manual_fraction": 0.1,
-        "manual_time": "1 h", "swap_time": "2 min",
-    }  # fmt: skip
-    kept = {name: spec for name, spec in classes.items() if draw.random() < 0.8}
-    return {"classes": kept, "restart": restart}
+    return some_of(draw, classes, 0.8)
 
 
-def _tiers(draw: random.Random) -> list[dict[str, Any]]:
+def tiers(draw: random.Random) -> list[dict[str, Any]]:
+    """Return saves to storage, and perhaps to memory."""
     memory = {
         "name": "memory", "mode": "async", "interval": f"{draw.choice((60, 300))} s",
         "snapshot_bandwidth": "1 GB/s", "write_bandwidth": "1 GB/s", "read_bandwidth": "1 GB/s",

@@ -58,6 +58,16 @@ def browser() -> Iterator[Any]:
         driver.quit()
 
 
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Iterator[Any]:
+    """Return the browser with a fresh page: that of the module, or the report of the run."""
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(page.as_uri())
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def fetched(driver: Any) -> list[str]:
     """Return the addresses outside the file that the page asked for; the browser's own start page is not ours."""
     rows = [json.loads(row["message"])["message"] for row in driver.get_log("performance")]

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.html.conftest import HOSTILE, fetched
-
-
-@pytest.fixture
-def opened(browser: Any, page: Path) -> Iterator[Any]:
-    """Return the browser with a fresh report."""
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(page.as_uri())
-    yield browser
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def shown_range(driver: Any) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +53,6 @@ def tornado(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return the page of each kind of study in turn."""
     return write_study(request.getfixturevalue(request.param), tmp_path / "page.html")
-
-
-@pytest.fixture
-def opened(browser: Any, page: Path) -> Iterator[Any]:
-    """Return the browser with that page."""
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(page.as_uri())
-    yield browser
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_quantiles_on_the_page_are_those_of_the_forecast(forecast: Path) -> None:

@@ -23,8 +23,8 @@ def jit_available() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def code_folder() -> Path | None:
-    """Return where machine code is kept; None if the package's folder cannot be written.
+def _folder() -> Path:
+    """Return where machine code would be kept.
 
     It is named after all of `SOURCES`, because numba itself looks only at the file of each function and
     would go on using old code of the functions that it calls.
@@ -33,7 +33,12 @@ def code_folder() -> Path | None:
     digest = hashlib.blake2b(digest_size=8)
     for name in SOURCES:
         digest.update((here / f"{name}.py").read_bytes())
-    folder = here / "__pycache__" / f"kernel-{digest.hexdigest()}"
+    return here / "__pycache__" / f"kernel-{digest.hexdigest()}"
+
+
+def code_folder() -> Path | None:
+    """Return where machine code is kept, made if it is not there; None if it cannot be written."""
+    folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -42,6 +47,6 @@ def code_folder() -> Path | None:
 
 
 def machine_code_kept() -> bool:
-    """Say whether the compiled kernel is on disk, so that no process has to compile it."""
-    folder = code_folder()
-    return folder is not None and any(folder.rglob("loop.play-*.nbc"))
+    """Say whether the compiled kernel is on disk, so that no process has to compile it; makes no folder."""
+    folder = _folder()
+    return os.access(folder, os.W_OK) and any(folder.rglob("loop.play-*.nbc"))

@@ -2,17 +2,9 @@
 /* The Gantt chart on Apache ECharts: custom series draw the rows, two more panels show GPUs and power. */
 (function (root) {
   const NARROW = 700;
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const { look } = root.Page;
   const date = (ms) => new Date(ms).toISOString().slice(0, 10);
   const moment = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
-
-  function look() {
-    return {
-      paper: css("--paper"), ink: css("--ink"), muted: css("--muted"), grid: css("--grid"),
-      stripe: css("--stripe"), late: css("--late"), early: css("--early"), failure: css("--failure"),
-      dark: root.matchMedia("(prefers-color-scheme: dark)").matches,
-    };
-  }
 
   function textOn(colour) {
     const c = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16) / 255)

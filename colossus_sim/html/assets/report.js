@@ -4,17 +4,13 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { chart: plan, sections } = data;
   const G = window.Gantt;
-  const { el } = window.Page;
+  const { el, tip } = window.Page;
   const { story, redrawStory } = window.Story;
   const OPEN = ["Jobs", "Slip by cause [days]", "Cluster", "Warnings", "How to reproduce"];
   const byId = (id) => document.getElementById(id);
   const state = { jobs: plan.jobs, selected: -1, chart: null, range: plan.range.slice() };
 
   /* ---- the chart ---- */
-
-  function tip(title, lines) {
-    return el("div", { class: "tip" }, el("b", {}, title), ...lines.filter(Boolean).map((text) => el("div", {}, text)));
-  }
 
   function slowedBy(phase) {
     const lost = phase.slowed.reduce((sum, [from, to, share]) => sum + share * (to - from), 0);

@@ -2,14 +2,11 @@
 /* What the charts of sweeps and forecasts share, on Apache ECharts. Names reach the page only as text. */
 (function () {
   const { chart: plan, sections } = JSON.parse(document.getElementById("data").textContent);
-  const { el } = window.Page;
+  const { el, look, tip } = window.Page;
   const byId = (id) => document.getElementById(id);
   const CYCLE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
   const SHAPES = ["circle", "rect", "triangle", "diamond", "roundRect", "pin"];
   const state = { charts: {}, job: 0, measure: 0, x: 0, map: false, pick: null };
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const look = () => ({ paper: css("--paper"), ink: css("--ink"), muted: css("--muted"), grid: css("--grid"),
-    late: css("--late"), early: css("--early"), stripe: css("--stripe") });
   const date = (ms) => (ms === null ? "not within the simulated time" : new Date(ms).toISOString().slice(0, 10));
   const percent = (share) => `${Math.round(100 * share)} %`;
   const number = (value) => (value === null ? "?" : parseFloat(value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 }));
@@ -65,11 +62,6 @@
   const axis = (theme, more) => ({ axisLabel: { color: theme.muted, hideOverlap: true, ...(more.type === "time" ? { formatter: DATES } : {}) },
     axisLine: { lineStyle: { color: theme.grid } },
     splitLine: { lineStyle: { color: theme.grid } }, nameTextStyle: { color: theme.muted }, ...more });
-
-  /* A tooltip as a node, so that names stay text. */
-  function tip(title, lines) {
-    return el("div", { class: "tip" }, el("b", {}, title), ...lines.filter(Boolean).map((text) => el("div", {}, text)));
-  }
 
   window.Study = { plan, sections, state, CYCLE, SHAPES, byId, look, date, percent, number, value, narrow, cut, panel, shared, zoom, tipped, axis, tip };
 })();

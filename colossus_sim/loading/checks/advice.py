@@ -156,7 +156,6 @@ def slow_restart(scenario: Scenario) -> Iterator[Problem]:
     """Jobs that are interrupted about as often as they can restart."""
     if not scenario.faults.enabled:
         return
-    restart = scenario.faults.restart
     for name, job in scenario.jobs.items():
         for partition in list(job_partitions(scenario, job).values())[:1]:
             rate = sum(
@@ -164,13 +163,10 @@ def slow_restart(scenario: Scenario) -> Iterator[Problem]:
                 for fault in scenario.faults.classes.values()
                 if fault.interrupts and not fault.planned
             )
-            parts = restart.parts.values()
             again = math.fsum(
-                restart_time(job.gpus, base=part.time, per_doubling=part.per_doubling, exponent=part.exponent)
-                for part in parts
+                restart_time(job.gpus, base=base, per_doubling=per_doubling, exponent=exponent)
+                for base, per_doubling, exponent in scenario.faults.restart.laws.values()
             )
-            if not parts:
-                again = restart_time(job.gpus, base=restart.base, per_doubling=restart.per_doubling)
             if rate * again > 0.5:
                 yield Problem(
                     path=f"jobs.{name}.gpus",

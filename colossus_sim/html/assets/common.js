@@ -1,5 +1,5 @@
 "use strict";
-/* What the pages share: elements, tables that sort, sections. Text only ever goes through textContent. */
+/* What the pages share: elements, colours, tooltips, tables that sort, sections. Text only ever goes through textContent. */
 (function () {
   function el(tag, attributes, ...children) {
     const node = document.createElement(tag);
@@ -10,6 +10,21 @@
     }
     for (const child of children) node.append(child instanceof Node ? child : String(child));
     return node;
+  }
+
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function look() {
+    return {
+      paper: css("--paper"), ink: css("--ink"), muted: css("--muted"), grid: css("--grid"),
+      stripe: css("--stripe"), late: css("--late"), early: css("--early"), failure: css("--failure"),
+      dark: window.matchMedia("(prefers-color-scheme: dark)").matches,
+    };
+  }
+
+  /* A tooltip as a node, so that names stay text. */
+  function tip(title, lines) {
+    return el("div", { class: "tip" }, el("b", {}, title), ...lines.filter(Boolean).map((text) => el("div", {}, text)));
   }
 
   /* ---- tables that sort ---- */
@@ -64,5 +79,5 @@
     return node;
   }
 
-  window.Page = { el, table, section };
+  window.Page = { el, look, tip, table, section };
 })();
