@@ -13,6 +13,7 @@ from colossus_sim.formulas import reliability
 from colossus_sim.records import CAUSES, RunResult
 from colossus_sim.specs.faults import Faults
 from colossus_sim.traces.jobs import TraceJob, read_trace
+from colossus_sim.validation.operations_pipeline import pipeline_cases
 from colossus_sim.validation.operations_queues import queue_cases, repair_cases, spare_cases
 from colossus_sim.validation.operations_runs import llama_cases
 from colossus_sim.validation.operations_stats import Case, ratio_and_error
@@ -35,6 +36,7 @@ def run_cases(*, quick: bool = False, seed: int = 1) -> tuple[Case, ...]:
         partial(large_job_cases, 2 * failures, seed),
         partial(repair_cases, 4 * failures, seed),
         partial(spare_cases, 2 * failures, seed),
+        partial(pipeline_cases, 10 if quick else 100, seed),
         partial(queue_cases, failures // 2, seed),
         partial(trace_cases, quick),
         *([] if quick else [partial(storage_cases, 6, seed)]),
