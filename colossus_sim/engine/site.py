@@ -11,7 +11,7 @@ from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.storage_traffic import storage_traffic
-from colossus_sim.network.sharing import joint_bandwidths, shared_bandwidths
+from colossus_sim.network.sharing import LinkSharing
 from colossus_sim.records import LevelRow
 from colossus_sim.specs.cluster import Site
 from colossus_sim.topology.fabric import Fabric
@@ -26,6 +26,7 @@ class PartitionState:
     def __init__(self, pool: PartitionPool, fabric: Fabric, contention: str) -> None:
         self.pool = pool
         self.fabric = fabric
+        self.links = LinkSharing(fabric)
         self.computing: dict[int, PhaseRun] = {}
         self.computing_gpus = 0
         self.bandwidths: dict[int, tuple[float, ...]] = {}
@@ -63,7 +64,7 @@ class PartitionState:
         """Return the per-GPU bandwidth of each level if no other job were there. [B/s]"""
         key = (phase.number, phase.layout)
         if key not in self._alone:
-            shared = shared_bandwidths(fabric=self.fabric, demands=[phase.demand()], mode="none")
+            shared = self.links.shared([phase.demand()], "none")
             self._alone[key] = shared[str(phase.number)]
         return self._alone[key]
 
@@ -88,11 +89,8 @@ class PartitionState:
         if key not in self._known:
             demands = [self.computing[number].demand() for number, *_ in key]
             phases = {str(number): self.computing[number] for number, *_ in key}
-            shared = joint_bandwidths(
-                fabric=self.fabric,
-                demands=demands,
-                mode=self._contention,
-                step_time=lambda name, mine: phases[name].unit_time(mine),
+            shared = self.links.joint(
+                demands, self._contention, lambda name, mine: phases[name].unit_time(mine)
             )
             self._known[key] = {number: shared[str(number)] for number, *_ in key}
         old, self.bandwidths = self.bandwidths, self._known[key]

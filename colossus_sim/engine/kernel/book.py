@@ -17,7 +17,7 @@ from colossus_sim.engine.site import PartitionState
 from colossus_sim.engine.storage_traffic import writing_rate
 from colossus_sim.engine.world import World
 from colossus_sim.errors import ColossusError
-from colossus_sim.network.sharing import JobDemand, joint_bandwidths, shared_bandwidths
+from colossus_sim.network.sharing import JobDemand
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.randomness import stream
 
@@ -165,8 +165,8 @@ class Book:
         """Return the bandwidths of a phase that has the links to itself."""
         key = (number, at)
         if key not in self._alone:
-            fabric, demands = self.parts[at.part].fabric, [self._demand(number, at)]
-            self._alone[key] = shared_bandwidths(fabric=fabric, demands=demands, mode="none")[str(number)]
+            links, demands = self.parts[at.part].links, [self._demand(number, at)]
+            self._alone[key] = links.shared(demands, "none")[str(number)]
         return self._alone[key]
 
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
@@ -183,12 +183,8 @@ class Book:
                 placement = self._placements[at.number]
                 return float(self.model(number, part).unit(at.gpus, placement, mine).time)
 
-            shared = joint_bandwidths(
-                fabric=self.parts[part].fabric,
-                demands=[self._demand(number, at) for number, at in members],
-                mode=mode,
-                step_time=step_time,
-            )
+            demands = [self._demand(number, at) for number, at in members]
+            shared = self.parts[part].links.joint(demands, mode, step_time)
             self._shares[key] = {number: self._bandwidth_number(shared[str(number)]) for number, _ in members}
         return self._shares[key]
 
