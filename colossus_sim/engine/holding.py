@@ -144,11 +144,15 @@ class Holding:
         gpus = wanted if least is None else min(wanted, least)
         return partition.pool.domains_for(gpus)
 
+    def booked_domains(self, partition: PartitionState) -> int:
+        """Domains that a reservation keeps for it."""
+        return partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
+
     def domains_to_start(self, partition: PartitionState) -> int:
         """Return how many domains it takes now; 0 if it cannot start."""
         if self.now < self.site.outage_until:
             return 0
-        free = partition.pool.available()
+        free = self.world.scheduler.room(self.site, partition)
         wanted = partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
         if free >= wanted:
             return wanted

@@ -150,6 +150,8 @@ def _plan_submissions(world: World) -> None:
         if before:
             _chain(world, phase, before)
         else:
+            if phase.job.reserved:
+                world.scheduler.bookings.add(phase)
             start = max(0.0, world.clock(phase.job.submit))
             world.agenda.at(start, Order.CAPACITY, partial(_begin, world, phase, ""))
 
