@@ -114,7 +114,8 @@ def play(
 ) -> dict[int, Outcome]:
     """Run the replicas, in growing batches if a precision is asked for."""
     from colossus_sim.sweeps.engines import engine_choice, with_engine
-    from colossus_sim.sweeps.forecast import batches, widest_interval
+    from colossus_sim.sweeps.forecast import widest_interval
+    from colossus_sim.sweeps.precision import batches
 
     choice = engine_choice(asked.plan)
     say_engine(choice, settings)

@@ -52,6 +52,35 @@ def test_sweep_answers_in_json_and_resumes(here: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out) == first
 
 
+def test_sweep_stops_at_a_precision(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each point runs until its mean is known; the table, the note and the study say how many runs that took."""
+    command = [
+        "sweep",
+        "tiny",
+        *GRID,
+        "--no-plots",
+        "--until-ci",
+        "jobs.large.finish_days=0.18d",
+        "--replicas",
+        "40",
+    ]
+    assert run_command_line(command) == 0
+    assert "precise enough after 20 to 30 runs per point" in capsys.readouterr().err
+    folder = here / "out" / "tiny-sweep"
+    study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert (study["least_replicas"], study["replicas"]) == (20, 30)
+    assert "--until-ci jobs.large.finish_days=0.18d" in study["command"]
+    assert (
+        run_command_line(["sweep", "tiny", *GRID, "--no-plots", "--until-ci", "1min", "--replicas", "21"])
+        == 4
+    )
+    shown = capsys.readouterr()
+    command = ["sweep", "tiny", *GRID, "--no-plots", "--until-ci", "1min", "--replicas", "21", "--out", "b"]
+    assert run_command_line(command) == 0
+    shown = capsys.readouterr()
+    assert "point 1 is not as precise as asked after 21 runs: jobs." in shown.err
+
+
 def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A point that cannot be run is marked failed, the others go on, and the exit code says so."""
     command = ["sweep", "tiny", "--set-grid", "jobs.large.gpus=128,100000", "--jobs", "1", "--no-plots"]
@@ -73,6 +102,8 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", *GRID, "--scheduler", "tcp://10.0.0.1:1"], "--executor dask"),
         (["sweep", "tiny", *GRID, "--executor", "dask", "--scheduler", "tcp://10.0.0.1:1"], "without TLS"),
         (["forecast", "tiny", "--until-ci", "0.5"], "needs a unit"),
+        (["sweep", "tiny", *GRID, "--until-ci", "jobs.larg.finish_days=1d"], "jobs.large.finish_days"),
+        (["sweep", "tiny", *GRID, "--measure", "jobs.large.slip"], "did you mean"),
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
         (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "does not give"),
     ],
