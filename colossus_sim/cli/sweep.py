@@ -58,6 +58,7 @@ MAX_ROWS = 40
 )
 @click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def sweep(file: str, settings: Settings, **options: Any) -> int:
     """Run a scenario at many points: a grid, a sample of ranges, or one thing at a time.
@@ -106,7 +107,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         state.append(opened.state)
         say_damaged(opened.state, settings)
         choice = engine_choice(plan)
-        say_engine(choice, settings)
+        say_engine(plan, choice, settings, explain=options["explain"])
         tasks = with_engine(plan.tasks(), choice)
         with Progress(settings, best=_best(plan, measures)) as progress:
             if precision:

@@ -81,6 +81,29 @@ def test_sweep_stops_at_a_precision(here: Path, capsys: pytest.CaptureFixture[st
     assert "point 1 is not as precise as asked after 21 runs: jobs." in shown.err
 
 
+def test_explain_says_which_engine_and_why(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--explain of run, sweep and forecast begins with the line that -v shows, and says what it was judged by."""
+    for command, why in (
+        (["run", "tiny", "--no-plots"], "one run"),
+        (["sweep", "tiny", *GRID, "--no-plots"], "needs 10 runs of each point, here 1"),
+        (["forecast", "tiny", "--replicas", "12", "--jobs", "1", "--no-plots"], "CPU s"),
+    ):
+        assert run_command_line([*command, "--out", f"{command[0]}-v", "-v"]) == 0
+        brief = [line for line in capsys.readouterr().err.splitlines() if line.startswith("engine: ")]
+        assert run_command_line([*command, "--out", f"{command[0]}-e", "--explain"]) == 0
+        long = capsys.readouterr().err.splitlines()
+        assert len(brief) == 1
+        assert why in brief[0]
+        start = long.index(brief[0])
+        assert "about 40 failures until the horizon" in long[start + 1]
+        assert long[start + 2].startswith("  compiled kernel: it has all that this scenario needs")
+    command = ["run", "tiny", "--no-plots", "--set", "policies.scheduler=fair_share", "--explain", "-q"]
+    assert run_command_line(command) == 0
+    assert capsys.readouterr().err == ""
+    assert run_command_line(command[:-1]) == 0
+    assert "it does not have policies.scheduler: fair_share" in capsys.readouterr().err
+
+
 def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A point that cannot be run is marked failed, the others go on, and the exit code says so."""
     command = ["sweep", "tiny", "--set-grid", "jobs.large.gpus=128,100000", "--jobs", "1", "--no-plots"]
