@@ -199,7 +199,8 @@ class Holding:
 
     def demand(self) -> JobDemand:
         """What it asks of the network."""
-        estimate = self.model.unit(self.gpus, self.placement(), None)
+        alone = self.held_partition().alone(self)
+        estimate = self.model.unit(self.gpus, self.placement(), alone)
         mean, peak = storage_traffic(self)
         return JobDemand(
             name=str(self.number),
@@ -251,7 +252,7 @@ class Holding:
                 storage=self.site.spec.storage,
                 state_bytes=self.model.state_bytes,
                 gpus=self.gpus,
-                unit_time=self.model.unit(self.gpus, self.placement()).time,
+                unit_time=self.unit_time(self.held_partition().alone(self)),
                 failure_rates=self.world.faults.rates(self),
                 share=share,
                 readers=readers,

@@ -18,6 +18,7 @@ from colossus_sim.specs.cluster import Site
 from colossus_sim.topology.fabric import Fabric
 
 if TYPE_CHECKING:
+    from colossus_sim.engine.holding import Holding
     from colossus_sim.engine.phase import PhaseRun
 
 
@@ -61,12 +62,11 @@ class PartitionState:
         del self.computing[phase.number]
         self.computing_gpus -= phase.gpus
 
-    def alone(self, phase: PhaseRun) -> tuple[float, ...]:
+    def alone(self, phase: Holding) -> tuple[float, ...]:
         """Return the per-GPU bandwidth of each level if no other job were there. [B/s]"""
         key = (phase.number, phase.layout)
         if key not in self._alone:
-            shared = self.links.shared([phase.demand()], "none")
-            self._alone[key] = shared[str(phase.number)]
+            self._alone[key] = self.links.alone(phase.placement(), phase.gpus)
         return self._alone[key]
 
     def _share_alone(self) -> None:

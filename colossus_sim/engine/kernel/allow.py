@@ -118,6 +118,6 @@ def choose(scenario: Scenario, runs: int, *, available: bool, kept: bool) -> Cho
         return Choice(False, "numba (the extra 'fast') is not installed, or switched off")
     work = runs * expected_failures(scenario) * SIMPY_SECONDS
     start = WARM_START if kept else COLD_START
-    state = "kept on disk" if kept else "to be compiled first"
-    text = f"{work:,.0f} CPU s of SimPy or more, machine code {state}: {start:.0f} s"
+    state = "machine code kept on disk" if kept else "to be compiled first"
+    text = f"the kernel saves about {SAVED * work:,.0f} CPU s and starts in {start:.0f} CPU s, {state}"
     return Choice(SAVED * work > start, text)
