@@ -81,6 +81,7 @@ class PhaseModel:
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
         unit = work.unit_of(gpus_wanted, self.reference)
         self._memo[gpus_wanted, placement, None] = unit
+        self._by_seat[gpus_wanted, work.seat(gpus_wanted, placement, None)] = unit
         self.reference_unit = unit
         self.reference_time = unit.time
         self.planned_unit_time = self.reference_time
