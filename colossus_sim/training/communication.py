@@ -8,6 +8,7 @@ from typing import NamedTuple
 from colossus_sim.formulas import transformer
 from colossus_sim.parallelism.collective_time import CollectiveTime, group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan, group_span
+from colossus_sim.parallelism.mesh import AXES, Mesh
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.parallel import ParallelPlan
@@ -40,6 +41,23 @@ class PricedCall(NamedTuple):
     call: Call
     cost: CollectiveTime
     span: GroupSpan
+
+
+class Seat(NamedTuple):
+    """All that a step knows of where it runs: two placements with equal seats give equal steps."""
+
+    spans: tuple[GroupSpan, ...]
+    """Where the groups of each axis lie, those of axes with one rank left out."""
+    bandwidths: tuple[float, ...]
+    """Per-GPU bandwidth of each fabric level that a group crosses. [B/s]"""
+
+
+def seat_of(mesh: Mesh, placement: Placement, fabric: Fabric, bandwidths: Sequence[float] | None) -> Seat:
+    """Return what a step depends on of a placement and its shares; bandwidths left out = the fabric's own."""
+    axes = [axis for axis in map(mesh.axis, AXES) if axis.size > 1]
+    spans = tuple(group_span(axis, placement, fabric) for axis in axes)
+    given = fabric.bandwidths if bandwidths is None else bandwidths
+    return Seat(spans, tuple(given[: 1 + max((span.level for span in spans), default=0)]))
 
 
 class Network:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
@@ -72,6 +72,7 @@ class PhaseModel:
     ) -> None:
         self._work = work
         self._memo: dict[tuple[int, Placement, tuple[float, ...] | None], UnitEstimate] = {}
+        self._by_seat: dict[tuple[int, Hashable], UnitEstimate] = {}
         self.tokens_per_unit = work.tokens_per_unit
         self.model_flops_per_unit = work.model_flops_per_unit
         self.state_bytes = state_bytes
@@ -80,6 +81,7 @@ class PhaseModel:
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
         unit = work.unit_of(gpus_wanted, self.reference)
         self._memo[gpus_wanted, placement, None] = unit
+        self._by_seat[gpus_wanted, work.seat(gpus_wanted, placement, None)] = unit
         self.reference_unit = unit
         self.reference_time = unit.time
         self.planned_unit_time = self.reference_time
@@ -104,8 +106,17 @@ class PhaseModel:
         if found is None:
             if len(self._memo) >= _MEMO_LIMIT:
                 self._memo.clear()
+                self._by_seat.clear()
+            found = self._memo[key] = self._seated(gpus, placement, bandwidths)
+        return found
+
+    def _seated(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> UnitEstimate:
+        """Time the unit, unless another placement was the same to it."""
+        seat = gpus, self._work.seat(gpus, placement, bandwidths)
+        found = self._by_seat.get(seat)
+        if found is None:
             step = self._work.step(gpus, placement, bandwidths)
-            found = self._memo[key] = self._work.unit_of(gpus, step)
+            found = self._by_seat[seat] = self._work.unit_of(gpus, step)
         return found
 
     def usable_gpus(self, gpus: int) -> int:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import rollout, transformer
-from colossus_sim.parallelism.mesh import usable_gpus
+from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Calibration, Gpu
 from colossus_sim.specs.job import Rollouts
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.communication import seat_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.sizes import kernels_of, peak_of
 from colossus_sim.training.step import estimate_step
@@ -56,6 +57,9 @@ class Work(Protocol):
 
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that can be used; 0 if none."""
+
+    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
+        """Return all that the step on so many GPUs depends on of a placement and of the bandwidths there."""
 
     def step(
         self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None
@@ -99,6 +103,16 @@ class Setting:
             flop_multiplier=self.flop_multiplier,
         )
 
+    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
+        """Return what the step depends on of a placement and bandwidths.
+
+        Raises
+        ------
+        ValueError
+            If the plan does not fit.
+        """
+        return seat_of(mesh_of(self.plan, gpus), placement, self.fabric, bandwidths)
+
 
 class TrainWork:
     """Optimizer steps."""
@@ -113,6 +127,10 @@ class TrainWork:
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that the plan can use."""
         return usable_gpus(self._setting.plan, gpus)
+
+    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
+        """Return what the step depends on of a placement and bandwidths."""
+        return self._setting.seat(gpus, placement, bandwidths)
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step."""
@@ -134,6 +152,10 @@ class ComputeWork:
     def usable_gpus(self, gpus: int) -> int:
         """Every count can be used."""
         return gpus
+
+    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
+        """It does not matter where."""
+        return
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
         """There is no training step."""
@@ -175,6 +197,10 @@ class RlWork:
             return usable_gpus(self._plan, gpus), gpus
         generate = round(self._rollouts.generation_share * gpus)
         return usable_gpus(self._plan, gpus - generate), generate
+
+    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
+        """Return what the training step of one update depends on of a placement and bandwidths."""
+        return self._setting.seat(self._pools(gpus)[0], placement, bandwidths)
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step of one update."""

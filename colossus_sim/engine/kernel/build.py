@@ -116,6 +116,7 @@ class Blueprint:
             owned=np.zeros(phases, whole),
             queue=np.zeros(phases, whole),
             waiting=np.zeros(phases, whole),
+            in_turn=np.zeros(phases, whole),
             holders=np.zeros(phases, whole),
             changed=np.zeros(parts, whole),
             savers=np.zeros((sites, phases), whole),

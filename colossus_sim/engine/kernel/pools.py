@@ -107,8 +107,10 @@ def move(state: State, part: int, domain: int, owner: int) -> None:
         it.broken_owned += state.broken[part, domain]
     elif owner == FREE:
         it.free += 1
+        it.free_from = min(it.free_from, domain)
     elif owner == SPARE:
         it.spare += 1
+        it.spare_from = min(it.spare_from, domain)
     elif owner == OUT:
         it.out += 1
     state.owner[part, domain] = owner
@@ -135,16 +137,28 @@ def release(state: State, part: int, owner: int) -> None:
 
 @compiled
 def replace(state: State, part: int, owner: int) -> bool:
-    """Give an owner one spare, or else free, domain; return whether there was one."""
+    """Give an owner one spare, or else free, domain; return whether there was one.
+
+    `spare_from` and `free_from` never lie behind the first of their kind, so the search begins there.
+    """
     it = state.parts[part]
-    source = SPARE if it.spare else FREE
-    if not it.spare and not it.free:
+    if it.spare:
+        domain = it.spare_from = _first(state, part, SPARE, it.spare_from)
+    elif it.free:
+        domain = it.free_from = _first(state, part, FREE, it.free_from)
+    else:
         return False
-    for domain in range(it.most):
-        if state.owner[part, domain] == source:
-            move(state, part, domain, owner)
-            return True
-    return False
+    move(state, part, domain, owner)
+    return True
+
+
+@compiled
+def _first(state: State, part: int, owner: int, begin: int) -> int:
+    """Return the first domain of an owner who has one, from `begin` on."""
+    domain = begin
+    while state.owner[part, domain] != owner:
+        domain += 1
+    return domain
 
 
 @compiled

@@ -25,16 +25,14 @@ def goes_first(state: State, one: int, other: int) -> bool:
 
 
 @compiled
-def in_order(state: State, phases: Any, count: int) -> Any:
-    """Return the first `count` phases of a list, those that go first first."""
-    ordered = phases[:count].copy()
-    for index in range(1, count):
-        phase, place = ordered[index], index
+def put_in_order(state: State, ordered: Any, phases: Any, count: int) -> None:
+    """Write the first `count` phases of a list to `ordered`, those that go first first."""
+    for index in range(count):
+        phase, place = phases[index], index
         while place > 0 and goes_first(state, phase, ordered[place - 1]):
             ordered[place] = ordered[place - 1]
             place -= 1
         ordered[place] = phase
-    return ordered
 
 
 @compiled
@@ -42,7 +40,10 @@ def schedule(state: State, hook: Any) -> None:
     """Serve everybody who can be served now."""
     world = state.world[0]
     world.reschedule_at = -1.0
-    for phase in in_order(state, state.waiting, world.broken):
+    ordered, count = state.in_turn, world.broken
+    put_in_order(state, ordered, state.waiting, count)
+    for index in range(count):
+        phase = ordered[index]
         before = state.owned[phase]
         complete = take_replacements(state, phase)
         if complete:
@@ -51,7 +52,10 @@ def schedule(state: State, hook: Any) -> None:
         if complete or state.owned[phase] > before:
             notify_change(state, phase)
     world.passes += 1
-    for phase in in_order(state, state.queue, world.queued):
+    count = world.queued
+    put_in_order(state, ordered, state.queue, count)
+    for index in range(count):
+        phase = ordered[index]
         site = state.sites[state.phases[phase].site]
         if world.strict and site.blocked_in == world.passes:
             continue  # nobody passes anybody at the same site

@@ -88,7 +88,7 @@ PART = _record(
     "site:i8 domain_gpus:i8 node_gpus:i8 used:i8 spares:i8 most:i8 installed:i8 present:i8 free:i8 spare:i8 out:i8 "
     "owned:i8 broken_owned:i8 computing_gpus:i8 fragmentation node:i8 pending:i8 changed:i8 slow:i8 "
     "idle_power busy_power pue level_time level_idle:i8 level_spare:i8 level_down:i8 has_level:i8 "
-    "idle_seconds spare_seconds down_seconds first_source:i8 sources:i8"
+    "idle_seconds spare_seconds down_seconds first_source:i8 sources:i8 spare_from:i8 free_from:i8"
 )
 SITE = _record("outage_until readers:i8 savers:i8 write_bandwidth first_part:i8 parts:i8 blocked_in:i8")
 SOURCE = _record(
@@ -155,6 +155,8 @@ class State(NamedTuple):
     queue: Any
     waiting: Any
     """Phases that wait for replacements."""
+    in_turn: Any
+    """Room for phases in the order in which the scheduler serves them."""
     holders: Any
     changed: Any
     """Partitions whose level is to be written."""
