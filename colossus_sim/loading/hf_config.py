@@ -111,6 +111,8 @@ def _experts(config: dict[str, Any]) -> dict[str, Any] | None:
         moe["shared_expert_intermediate_size"] = shared
     for ours, spellings in (
         ("first_k_dense", ("first_k_dense_replace",)),
+        ("n_group", ("n_group",)),
+        ("topk_group", ("topk_group",)),
         ("moe_layer_frequency", ("decoder_sparse_step", "moe_layer_freq", "interleave_moe_layer_step")),
     ):
         value = _first(config, spellings)

@@ -40,6 +40,10 @@ class MixtureOfExperts(Spec):
     """Leading layers that are dense."""
     moe_layer_frequency: Annotated[Count, Field(ge=1)] = Field(1)
     """Every n-th of the other layers is a mixture of experts."""
+    n_group: Annotated[Count, Field(ge=1)] = Field(1)
+    """Groups of experts, of which a token picks some first (DeepSeek-V3, arXiv:2412.19437, sec. 2.1.2)."""
+    topk_group: Annotated[Count, Field(ge=1)] = Field(1)
+    """Groups that the experts of one token may come from; all that there are = no limit."""
     imbalance: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.1)
     """Tokens on the busiest expert-parallel rank over the mean; 1 = forced balance."""
     capacity_padded: bool = Field(False)

@@ -230,7 +230,8 @@ class Traffic:
             # Across domains a token crosses the network once per domain and is copied inside (DeepSeek-V3,
             # arXiv:2412.19437, sec. 3.2.2); within one domain it goes once to each rank.
             targets = self._expert_domains if self._expert_domains > 1 else mesh.ep
-            copies = distinct_targets(targets, moe.num_experts_per_tok)
+            within = reachable_targets(targets, moe.n_group, moe.topk_group)
+            copies = distinct_targets(within, moe.num_experts_per_tok)
         message = tokens * copies * self._arch.hidden_size * stack.expert_dispatch_bytes * moe.imbalance
         calls = [Call("ep", "ep", "all_to_all", message, 2, 2)]
         if mesh.etp > 1:
@@ -289,6 +290,19 @@ class Traffic:
         return [Call("embedding", "embedding", "all_reduce", message, 0, 1)]
 
 
-def distinct_targets(targets: int, choices: int) -> float:
+def reachable_targets(targets: int, groups: int, limit: int) -> float:
+    """Return how many of the targets (ranks or domains that share out the experts) one token may send to.
+
+    Group-limited routing first picks `limit` of `groups` groups of experts (DeepSeek-V3, arXiv:2412.19437,
+    sec. 2.1.2); groups lie side by side, so that a target holds several groups or a group several targets.
+    """
+    if limit >= groups:
+        return float(targets)
+    if targets >= groups:
+        return targets * limit / groups
+    return distinct_targets(targets, limit)
+
+
+def distinct_targets(targets: float, choices: int) -> float:
     """Expected number of different targets among `choices` independent uniform draws: ``n (1 - (1 - 1/n)^k)``."""
     return targets * (1.0 - (1.0 - 1.0 / targets) ** choices)

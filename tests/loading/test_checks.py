@@ -116,6 +116,8 @@ VIOLATIONS = [
     ([f"{JOB}.model.sliding_window_fraction=0.5"], "some layers use a sliding window, but sliding_window is 0"),
     ([f"{JOB}.model.moe={{num_experts: 4, num_experts_per_tok: 8, moe_intermediate_size: 8}}"],
      "8 is more than the 4 experts"),
+    ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, n_group: 3}}"],
+     f"{JOB}.model.moe.n_group", "1 of 3 groups of 8 experts"),
     ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, first_k_dense: 32}}"],
      "leaves no layer of 32"),
     # cluster

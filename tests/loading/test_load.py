@@ -363,12 +363,15 @@ def test_a_deepseek_config_json_gives_experts_and_latent_attention(tiny: str, wr
         "model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432,
         "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 128,
         "num_key_value_heads": 128, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
-        "first_k_dense_replace": 3, "moe_layer_freq": 1, "q_lora_rank": 1536, "kv_lora_rank": 512,
+        "first_k_dense_replace": 3, "moe_layer_freq": 1, "n_group": 8, "topk_group": 4,
+        "q_lora_rank": 1536, "kv_lora_rank": 512,
         "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "vocab_size": 129280,
         "tie_word_embeddings": False,
     }  # fmt: skip
     model = load_scenario(with_config(tiny, write, config)).jobs["small"].model
     count = count_parameters(model)
+    assert model.moe is not None
+    assert (model.moe.n_group, model.moe.topk_group) == (8, 4)
     assert count.total == pytest.approx(671e9, rel=0.01)
     assert count.active == pytest.approx(37.6e9, rel=0.02)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from colossus_sim.specs.hardware import Stack
-from colossus_sim.training.communication import distinct_targets
+from colossus_sim.training.communication import distinct_targets, reachable_targets
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.layer_cost import PASS_PARTS
 from colossus_sim.training.sizes import kernels_of, split_layers
@@ -234,6 +234,14 @@ def test_distinct_targets() -> None:
     assert distinct_targets(1, 8) == 1.0
     assert distinct_targets(2, 2) == 1.5
     assert distinct_targets(10**9, 8) == pytest.approx(8.0, rel=1e-6)
+
+
+def test_group_limited_routing() -> None:
+    """Half of the groups are half of 64 ranks, at most 4 of 8 nodes; two draws of two nodes reach 1.5."""
+    assert reachable_targets(64, 8, 4) == 32.0
+    assert reachable_targets(8, 8, 4) == 4.0
+    assert reachable_targets(2, 8, 2) == 1.5
+    assert reachable_targets(64, 1, 1) == reachable_targets(64, 8, 8) == 64.0
 
 
 def test_calibration_falls_back(bench: Bench) -> None:

@@ -54,6 +54,12 @@ def _layers(path: str, model: Architecture) -> Iterator[Problem]:
                 path=f"{path}.moe.num_experts_per_tok",
                 message=f"{model.moe.num_experts_per_tok} is more than the {model.moe.num_experts} experts",
             )
+        if model.moe.num_experts % model.moe.n_group or model.moe.topk_group > model.moe.n_group:
+            yield Problem(
+                path=f"{path}.moe.n_group",
+                message=f"{model.moe.topk_group} of {model.moe.n_group} groups of {model.moe.num_experts} experts",
+                hint="n_group must divide num_experts, and topk_group be at most n_group",
+            )
         if model.moe.first_k_dense >= model.num_hidden_layers:
             yield Problem(
                 path=f"{path}.moe.first_k_dense",
