@@ -117,7 +117,7 @@ VIOLATIONS = [
     ([f"{JOB}.model.moe={{num_experts: 4, num_experts_per_tok: 8, moe_intermediate_size: 8}}"],
      "8 is more than the 4 experts"),
     ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, n_group: 3}}"],
-     f"{JOB}.model.moe.n_group", "1 of 3 groups of 8 experts"),
+     "moe.n_group: 1 of 3 groups of 8 experts"),
     ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, first_k_dense: 32}}"],
      "leaves no layer of 32"),
     # cluster
