@@ -9,14 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.style import BLUE, VERMILLION, new_figure, plain, shorten, theme, themed
+from colossus_sim.plots.style import BLUE, VERMILLION, new_figure, plain, shorten, text_width, theme, themed
 from colossus_sim.plots.views import Change, Measured, SweepView
 
 _WIDTH, _LEFT, _RIGHT, _HEAD, _FOOT, _ROW, _GAP = 13.0, 4.3, 0.35, 1.15, 0.75, 0.42, 0.35
 """Figure width, room for the labels, margins, height of a row, and distance between panels. [in]"""
 _MAX_PANELS = 3
-_ROOM = 0.42
-"""Room beside the longest bar for its number, as a share of the bars' span."""
 
 
 @themed
@@ -62,9 +60,7 @@ def _panel(axes: Axes, measure: Measured, changes: Sequence[Change], *, dark: bo
     for number, item in enumerate(changes):
         if not math.isnan(item.mean):
             _number(axes, number, item, 0.02 * span)
-    low = min(ends) - (_ROOM * span if min(ends) < 0.0 else 0.02 * span)
-    high = max(ends) + (_ROOM * span if max(ends) > 0.0 else 0.02 * span)
-    axes.set_xlim(low, high)
+    _make_room(axes, min(ends), max(ends))
     axes.set_ylim(len(changes), 0.0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -75,6 +71,20 @@ def _panel(axes: Axes, measure: Measured, changes: Sequence[Change], *, dark: bo
     axes.set_title(plain(f"{measure.label}{unit}"), fontsize=10.5, weight="bold")
     now = f"{measure.mean[0]:.3g}".replace("-", "\u2212")
     axes.set_xlabel(plain(f"change; as it is: {now} {measure.unit if unit else ''}".rstrip()))
+
+
+def _make_room(axes: Axes, low: float, high: float) -> None:
+    """Set the x limits so that the numbers beyond the bars lie inside the panel."""
+    figure = axes.get_figure(root=True)
+    if not isinstance(figure, Figure):
+        return
+    words = [text_width(figure, text.get_text(), 9.0) for text in axes.texts]
+    label = max(words, default=0.0) + 0.15
+    width = axes.get_position().width * figure.get_figwidth()
+    sides = (low < 0.0) + (high > 0.0)
+    # Data units per inch of what is left beside the labels; at least a fifth of the panel is for the bars.
+    unit = ((high - low) or 1.0) / max(width - sides * label, 0.2 * width)
+    axes.set_xlim(low - unit * (label if low < 0.0 else 0.05), high + unit * (label if high > 0.0 else 0.05))
 
 
 def _number(axes: Axes, row: int, item: Change, gap: float) -> None:

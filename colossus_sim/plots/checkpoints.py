@@ -18,7 +18,7 @@ from colossus_sim.plots.series import column
 from colossus_sim.plots.style import BLUE, GREEN, VERMILLION, theme, themed
 from colossus_sim.units import DAY, HOUR, format_duration
 
-_ROUND = (1.0, 10.0, 60.0, 600.0, HOUR, 6.0 * HOUR, DAY, 7.0 * DAY)
+_ROUND = (1.0, 4.0, 15.0, 60.0, 240.0, 900.0, HOUR, 4.0 * HOUR, DAY, 7.0 * DAY)
 """Intervals that are named on the axis. [s]"""
 
 
