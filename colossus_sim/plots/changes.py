@@ -13,7 +13,7 @@ from colossus_sim.plots.style import BLUE, VERMILLION, new_figure, plain, shorte
 from colossus_sim.plots.views import Change, Measured, SweepView
 
 _WIDTH, _LEFT, _RIGHT, _HEAD, _FOOT, _ROW, _GAP = 13.0, 4.3, 0.35, 1.15, 0.75, 0.42, 0.35
-"""Figure width, room for the labels, margins, height of a row, and distance between panels. [in]"""
+"""Figure width, most room for the labels, margins, height of a row, and distance between panels. [in]"""
 _MAX_PANELS = 3
 
 
@@ -32,9 +32,10 @@ def draw_changes(view: SweepView, *, dark: bool = False) -> Figure:
         middle = (_FOOT + _ROW * (len(labels) - number - 0.5)) / height
         text = shorten(figure, label, 10.0, _LEFT - 0.4)
         figure.text(0.16 / _WIDTH, middle, text, size=10.0, va="center_baseline")
-    room = (_WIDTH - _LEFT - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
+    start = min(_LEFT, 0.5 + max(text_width(figure, plain(label), 10.0) for label in labels))
+    room = (_WIDTH - start - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
     for number, (measure, changes) in enumerate(panels):
-        left = _LEFT + number * (room + _GAP)
+        left = start + number * (room + _GAP)
         box = (left / _WIDTH, _FOOT / height, room / _WIDTH, _ROW * len(labels) / height)
         _panel(figure.add_axes(box), measure, changes, dark=dark)
     return figure
@@ -56,10 +57,9 @@ def _panel(axes: Axes, measure: Measured, changes: Sequence[Change], *, dark: bo
             item.mean, number + 0.5, xerr=half, color=look.ink, linewidth=0.9, capsize=2.5, zorder=4
         )
         ends += [item.mean - half, item.mean + half]
-    span = max(ends) - min(ends) or 1.0
     for number, item in enumerate(changes):
         if not math.isnan(item.mean):
-            _number(axes, number, item, 0.02 * span)
+            _number(axes, number, item)
     _make_room(axes, min(ends), max(ends))
     axes.set_ylim(len(changes), 0.0)
     axes.set_yticks([])
@@ -87,15 +87,15 @@ def _make_room(axes: Axes, low: float, high: float) -> None:
     axes.set_xlim(low - unit * (label if low < 0.0 else 0.05), high + unit * (label if high > 0.0 else 0.05))
 
 
-def _number(axes: Axes, row: int, item: Change, gap: float) -> None:
+def _number(axes: Axes, row: int, item: Change) -> None:
     """Write the value and its interval beyond the end of the bar."""
     half = 0.0 if math.isnan(item.half_width) else item.half_width
     sign = 1.0 if item.mean >= 0.0 else -1.0
     text = f"{item.mean:+.{_digits(item.mean)}f}".replace("-", "\u2212")
     if half:
         text += f" \u00b1 {half:.{_digits(item.mean)}f}"
-    axes.text(item.mean + sign * (half + gap), row + 0.5, text, size=9.0, va="center_baseline",
-              ha="left" if sign > 0.0 else "right")  # fmt: skip
+    axes.annotate(text, (item.mean + sign * half, row + 0.5), (5.0 * sign, 0.0), textcoords="offset points",
+                  size=9.0, va="center_baseline", ha="left" if sign > 0.0 else "right")  # fmt: skip
 
 
 def _digits(value: float) -> int:
