@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def forecast(file: str, settings: Settings, **options: Any) -> int:
     """Play a scenario many times and say when each job is done, and how sure that is.
@@ -78,7 +79,7 @@ def forecast(file: str, settings: Settings, **options: Any) -> int:
     ):
         state.append(opened.state)
         say_damaged(opened.state, settings)
-        outcomes = play(asked, opened, workers, precision, settings)
+        outcomes = play(asked, opened, workers, precision, settings, explain=options["explain"])
         write(
             folder, asked, outcomes, plots=not options["no_plots"], command=_command(file, settings, options)
         )
@@ -110,14 +111,21 @@ def parse_precision(text: str | None) -> float | None:
 
 
 def play(
-    asked: Forecast, opened: SweepFolder, workers: Executor, precision: float | None, settings: Settings
+    asked: Forecast,
+    opened: SweepFolder,
+    workers: Executor,
+    precision: float | None,
+    settings: Settings,
+    *,
+    explain: bool,
 ) -> dict[int, Outcome]:
     """Run the replicas, in growing batches if a precision is asked for."""
     from colossus_sim.sweeps.engines import engine_choice, with_engine
-    from colossus_sim.sweeps.forecast import batches, widest_interval
+    from colossus_sim.sweeps.forecast import widest_interval
+    from colossus_sim.sweeps.precision import batches
 
     choice = engine_choice(asked.plan)
-    say_engine(choice, settings)
+    say_engine(asked.plan, choice, settings, explain=explain)
     tasks = with_engine(asked.plan.tasks(), choice)
     outcomes: dict[int, Outcome] = {}
     with Progress(settings) as progress:

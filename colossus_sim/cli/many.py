@@ -19,6 +19,7 @@ from colossus_sim.cli.common import Settings, note
 if TYPE_CHECKING:
     from colossus_sim.engine.kernel.allow import Choice
     from colossus_sim.sweeps.folder import State
+    from colossus_sim.sweeps.plan import Plan
     from colossus_sim.sweeps.pool import Executor
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,10 +95,16 @@ def executor(options: Mapping[str, Any]) -> Iterator[Executor]:
         made.close()
 
 
-def say_engine(choice: Choice, settings: Settings) -> None:
-    """Say with -v which engine plays the runs, and why."""
-    if settings.verbose:
-        note(f"engine: {'compiled kernel' if choice.kernel else 'SimPy'} ({choice.why})", settings)
+def say_engine(plan: Plan, choice: Choice, settings: Settings, *, explain: bool) -> None:
+    """Say with -v which engine plays the runs, and why; with --explain also what that was judged by."""
+    from colossus_sim.sweeps.engines import engine_line, explain_engine
+
+    if explain:
+        count = len(plan.points)
+        for line in explain_engine(plan.scenario, choice, points=count, replicas=plan.replicas):
+            note(line, settings)
+    elif settings.verbose:
+        note(engine_line(choice), settings)
 
 
 @contextmanager

@@ -49,7 +49,10 @@ PLAIN_INTERVAL = 30.0
 )  # fmt: skip
 @click.option("--no-plots", is_flag=True, help="Draw no pictures: the same as --plots none.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; they stay.")
-def run(file: str, *, settings: Settings, formats: str, plots: str, no_plots: bool, overwrite: bool) -> None:
+@click.option("--explain", is_flag=True, help="Say which engine plays the run, and what that was judged by.")
+def run(
+    file: str, *, settings: Settings, formats: str, plots: str, no_plots: bool, overwrite: bool, explain: bool
+) -> None:
     """Play a scenario and write summary, tables, report and pictures.
 
     FILE is a scenario file, the name of a shipped scenario, or - for standard input. The run folder is
@@ -68,11 +71,23 @@ def run(file: str, *, settings: Settings, formats: str, plots: str, no_plots: bo
     folder = target_folder(scenario, settings)
     models = check_before(scenario, folder, overwrite=overwrite)
     clock.lap("load")
+    say_engine(scenario, settings, explain=explain)
     with progress_bar(settings) as progress:
         result = simulate(scenario, models, progress)
         clock.lap("simulate")
     write(result, folder, table_formats, kinds=kinds, overwrite=overwrite, clock=clock)
     show(result, folder, settings)
+
+
+def say_engine(scenario: Scenario, settings: Settings, *, explain: bool) -> None:
+    """Say with -v which engine plays the run, and why; with --explain also what many runs would be played by."""
+    if not (explain or settings.verbose):
+        return
+    from colossus_sim.sweeps.engines import SINGLE_RUN, engine_line, explain_engine
+
+    lines = explain_engine(scenario, SINGLE_RUN) if explain else [engine_line(SINGLE_RUN)]
+    for line in lines:
+        note(line, settings)
 
 
 class Stopwatch:

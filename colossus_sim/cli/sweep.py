@@ -22,6 +22,7 @@ from colossus_sim.cli.many import (
 if TYPE_CHECKING:
     from colossus_sim.sweeps.folder import State
     from colossus_sim.sweeps.plan import Plan, Point
+    from colossus_sim.sweeps.precision import Precision
     from colossus_sim.sweeps.read import Sweep
     from colossus_sim.sweeps.task import Outcome
 
@@ -39,6 +40,11 @@ MAX_ROWS = 40
 @click.option("--tornado", is_flag=True, help="Move one assumption at a time to its low and high end.")
 @click.option("--replicas", type=click.IntRange(1, 1_000_000), metavar="N", help="Runs per point.")
 @click.option(
+    "--until-ci", "until_ci", multiple=True, metavar="[MEASURE=]WIDTH",
+    help="Stop a point when the mean of MEASURE is known to +- WIDTH; a time alone, e.g. 0.5d, is for the end of "
+    "every job. Then --replicas is the most runs of a point (100 if nothing says).",
+)  # fmt: skip
+@click.option(
     "--measure", "measures", multiple=True, metavar="NAME", help="Show and draw this, e.g. jobs.a.slip_days."
 )
 @click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
@@ -52,6 +58,7 @@ MAX_ROWS = 40
 )
 @click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def sweep(file: str, settings: Settings, **options: Any) -> int:
     """Run a scenario at many points: a grid, a sample of ranges, or one thing at a time.
@@ -66,6 +73,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
       colossus-sim sweep sweeps/restart_time.yaml --jobs 4
       colossus-sim sweep quickstart --set-grid jobs.llama_70b.gpus=1024,2048 --replicas 20
       colossus-sim sweep colossus_roadmap --tornado --measure jobs.grok_5_10t.slip_days
+      colossus-sim sweep restart_time --replicas 200 --until-ci jobs.large.slip_days=2h
       colossus-sim sweep sweeps/restart_time.yaml --out /shared/run --shard 3/16
 
     Exit codes: 0 done, 3 some runs failed, 4 output, 130 interrupted and saved.
@@ -73,13 +81,17 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     from colossus_sim.cli.run import parse_formats
     from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
+    from colossus_sim.sweeps.precision import parse_precisions, run_until
+    from colossus_sim.sweeps.view import check_names
 
     formats = parse_formats(options["formats"])
     asked = _asked(file, options)
-    plan = make(asked, settings, options["replicas"])
+    plan = make(asked, settings, _replicas(asked, options))
     folder = Path(settings.out) if settings.out else Path("out") / f"{asked.name}-sweep"
-    shard = parse_shard(options["shard"]) if options["shard"] else Shard()
+    precision = parse_precisions(options["until_ci"], plan.scenario.jobs)
+    shard = parse_shard(options["shard"], points=bool(precision)) if options["shard"] else Shard()
     measures = tuple(options["measures"]) or asked.spec.measures or default_measures(plan)
+    check_names(plan, measures)
     state: list[State] = []
     with (
         executor(options) as workers,
@@ -95,14 +107,17 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         state.append(opened.state)
         say_damaged(opened.state, settings)
         choice = engine_choice(plan)
-        say_engine(choice, settings)
+        say_engine(plan, choice, settings, explain=options["explain"])
+        tasks = with_engine(plan.tasks(), choice)
         with Progress(settings, best=_best(plan, measures)) as progress:
-            outcomes = opened.run(workers, with_engine(plan.tasks(), choice), progress)
+            if precision:
+                outcomes = run_until(opened, workers, tasks, precision, progress)
+                _say_precision(plan, outcomes, precision, settings)
+            else:
+                outcomes = opened.run(workers, tasks, progress)
         if shard.count > 1:
-            note(
-                f"part {shard.number} of {shard.count} is done: {opened.state.total} runs in {folder}",
-                settings,
-            )
+            runs = sum(1 for task in tasks if shard.holds(task) and task.index in outcomes)
+            note(f"part {shard.number} of {shard.count} is done: {runs} runs in {folder}", settings)
             return SOME_FAILED if opened.state.failed else 0
         title = "" if asked.spec.title == "untitled" else asked.spec.title
         plots = not options["no_plots"]
@@ -120,10 +135,36 @@ def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
         "--set-zip": options["zipped"],
         "--tornado": options["tornado"],
         "--replicas": options["replicas"],
+        "--until-ci": options["until_ci"],
         "--measure": options["measures"],
     }
     return study_command("sweep", file, overrides=settings.overrides, case=settings.case, seed=settings.seed,
                          options=chosen)  # fmt: skip
+
+
+def _say_precision(
+    plan: Plan, outcomes: Mapping[int, Outcome], asked: Sequence[Precision], settings: Settings
+) -> None:
+    from colossus_sim.sweeps.measure import describe_measure
+    from colossus_sim.sweeps.precision import excess, runs_per_point, runs_text
+
+    found = [(point, excess(plan, outcomes, point, asked)) for point in range(len(plan.points))]
+    wide = [(point, *item) for point, item in found if item is not None]
+    counts = runs_text(runs_per_point(plan, outcomes))
+    if not wide:
+        note(f"precise enough after {counts}", settings)
+    for point, item, width in wide[:MAX_ROWS]:
+        unit = describe_measure(item.measure)[0]
+        reached = f"{item.measure} +- {width:.3g} {unit}"
+        note(f"point {point} is not as precise as asked after {plan.replicas} runs: {reached}", settings)
+
+
+def _replicas(asked: Sweep, options: Mapping[str, Any]) -> int | None:
+    from colossus_sim.sweeps.precision import MOST_REPLICAS
+
+    if options["replicas"] or asked.spec.replicas > 1 or not options["until_ci"]:
+        return options["replicas"]  # type: ignore[no-any-return]
+    return MOST_REPLICAS
 
 
 def _asked(file: str, options: Mapping[str, Any]) -> Sweep:

@@ -22,7 +22,7 @@ def sweep_chart(study: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any
     by_measure = dict(tuple(points.groupby("measure", sort=False)))
     values = {name: _values(frame) for name, frame in by_measure.items() if frame["mean"].notna().any()}
     shown = [name for name in study["shown"] if name in values]
-    runs = f"{study['replicas']} run{'s' if study['replicas'] > 1 else ''} per point"
+    runs = f"{_runs(study)} per point"
     return {
         "kind": study["kind"],
         "title": study["title"],
@@ -33,6 +33,11 @@ def sweep_chart(study: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any
         "shown": len(shown),
         "cost": COST if COST in values else None,
     }  # fmt: skip
+
+
+def _runs(study: Mapping[str, Any]) -> str:
+    most, least = study["replicas"], study.get("least_replicas", study["replicas"])
+    return f"{most if least == most else f'{least} to {most}'} run{'s' if most > 1 else ''}"
 
 
 def _values(frame: pd.DataFrame) -> dict[str, list[float | None]]:
@@ -62,7 +67,7 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
         "run by run with the same seeds" if study["paired"] else "of the means; each point has its own seeds"
     )
     about = (
-        f"Mean over {study['replicas']} runs and half of its 95 % t interval; difference to point 0, {paired}, "
+        f"Mean over {_runs(study)} and half of its 95 % t interval; difference to point 0, {paired}, "
         "with half of its 95 % interval. A difference smaller than its interval is not told from chance."
     )
     right = (0, *range(1 + len(parameters), len(header)))

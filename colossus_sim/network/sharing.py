@@ -166,6 +166,11 @@ class LinkSharing:
         self._check(demands, mode)
         return self._solved(demands, mode, self._boundaries(demands, mode))
 
+    def alone(self, placement: DomainRuns, gpus: int) -> tuple[float, ...]:
+        """Return the per-GPU bandwidth of each level for a job that has the links to itself. [B/s]"""
+        job = JobDemand(name="", placement=placement, gpus=gpus, traffic=(), step_time=0.0)
+        return self.shared([job], "none")[""]
+
     def joint(
         self, demands: Sequence[JobDemand], mode: str, step_time: StepTime
     ) -> dict[str, tuple[float, ...]]:

@@ -50,10 +50,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The `number`-th (from 1) of `count` parts of a sweep."""
+    """The `number`-th (from 1) of `count` parts of a sweep: every `count`-th run, or point if `points`."""
 
     number: int = 1
     count: int = 1
+    points: bool = False
 
     @property
     def suffix(self) -> str:
@@ -62,11 +63,11 @@ class Shard:
 
     def holds(self, task: Task) -> bool:
         """Say whether a task belongs to this part."""
-        return task.index % self.count == self.number - 1
+        return (task.point if self.points else task.index) % self.count == self.number - 1
 
 
-def parse_shard(text: str) -> Shard:
-    """Return the shard of ``i/n``.
+def parse_shard(text: str, *, points: bool = False) -> Shard:
+    """Return the shard of ``i/n``, of whole points or of single runs.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def parse_shard(text: str) -> Shard:
     left, slash, right = text.partition("/")
     if not (slash and left.isdigit() and right.isdigit() and 1 <= int(left) <= int(right) <= 100_000):
         raise UsageError(f"--shard: expected i/n with 1 <= i <= n, e.g. 3/16, got {text!r}")
-    return Shard(int(left), int(right))
+    return Shard(int(left), int(right), points)
 
 
 class SweepFolder:
@@ -95,7 +96,6 @@ class SweepFolder:
         """
         mine = [task for task in tasks if self.shard.holds(task)]
         left = [task for task in mine if task.index not in self.state.outcomes]
-        self.state.total = max(self.state.total, len(mine))
         for batch in executor.run(left):
             self._journal.append(batch)
             self.state.outcomes.update((outcome.index, outcome) for outcome in batch)

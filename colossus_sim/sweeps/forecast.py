@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,6 @@ from colossus_sim.sweeps.task import Outcome
 
 LEVELS = (0.1, 0.5, 0.8, 0.9)
 """Quantiles that a forecast shows."""
-FIRST_BATCH = 20
-"""Runs before the first look at the precision; the next looks are when they have grown by half."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,16 +128,6 @@ def make_forecast(
 def _point(found: Sequence[Group], row: NDArray[np.float64]) -> Point:
     overrides = [text for group, u in zip(found, row, strict=True) for text in group.overrides(float(u))]
     return Point(values={}, overrides=tuple(overrides))
-
-
-def batches(total: int, *, growing: bool) -> Iterator[int]:
-    """Yield how many runs are to be there before each look at the precision; `total` if it is not looked at."""
-    count = min(FIRST_BATCH, total) if growing else total
-    while True:
-        yield count
-        if count >= total:
-            return
-        count = min(total, count + max(1, count // 2))
 
 
 def widest_interval(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.results.ledger import JobLedger, build_ledger
@@ -74,6 +74,15 @@ def _of_job(job: JobLedger) -> dict[str, float]:
     for group, seconds in slip.groups.items():
         values[group_measure(group)] = seconds / DAY
     return values
+
+
+def known_measures(jobs: Iterable[str]) -> list[str]:
+    """Return the names of all measures that a run of these jobs has."""
+    keys = [*JOB_MEASURES, *(key for key in _OF_JOB if METRICS[key].of_job is not None)]
+    keys += [group_measure(group) for group in GROUPS]
+    cluster = [key for key in _OF_CLUSTER if CLUSTER_METRICS[key].of_cluster is not None]
+    cluster += ["gpu_days", "mean_slip_days", *BILL_MEASURES]
+    return [*(f"jobs.{name}.{key}" for name in jobs for key in keys), *(f"cluster.{key}" for key in cluster)]
 
 
 def group_measure(group: str) -> str:

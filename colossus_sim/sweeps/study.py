@@ -10,6 +10,7 @@ from colossus_sim.results.assumptions import assumption_rows
 from colossus_sim.results.study_file import SCHEMA_VERSION, STUDY_FILE
 from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
+from colossus_sim.sweeps.precision import runs_per_point
 from colossus_sim.sweeps.table import measures_of
 from colossus_sim.sweeps.task import Outcome
 from colossus_sim.sweeps.view import label_of, title_of
@@ -22,6 +23,7 @@ def study_file(
 ) -> dict[str, str]:
     """Return the file by name; the same plan, command and results give the same text."""
     scenario = plan.scenario
+    runs = runs_per_point(plan, outcomes)
     document = {
         "schema_version": SCHEMA_VERSION,
         "program": "colossus_sim",
@@ -32,7 +34,9 @@ def study_file(
         "source": plan.source,
         "case": plan.case,
         "seed": plan.seed,
-        "replicas": plan.replicas,
+        "replicas": max(runs),
+        # Only where points differ in it: a sweep that stopped at a precision.
+        **({"least_replicas": min(runs)} if min(runs) < max(runs) else {}),
         "points": len(plan.points),
         "paired": plan.paired,
         "overrides": list(plan.overrides),

@@ -52,6 +52,58 @@ def test_sweep_answers_in_json_and_resumes(here: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out) == first
 
 
+def test_sweep_stops_at_a_precision(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each point runs until its mean is known; the table, the note and the study say how many runs that took."""
+    command = [
+        "sweep",
+        "tiny",
+        *GRID,
+        "--no-plots",
+        "--until-ci",
+        "jobs.large.finish_days=0.18d",
+        "--replicas",
+        "40",
+    ]
+    assert run_command_line(command) == 0
+    assert "precise enough after 20 to 30 runs per point" in capsys.readouterr().err
+    folder = here / "out" / "tiny-sweep"
+    study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert (study["least_replicas"], study["replicas"]) == (20, 30)
+    assert "--until-ci jobs.large.finish_days=0.18d" in study["command"]
+    assert (
+        run_command_line(["sweep", "tiny", *GRID, "--no-plots", "--until-ci", "1min", "--replicas", "21"])
+        == 4
+    )
+    shown = capsys.readouterr()
+    command = ["sweep", "tiny", *GRID, "--no-plots", "--until-ci", "1min", "--replicas", "21", "--out", "b"]
+    assert run_command_line(command) == 0
+    shown = capsys.readouterr()
+    assert "point 1 is not as precise as asked after 21 runs: jobs." in shown.err
+
+
+def test_explain_says_which_engine_and_why(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--explain of run, sweep and forecast begins with the line that -v shows, and says what it was judged by."""
+    for command, why in (
+        (["run", "tiny", "--no-plots"], "one run"),
+        (["sweep", "tiny", *GRID, "--no-plots"], "needs 10 runs of each point, here 1"),
+        (["forecast", "tiny", "--replicas", "12", "--jobs", "1", "--no-plots"], "CPU s"),
+    ):
+        assert run_command_line([*command, "--out", f"{command[0]}-v", "-v"]) == 0
+        brief = [line for line in capsys.readouterr().err.splitlines() if line.startswith("engine: ")]
+        assert run_command_line([*command, "--out", f"{command[0]}-e", "--explain"]) == 0
+        long = capsys.readouterr().err.splitlines()
+        assert len(brief) == 1
+        assert why in brief[0]
+        start = long.index(brief[0])
+        assert "about 40 failures until the horizon" in long[start + 1]
+        assert long[start + 2].startswith("  compiled kernel: it has all that this scenario needs")
+    command = ["run", "tiny", "--no-plots", "--set", "policies.scheduler=fair_share", "--explain", "-q"]
+    assert run_command_line(command) == 0
+    assert capsys.readouterr().err == ""
+    assert run_command_line(command[:-1]) == 0
+    assert "it does not have policies.scheduler: fair_share" in capsys.readouterr().err
+
+
 def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A point that cannot be run is marked failed, the others go on, and the exit code says so."""
     command = ["sweep", "tiny", "--set-grid", "jobs.large.gpus=128,100000", "--jobs", "1", "--no-plots"]
@@ -73,6 +125,8 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", *GRID, "--scheduler", "tcp://10.0.0.1:1"], "--executor dask"),
         (["sweep", "tiny", *GRID, "--executor", "dask", "--scheduler", "tcp://10.0.0.1:1"], "without TLS"),
         (["forecast", "tiny", "--until-ci", "0.5"], "needs a unit"),
+        (["sweep", "tiny", *GRID, "--until-ci", "jobs.larg.finish_days=1d"], "jobs.large.finish_days"),
+        (["sweep", "tiny", *GRID, "--measure", "jobs.large.slip"], "did you mean"),
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
         (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "does not give"),
     ],

@@ -11,7 +11,6 @@ from colossus_sim.errors import UsageError
 from colossus_sim.sweeps.condition import check_measure, parse_condition
 from colossus_sim.sweeps.forecast import (
     Forecast,
-    batches,
     job_forecasts,
     make_forecast,
     phase_bands,
@@ -76,13 +75,6 @@ def test_drivers_find_what_moves_the_end(fast_scenario: str) -> None:
     assert job.drivers[0].name == "jobs.large.phases.pretrain.tokens"
     assert job.drivers[0].rank_correlation == pytest.approx(1.0)
     assert job.drivers[0].first_order_index > 0.9
-
-
-def test_batches_grow_by_half() -> None:
-    """Looks at the precision are at fixed counts, whatever the workers do."""
-    assert list(batches(100, growing=True)) == [20, 30, 45, 67, 100]
-    assert list(batches(10, growing=True)) == [10]
-    assert list(batches(100, growing=False)) == [100]
 
 
 def test_widest_interval_is_that_of_the_mean_end(fixed: Forecast) -> None:

@@ -60,6 +60,8 @@ def _missing_in_jobs(scenario: Scenario) -> Iterator[str]:
         for key in ("min_gpus", "max_gpus"):
             if getattr(job, key) is not None:
                 yield f"jobs.{name}.{key}"
+        if job.reserved:
+            yield f"jobs.{name}.reserved"
         tiers = (job.checkpoint or scenario.checkpoint).tiers
         names = [tier.name for tier in tiers]
         if len(names) > TIERS or len(set(names)) < len(names):
@@ -116,6 +118,6 @@ def choose(scenario: Scenario, runs: int, *, available: bool, kept: bool) -> Cho
         return Choice(False, "numba (the extra 'fast') is not installed, or switched off")
     work = runs * expected_failures(scenario) * SIMPY_SECONDS
     start = WARM_START if kept else COLD_START
-    state = "kept on disk" if kept else "to be compiled first"
-    text = f"{work:,.0f} CPU s of SimPy or more, machine code {state}: {start:.0f} s"
+    state = "machine code kept on disk" if kept else "to be compiled first"
+    text = f"the kernel saves about {SAVED * work:,.0f} CPU s and starts in {start:.0f} CPU s, {state}"
     return Choice(SAVED * work > start, text)

@@ -139,7 +139,7 @@ class Book:
                 storage=phase.site.spec.storage,
                 state_bytes=model.state_bytes,
                 gpus=at.gpus,
-                unit_time=model.unit(at.gpus, self._placements[at.number]).time,
+                unit_time=model.unit(at.gpus, self._placements[at.number], self.alone(number, at)).time,
                 failure_rates=self.world.faults.rates(held),
                 share=share,
                 readers=readers,
@@ -152,7 +152,7 @@ class Book:
 
     def _demand(self, number: int, at: Layout) -> JobDemand:
         placement = self._placements[at.number]
-        estimate = self.model(number, at.part).unit(at.gpus, placement, None)
+        estimate = self.model(number, at.part).unit(at.gpus, placement, self.alone(number, at))
         return JobDemand(
             name=str(number),
             placement=placement,
@@ -165,8 +165,8 @@ class Book:
         """Return the bandwidths of a phase that has the links to itself."""
         key = (number, at)
         if key not in self._alone:
-            links, demands = self.parts[at.part].links, [self._demand(number, at)]
-            self._alone[key] = links.shared(demands, "none")[str(number)]
+            links = self.parts[at.part].links
+            self._alone[key] = links.alone(self._placements[at.number], at.gpus)
         return self._alone[key]
 
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
