@@ -121,7 +121,10 @@ def job_figures(result: Result, kinds: tuple[str, ...], job: str | None, *, dark
     title = result.scenario.jobs[job].title or job
     figures: dict[str, Any] = {}
     if "pipeline" in wanted:
-        figures[f"pipeline-{job}"] = draw_pipeline(step_timeline(result.scenario, job), dark=dark)
+        step = step_timeline(result.scenario, job)
+        figures[f"pipeline-{job}"] = draw_pipeline(
+            step, dark=dark, title=f"{title}: one step of {step.phase}"
+        )
     if "scaling" in wanted:
         points, gpus = scaling_points(result.scenario, job)
         figures[f"scaling-{job}"] = draw_scaling(points, gpus, dark=dark, job=title)

@@ -84,7 +84,8 @@ def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool
 
     graph = quotient_graph(built.topology, built.gpu, gpus)
     loads = uniform_load(graph, built.nic) if load else None
-    figure = draw_topology(built.fabric, graph, load=loads, sent=built.nic, dark=dark)
+    title = built.topology.title or None
+    figure = draw_topology(built.fabric, graph, load=loads, sent=built.nic, dark=dark, title=title)
     return str(save_figure(figure, target, dark=dark))
 
 

@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from colossus_sim.formulas.reliability import efficiency, optimal_interval
 from colossus_sim.plots.header import run_title, write_header
 from colossus_sim.plots.panels import MOST_PANELS, panel, panel_title, panels_figure
 from colossus_sim.plots.series import column
 from colossus_sim.plots.style import BLUE, GREEN, VERMILLION, theme, themed
-from colossus_sim.units import format_duration
+from colossus_sim.units import DAY, HOUR, format_duration
+
+_ROUND = (1.0, 4.0, 15.0, 60.0, 240.0, 900.0, HOUR, 4.0 * HOUR, DAY, 7.0 * DAY)
+"""Intervals that are named on the axis. [s]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +107,13 @@ def _draw(axes: Axes, saving: Saving, *, dark: bool) -> None:
     axes.set_ylim(0.0, max(top, 1e-3))
     axes.set_xscale("log")
     axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator([t for t in _ROUND if low <= t <= high]))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_duration(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=" %"))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100.0 * value:g}"))
     axes.tick_params(labelsize=7.0)
-    axes.set_xlabel("Work between saves [s] (green: best, red: used; shaded: stalls alone)", size=7.0)
+    axes.set_xlabel("Work between saves (green: best, red: used; shaded: stalls alone)", size=7.0)
     axes.set_ylabel("Time lost [%]", size=7.0)
     axes.grid(color=look.grid, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -12,17 +12,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from colossus_sim.plots.bars import add_boxes, add_hatched, date_axis
+from colossus_sim.plots.gantt import title_lines
 from colossus_sim.plots.header import run_title, write_header
 from colossus_sim.plots.roadmap import JobRow, job_rows, span, without_short_waits
 from colossus_sim.plots.series import end_of, start_of
 from colossus_sim.plots.style import (
     FAMILIES,
     FAMILY_COLOURS,
+    GREY,
+    STATE_LABELS,
     WAIT_HATCHES,
     legend,
     new_figure,
     plain,
     shorten,
+    swatch,
     theme,
     themed,
 )
@@ -145,8 +149,8 @@ def _label_rows(figure: Figure, axes: Axes, pairs: Sequence[Pair], row: float, *
     height = figure.get_figheight()
     for number, pair in enumerate(pairs):
         y = 1.0 - (HEADER + row * (number + 0.5)) / height
-        figure.text(0.16 / WIDTH, y, shorten(figure, pair.title, size, LEFT - 0.3, bold=True), size=size,
-                    weight="bold", va="center_baseline")  # fmt: skip
+        (name,), own = title_lines(figure, plain(pair.title), size, LEFT - 0.36, height=0.0)
+        figure.text(0.16 / WIDTH, y, name, size=own, weight="bold", va="center_baseline")
         text, colour = _shift_text(pair), look.muted
         if not math.isnan(pair.shift) and abs(pair.shift) >= 0.5:
             colour = look.late if pair.shift > 0 else look.early
@@ -183,8 +187,13 @@ def _legend(figure: Figure, pairs: Sequence[Pair], names: tuple[str, str], *, da
     used = {phase.family for job in rows for phase in job.phases}
     families = [family for family in FAMILIES if family in used]
     handles = [Patch(facecolor=FAMILY_COLOURS[family], edgecolor="none") for family in families]
+    seen = {state for job in rows for phase in job.phases for state, _, _ in phase.waits}
+    waits = [state for state in WAIT_HATCHES if state in seen]
+    handles += [swatch(WAIT_HATCHES[state][0] or GREY, WAIT_HATCHES[state][1], dark) for state in waits]
+    words = [*families, *(STATE_LABELS[state] for state in waits)]
     height = figure.get_figheight()
-    legend(figure, handles, families, loc="lower left", ncols=max(1, len(families)), borderaxespad=0.0,
+    legend(figure, handles, words, loc="lower left", ncols=max(1, len(words)), borderaxespad=0.0,
+           handlelength=1.6, columnspacing=1.1, handletextpad=0.5,
            bbox_to_anchor=(0.16 / WIDTH, 0.36 / height))  # fmt: skip
     text = (
         f"upper bar, A: {names[0]}; lower bar, B: {names[1]}; vertical line: target; right: end of B minus A"

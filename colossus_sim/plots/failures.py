@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from colossus_sim.plots.bars import add_boxes
 from colossus_sim.plots.header import run_span, run_title, write_header
@@ -15,6 +17,8 @@ from colossus_sim.plots.style import VERMILLION, blend, legend, theme, themed
 MOST_ROWS = 40
 """Classes that are shown, the most frequent first."""
 
+_SPELLING = MappingProxyType({"gpu": "GPU", "hbm": "HBM", "nvlink": "NVLink", "nic": "NIC", "cpu": "CPU"})
+
 
 @themed
 def draw_failures(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
@@ -22,7 +26,7 @@ def draw_failures(result: Any, *, dark: bool = False, title: str | None = None) 
     counts = failure_counts(result)
     shown = dict(list(counts.items())[:MOST_ROWS])
     look = theme(dark)
-    figure, axes, _ = rows_figure(list(shown), legend_lines=1)
+    figure, axes, _ = rows_figure([spelled(name) for name in shown], legend_lines=1)
     total = sum(hit + missed for hit, missed in counts.values())
     hits = sum(hit for hit, _ in counts.values())
     head = f"{run_title(result)}: failures by class" if title is None else title
@@ -41,6 +45,8 @@ def draw_failures(result: Any, *, dark: bool = False, title: str | None = None) 
     axes.set_xlim(0.0, 1.04 * largest)
     axes.grid(axis="x", color=look.grid, linewidth=0.6)
     axes.set_xlabel("Failures [count]")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     for number, (hit, missed) in enumerate(shown.values()):
         axes.text(1.012, number + 0.5, f"{hit + missed:,}", transform=axes.get_yaxis_transform(), size=8.5,
                   va="center_baseline")  # fmt: skip
@@ -52,6 +58,11 @@ def draw_failures(result: Any, *, dark: bool = False, title: str | None = None) 
     legend(figure, handles, ["hit a job", "hit no job"], loc="lower left", ncols=2, borderaxespad=0.0,
            bbox_to_anchor=(0.16 / WIDTH, 0.08 / figure.get_figheight()))  # fmt: skip
     return figure
+
+
+def spelled(name: str) -> str:
+    """Return the name of a class with its abbreviations as people write them."""
+    return " ".join(_SPELLING.get(word, word) for word in name.split(" "))
 
 
 def failure_counts(result: Any) -> dict[str, tuple[int, int]]:

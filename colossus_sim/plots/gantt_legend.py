@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from colossus_sim.plots.gantt_rows import Row
+from colossus_sim.plots.roadmap import JobRow
 from colossus_sim.plots.series import Levels
 from colossus_sim.plots.strips import entries
 from colossus_sim.plots.style import (
@@ -61,6 +62,11 @@ def _waits(rows: Sequence[Row], *, dark: bool) -> Entries:
     return handles, [STATE_LABELS[name] for name in names]
 
 
+def _open(jobs: Sequence[JobRow]) -> bool:
+    """Say whether a reported outcome has no latest date, and so an arrow."""
+    return any(math.isinf(latest) for job in jobs for _, latest in job.observed)
+
+
 def _marks(rows: Sequence[Row], look: Theme) -> Entries:
     jobs = [row.job for row in rows]
 
@@ -83,8 +89,9 @@ def _marks(rows: Sequence[Row], look: Theme) -> Entries:
         (any(len(job.gates) for job in jobs), mark("D", "#F0E442"), "data ready"),
         (any(not math.isnan(job.target) for job in jobs), mark(">", look.ink), "target"),
         (any(slip >= 0.5 for slip in slips), late, "late"),
-        (any(slip <= -0.5 for slip in slips), early, "early"),
-        (any(job.observed for job in jobs), mark("o", look.paper), "reported outcome"),
+        (any(slip < 0.5 for slip in slips), early, "early or on time"),
+        (any(job.observed for job in jobs), mark("o", look.paper),
+         "reported outcome (arrow: not by then)" if _open(jobs) else "reported outcome"),
         (any(math.isnan(job.finish) and not math.isnan(job.projected) for job in jobs), ahead,
          "projected, not simulated"),
     )  # fmt: skip

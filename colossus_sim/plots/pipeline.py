@@ -29,6 +29,8 @@ from colossus_sim.units import format_duration
 
 WIDTH, LEFT, RIGHT, HEADER, FOOT = 15.0, 0.95, 0.3, 0.85, 0.85
 """Width of the figure and margins. [in]"""
+UNSEEN = 2e-4
+"""What follows the pipeline for a shorter share of the step is not in the legend: a fraction of a pixel."""
 KINDS = {"F": (BLUE, "forward"), "B": (GREEN, "backward"), "W": (SKY, "weight gradients")}
 """Colour and words of each kind of pass."""
 TAIL = {
@@ -49,10 +51,13 @@ def draw_pipeline(step: StepTimeline, *, dark: bool = False, title: str | None =
     figure = new_figure(WIDTH, height)
     head = f"{step.job}: one training step of {step.phase}" if title is None else title
     busy = sum(work.end - work.start for work in step.passes) / (step.stages * step.pipeline_time)
+    plural = "s" if step.stages > 1 else ""
     note = (
-        f"{step.schedule}, {step.stages} stages, {step.microbatches} micro-batches; step "
-        f"{format_duration(step.step_time)}, of the pipeline's time {1.0 - busy:.1%} are bubbles"
+        f"{step.schedule.replace('_', ' ')}, {step.stages} stage{plural}, {step.microbatches} micro-batches; step "
+        f"{format_duration(step.step_time)}, bubbles take {1.0 - busy:.1%} of the pipeline's time"
     )
+    if any(work.chunk for work in step.passes):
+        note += "; later chunks of layers are " + ("darker" if dark else "paler")
     write_header(figure, head, note, dark=dark)
     box = (LEFT / WIDTH, FOOT / height, (WIDTH - LEFT - RIGHT) / WIDTH, 1.0 - (HEADER + FOOT) / height)
     axes = figure.add_axes(box)
@@ -91,8 +96,9 @@ def _draw_passes(axes: Axes, step: StepTimeline, scale: float, row: float, *, da
 def _draw_legend(figure: Figure, step: StepTimeline, *, dark: bool) -> None:
     used = {work.kind for work in step.passes}
     looks = [look for kind, look in KINDS.items() if kind in used]
-    looks += [TAIL[name] for name, _, _ in step.tail]
-    looks.append((theme(dark).paper, "bubble"))
+    looks += [TAIL[name] for name, start, end in step.tail if end - start > UNSEEN * step.step_time]
+    if step.stages > 1:
+        looks.append((theme(dark).paper, "bubble"))
     handles = [
         Patch(facecolor=colour, edgecolor="none" if words != "bubble" else theme(dark).grid)
         for colour, words in looks

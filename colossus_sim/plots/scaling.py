@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from colossus_sim.errors import InfeasibleError, UsageError
 from colossus_sim.plots.header import write_header
@@ -15,7 +15,6 @@ from colossus_sim.plots.style import BLUE, GREY, VERMILLION, new_figure, theme, 
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.training.phases import build_phase_model
-from colossus_sim.units import format_duration
 
 FACTORS = (1 / 16, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 """GPUs tried, as multiples of what the job asks for."""
@@ -88,14 +87,15 @@ def draw_scaling(
         x, [p.step_time for p in points], color=BLUE, marker="o", markersize=4.5, linewidth=1.6, label="model"
     )
     times.set_yscale("log")
-    times.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_duration(value)))
+    times.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    times.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     times.yaxis.set_minor_formatter(NullFormatter())
     times.set_ylabel("Step time [s]")
-    times.legend(loc="upper right")
+    times.legend(loc="upper right", frameon=True, facecolor=look.paper, edgecolor="none", framealpha=1.0)
     shares = figure.add_axes((0.575, 0.13, 0.39, 0.66))
     shares.plot(x, [p.mfu for p in points], color=VERMILLION, marker="o", markersize=4.5, linewidth=1.6)
     shares.set_ylim(0.0, 1.25 * max(p.mfu for p in points))
-    shares.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=" %"))
+    shares.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100.0 * value:g}"))
     shares.set_ylabel("MFU [%]")
     for axes in (times, shares):
         _finish(axes, x, gpus, look.grid, look.ink)

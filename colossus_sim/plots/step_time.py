@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from colossus_sim.plots.bars import add_boxes
 from colossus_sim.plots.header import run_title, write_header
@@ -147,6 +148,7 @@ def _draw_waterfall(axes: Axes, step: Step, *, dark: bool) -> None:
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=7.0)
     axes.set_xlabel(f"Time of one step [{unit}]", size=7.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(axis="x", color=look.grid, linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -157,7 +159,7 @@ def _write_title(figure: Figure, axes: Axes, step: Step, *, dark: bool) -> None:
     note = f"{step.phase} \u00b7 {format_duration(step.time)} \u00b7 {step.gpus:,} GPUs"
     if not math.isnan(step.mfu):
         note += f" \u00b7 MFU {step.mfu:.1%} of {step.precision} peak"
-    axes.text(left, 1.115, shorten(figure, step.title, 9.0, room, bold=True), transform=axes.transAxes, size=9.0,
+    axes.text(left, 1.145, shorten(figure, step.title, 9.0, room, bold=True), transform=axes.transAxes, size=9.0,
               weight="bold")  # fmt: skip
-    axes.text(left, 1.025, shorten(figure, note, 7.5, room), transform=axes.transAxes, size=7.5,
+    axes.text(left, 1.05, shorten(figure, note, 7.5, room), transform=axes.transAxes, size=7.5,
               color=theme(dark).muted)  # fmt: skip

@@ -17,8 +17,8 @@ from colossus_sim.plots.style import BLUE, GREEN, ORANGE, PURPLE, RASTERISE_ABOV
 from colossus_sim.units import format_si
 
 WIDTH, HEIGHT = 13.0, 6.5
-DENSE, DENSE_ALPHA = 1000, 0.35
-"""Above so many lines they are translucent, or they would fill the page."""
+THINNEST, THICKEST = 0.25, 3.0
+"""Widths of a line. Lines are opaque, so that their colour is that of the scale. [points]"""
 
 COLOURS = (GREEN, BLUE, ORANGE, PURPLE)
 Place = tuple[float, float]
@@ -51,25 +51,39 @@ def draw_topology(
     figure = new_figure(WIDTH, HEIGHT)
     head = f"{fabric.name or fabric.kind}" if title is None else title
     note = (
-        f"{fabric.kind}, {fabric.gpus:,} GPUs, {sum(fabric.switches.values()):,} switches, "
+        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}"
         f"{sum(fabric.links.values()):,} cables, bisection {format_si(fabric.bisection_bandwidth, 'B/s')}, "
-        f"{fabric.diameter} switch hops at most; a dot is a group, a line the cables between two"
+        f"{fabric.diameter} hops at most; {_legend(fabric.kind, graph)}"
     )
     write_header(figure, head, note, dark=dark)
     axes = figure.add_axes((0.02, 0.12, 0.96, 0.75) if load else (0.02, 0.03, 0.96, 0.84))
     axes.set_axis_off()
-    if fabric.kind == "dragonfly":
+    if fabric.kind in ("dragonfly", "torus"):
         axes.set_aspect("equal")
     places = layout(fabric.kind, graph)
-    lines = _draw_lines(axes, graph, places, load, dark)
+    lines = _draw_lines(axes, fabric.kind, graph, places, load, dark)
     if load and lines is not None:
         _colour_bar(figure, lines, max(load.values()), sent)
     _draw_dots(axes, graph, places, fabric, dark)
     return figure
 
 
+def _switches(fabric: Any) -> str:
+    count = sum(fabric.switches.values())
+    return f"{count:,} switches, " if count else ""
+
+
+def _legend(kind: str, graph: Any) -> str:
+    """Say what dots and lines are."""
+    if kind != "torus":
+        return "a dot is a group, a line the cables between two"
+    dims = _dims(graph)
+    words = "a dot is a node; wrap-around cables are left out"
+    return f"{words}; the three visible faces of {' x '.join(map(str, dims))}" if len(dims) > 2 else words
+
+
 def layout(kind: str, graph: Any) -> dict[Hashable, Place]:
-    """Return where each node is drawn: tiers as rows, a dragonfly as a circle, a torus as a skewed grid."""
+    """Return where each node that is drawn stands: tiers as rows, a dragonfly as a circle, a torus as a block."""
     nodes = list(graph.nodes)
     if kind == "dragonfly":
         angles = 2 * math.pi * np.arange(len(nodes)) / max(len(nodes), 1)
@@ -78,7 +92,7 @@ def layout(kind: str, graph: Any) -> dict[Hashable, Place]:
             for node, angle in zip(nodes, angles.tolist(), strict=True)
         }
     if kind == "torus":
-        return {node: _skewed(node) for node in nodes}
+        return _block(graph)
     tiers: dict[int, list[Hashable]] = {}
     for node, tier in graph.nodes(data="tier"):
         tiers.setdefault(int(tier), []).append(node)
@@ -99,33 +113,71 @@ def _place_row(graph: Any, row: list[Hashable], tier: int, places: dict[Hashable
         places[node] = ((index + 0.5) / len(row), float(tier))
 
 
-def _skewed(node: Any) -> Place:
-    axes = node if isinstance(node, tuple) else (node,)
-    x = sum(value * step for value, step in zip(axes, (1.0, 0.0, 0.37, 0.11, 0.05, 0.02), strict=False))
-    y = sum(value * step for value, step in zip(axes, (0.0, 1.0, 0.29, 0.17, 0.07, 0.03), strict=False))
-    return x, y
+def _at(node: Any) -> tuple[int, ...]:
+    return node if isinstance(node, tuple) else (node,)
+
+
+def _dims(graph: Any) -> tuple[int, ...]:
+    """Return how many nodes a torus has along each axis."""
+    return tuple(1 + max(places) for places in zip(*map(_at, graph.nodes), strict=True))
+
+
+def _block(graph: Any) -> dict[Hashable, Place]:
+    """Return a torus as a block seen from a corner: the nodes on its three visible faces, or a flat grid.
+
+    Every node has the same neighbours, so the faces show all there is; of more than three axes the first three.
+    """
+    dims = _dims(graph)
+    places: dict[Hashable, Place] = {}
+    for node in graph.nodes:
+        at = _at(node)
+        if len(dims) < 3:
+            places[node] = (float(at[0]), float(at[1]) if len(at) > 1 else 0.0)
+        elif not any(at[3:]) and any(here == size - 1 for here, size in zip(at[:3], dims, strict=False)):
+            x, y, z = at[:3]
+            places[node] = ((x - y) * math.cos(math.pi / 6), z - (x + y) * math.sin(math.pi / 6))
+    return places
+
+
+def _shown(first: Hashable, second: Hashable, places: Mapping[Hashable, Place], kind: str) -> bool:
+    """Say whether the line between two nodes is drawn: both have a place, and it goes around no torus."""
+    if first not in places or second not in places:
+        return False
+    return kind != "torus" or sum(abs(a - b) for a, b in zip(_at(first), _at(second), strict=True)) == 1
+
+
+def line_width(kind: str, graph: Any, lines: int) -> float:
+    """Return how wide lines may be without covering one another. [points]"""
+    if kind == "clos":
+        tiers = [int(tier) for _, tier in graph.nodes(data="tier")]
+        room = 0.4 * 72.0 * WIDTH / max(tiers.count(tier) for tier in set(tiers))
+    else:
+        # All lines of a dragonfly cross in the middle.
+        room = (1.2 if kind == "dragonfly" else 3.6) / math.sqrt(1.0 + lines / 40.0)
+    return min(THICKEST, max(THINNEST, room))
 
 
 def _draw_lines(
     axes: Axes,
+    kind: str,
     graph: Any,
     places: Mapping[Hashable, Place],
     load: Mapping[Edge, float] | None,
     dark: bool,
 ) -> LineCollection | None:
-    edges = list(graph.edges(data="bandwidth"))
+    edges = [edge for edge in graph.edges(data="bandwidth") if _shown(edge[0], edge[1], places, kind)]
     if not edges:
         return None
     if load:
         # The busiest lines are drawn last, so that none is hidden.
         edges.sort(key=lambda edge: load[edge[0], edge[1]])
     most = max(float(bandwidth) for *_, bandwidth in edges)
-    thin = 3.0 / math.sqrt(1.0 + len(edges) / 40.0)
+    wide = line_width(kind, graph, len(edges))
     lines = LineCollection(
         [[places[first], places[second]] for first, second, _ in edges],
-        linewidths=[max(0.15, thin * float(bandwidth) / most) for *_, bandwidth in edges],
+        linewidths=[max(THINNEST, wide * math.sqrt(float(bandwidth) / most)) for *_, bandwidth in edges],
         colors=None if load else theme(dark).muted,
-        alpha=0.6 if not load else DENSE_ALPHA if len(edges) > DENSE else None,
+        alpha=None if load else 0.6,
         zorder=1,
         rasterized=len(edges) > RASTERISE_ABOVE,
     )
@@ -139,10 +191,8 @@ def _draw_lines(
 
 def _colour_bar(figure: Figure, lines: LineCollection, most: float, sent: float) -> None:
     """Write the scale of the load under the picture; above 1 the cables are the bottleneck."""
-    scale = ScalarMappable(norm=lines.norm, cmap=lines.cmap)  # of its own: translucent lines fade their scale
-    bar = figure.colorbar(
-        scale, cax=figure.add_axes((0.62, 0.055, 0.34, 0.018)), orientation="horizontal", alpha=1.0
-    )
+    scale = ScalarMappable(norm=lines.norm, cmap=lines.cmap)
+    bar = figure.colorbar(scale, cax=figure.add_axes((0.62, 0.055, 0.34, 0.018)), orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.set_title(
         f"load when each GPU sends {format_si(sent, 'B/s')} to all others (1: full; highest {most:.3g})",
@@ -155,9 +205,9 @@ def _draw_dots(axes: Axes, graph: Any, places: Mapping[Hashable, Place], fabric:
     tiers = sorted({int(tier) for _, tier in graph.nodes(data="tier")})
     names = list(fabric.switches) if fabric.kind == "clos" else []
     for tier in tiers:
-        nodes = [node for node, own in graph.nodes(data="tier") if int(own) == tier]
+        nodes = [node for node, own in graph.nodes(data="tier") if int(own) == tier and node in places]
         spots = np.array([places[node] for node in nodes])
-        size = max(4.0, 900.0 / (3.0 + len(nodes)))
+        size = max(1.5, 900.0 / (3.0 + len(nodes)))
         axes.scatter(
             spots[:, 0], spots[:, 1], s=size, color=COLOURS[tier % len(COLOURS)], zorder=2, linewidths=0
         )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from colossus_sim.plots.bars import Box, add_boxes
 from colossus_sim.plots.header import run_title, write_header
@@ -83,12 +84,14 @@ def _draw(axes: Axes, groups: dict[str, float], *, dark: bool) -> None:
     axes.set_xlim(lowest - 0.3 * room, highest + room)
     axes.set_ylim(count + 1, 0)
     for number, (box, days) in enumerate(zip(boxes, [*groups.values(), at], strict=True)):
-        axes.text(box[1], number + 0.5, f" {days:+.1f}".replace("-", "\u2212"), size=6.5, color=look.muted,
-                  va="center_baseline", zorder=4.0)  # fmt: skip
+        axes.text(box[1] + 0.04 * room, number + 0.5, f"{days:+.1f}".replace("-", "\u2212"), size=6.5,
+                  color=look.muted, va="center_baseline", zorder=4.0,
+                  bbox={"facecolor": look.paper, "edgecolor": "none", "pad": 0.3})  # fmt: skip
     axes.axvline(0.0, color=look.ink, linewidth=0.8, zorder=3.0)
     axes.set_yticks([n + 0.5 for n in range(count + 1)], [*groups, "slip"], size=7.0)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=7.0)
     axes.set_xlabel("Days after the target [days]", size=7.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(axis="x", color=look.grid, linewidth=0.6)
     axes.set_axisbelow(True)

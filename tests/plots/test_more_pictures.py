@@ -23,7 +23,7 @@ from colossus_sim.plots.scaling import draw_scaling, scaling_points
 from colossus_sim.plots.waterfall import draw_waterfall, slip_groups
 from colossus_sim.results.result import simulate
 from colossus_sim.training.timeline import step_timeline
-from tests.plots.conftest import START, make
+from tests.plots.conftest import START, FakeResult, make
 
 
 def texts(figure: Any) -> str:
@@ -146,3 +146,21 @@ def test_the_command_draws_pictures_of_one_job_and_two_runs(quickstart: Any, tmp
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [
         "compare.png", f"pipeline-{job}.png", f"scaling-{job}.png",
     ]  # fmt: skip
+
+
+def test_two_runs_on_one_axis_explain_their_hatches(flagship: FakeResult) -> None:
+    """Every kind of wait that the comparison draws is named in its legend."""
+    (words,) = draw_comparison(flagship, flagship).legends
+    assert {"waiting for data", "waiting for GPUs", "calendar floor (people)"} <= {
+        text.get_text() for text in words.get_texts()
+    }
+
+
+def test_values_of_the_waterfall_stand_clear_of_the_target_line(flagship: FakeResult) -> None:
+    """Each value has a ground of the paper's colour above the line of the target."""
+    axes = draw_waterfall(flagship).axes[0]
+    line = next(one for one in axes.lines if list(one.get_xdata()) == [0.0, 0.0])
+    assert axes.texts
+    for text in axes.texts:
+        assert text.get_bbox_patch() is not None
+        assert text.get_zorder() > line.get_zorder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,19 @@ def test_changes_are_written_beside_their_bars() -> None:
     assert "\u22124.3 \u00b1 0.2" in texts
     assert "+14.3 \u00b1 2.3" in texts
     assert figure.axes[0].get_xlabel() == "change; as it is: \u22125.9 days"
+
+
+def test_numbers_of_changes_lie_inside_their_panel() -> None:
+    """With three panels to a line no number runs into the next panel or out of the figure."""
+    two = changes()
+    figure = sweep_figures(replace(two, changes=(*two.changes, two.changes[0])))["changes"]
+    figure.canvas.draw()
+    assert len(figure.axes) == 3
+    for axes in figure.axes:
+        panel = axes.get_window_extent()
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert panel.x0 <= box.x0 <= box.x1 <= panel.x1
 
 
 @pytest.mark.parametrize("dark", [False, True])
