@@ -165,9 +165,9 @@ def csv_lines(table: SweepTable) -> Iterator[str]:
 
 def _cell(value: Cell) -> str:
     if isinstance(value, float):
-        if value.is_integer() and abs(value) < 1e15:
-            return str(int(value))
-        return repr(value) if math.isfinite(value) else ""
+        if not math.isfinite(value):
+            return ""
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return _quoted(value) if isinstance(value, str) else str(value)
 
 
