@@ -151,7 +151,8 @@ def _say_precision(
 
     found = [(point, excess(plan, outcomes, point, asked)) for point in range(len(plan.points))]
     wide = [(point, *item) for point, item in found if item is not None]
-    counts = runs_text(runs_per_point(plan, outcomes))
+    # A shard has runs of its own points only.
+    counts = runs_text([count for count in runs_per_point(plan, outcomes) if count])
     if not wide:
         note(f"precise enough after {counts}", settings)
     for point, item, width in wide[:MAX_ROWS]:
