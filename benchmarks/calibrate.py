@@ -4,6 +4,7 @@
     python benchmarks/calibrate.py --folds 5  # before that, leave whole families out, five times
     python benchmarks/calibrate.py --write    # fit and write data/calibrations.yaml and data/stacks.yaml
     python benchmarks/calibrate.py --warm     # start at the constants of the catalogs: fewer evaluations
+    python benchmarks/calibrate.py --only megatron_2020 v100_dgx2h  # fit these stacks and devices, keep the others
 
 What is fitted, from which prior and within which limits, is `calibration_plan.yaml`. The residual of a row is the
 logarithm of predicted over published step time in units of the 6 % that published times scatter by, with the
@@ -364,8 +365,16 @@ def main() -> None:
     parser.add_argument("--date", default="2026-11", help="date written into the provenance")
     parser.add_argument("--warm", action="store_true", help="start at the constants of the catalogs")
     parser.add_argument("--only-folds", action="store_true", help="no fit on everything")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="fit constants of these stacks and devices on their rows",
+    )
     options = parser.parse_args()
-    model = Model(read_plan(PLAN))
+    plan = read_plan(PLAN)
+    model = Model([p for p in plan if not options.only or set(options.only) & set(p.targets)])
     held = cross_validate(options.folds, options.evaluations, options.jobs) if options.folds else {}
     if held:
         text = table(
@@ -375,9 +384,12 @@ def main() -> None:
         CROSS_VALIDATION.write_text(f"{_INTRODUCTION}\n```\n{text}\n```\n", encoding="utf-8")
     if options.only_folds:
         return
-    rows, everything = fitted_rows(model), range(len(model.rows))
+    everything = sorted(frozenset().union(*model.touched)) if options.only else range(len(model.rows))
+    rows = sorted(set(fitted_rows(model)) & set(everything))
     x = Fit(model, rows).run(options.evaluations, warm=options.warm)
-    errors = dict(zip(everything, model.predict(x, everything) / model.published - 1.0, strict=True))
+    errors = dict(
+        zip(everything, model.predict(x, everything) / model.published[everything] - 1.0, strict=True)
+    )
     print(table(model, errors, f"in-sample, {len(rows)} rows fitted"))
     values = [(p, p.value(float(d))) for p, d in zip(model.parameters, x, strict=True)]
     for (parameter, number), deviation in zip(values, x, strict=True):

@@ -28,7 +28,7 @@ def scores(model: Fitted, errors: Mapping[int, float], held: Mapping[int, float]
             members.setdefault(f"{gpu}/{name}", []).append(i)
     texts = {}
     for name, rows in members.items():
-        stats = error_stats(errors[i] for i in rows)
+        stats = error_stats(errors[i] for i in rows if i in errors)
         if stats is None:
             continue
         texts[name] = f"{stats.count} rows, median error of step time {stats.median:.1%}"

@@ -6,6 +6,7 @@ for such a fleet at hourly rounds (its documentation case with 232 jobs; the que
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -24,13 +25,23 @@ from colossus_sim.specs.policies import Policies
 from colossus_sim.validation.operations_runs import effective_share
 
 DAY = 86400.0
+DAYS = 180
+NODES, RATE = 131072 // 8, 6.5e-3 / DAY
+"""Nodes; failures of one. [1/s]"""
+AUTO_FRACTION, AUTO_TIME, MANUAL_TIME = 0.5, 1800.0, DAY
+"""Share of repairs by reset, and mean times of both kinds. [s]"""
+MEAN_REPAIR = AUTO_FRACTION * AUTO_TIME + (1 - AUTO_FRACTION) * MANUAL_TIME
 GANGS = {"a": 65536, "b": 32768, "c": 16384, "d": 8192, "e": 4096, "f": 2048, "g": 1024}
 
 
 def main(seeds: int) -> None:
     """Play the fleet and print failures, effective share and CPU time of each seed."""
-    repair = {"auto_fraction": 0.5, "auto_time": "30 min", "manual_time": "24 h"}
-    node = fault_class("node", 6.5e-3 / DAY, "node", repair=repair)
+    repair = {
+        "auto_fraction": AUTO_FRACTION,
+        "auto_time": f"{AUTO_TIME} s",
+        "manual_time": f"{MANUAL_TIME} s",
+    }
+    node = fault_class("node", RATE, "node", repair=repair)
     jobs = {
         name: BenchJob(
             units=10**8, unit_time=10.0, gpus=gpus, priority=index % 3, submit=index * DAY, state_bytes=1.0
@@ -40,6 +51,7 @@ def main(seeds: int) -> None:
     policies = Policies.model_validate(
         {"scheduler": "priority_backfill", "preemption": "priority", "contention": "none"}
     )
+    counts = []
     for seed in range(1, seeds + 1):
         begun = time.process_time()
         result = play_bench(
@@ -48,15 +60,24 @@ def main(seeds: int) -> None:
             faults=faults(900.0, node=node),
             checkpoint=saves(3600.0, 60.0),
             policies=policies,
-            horizon=180 * DAY,
+            horizon=DAYS * DAY,
             seed=seed,
         )
         spent = time.process_time() - begun
-        count = sum(1 for row in result.events if row.kind == "failure")
+        counts.append(sum(1 for row in result.events if row.kind == "failure"))
         print(
-            f"seed {seed}: {count} failures, effective share {effective_share(result):.3f}, {spent:.1f} CPU s"
+            f"seed {seed}: {counts[-1]} failures, effective share {effective_share(result):.3f}, "
+            f"{spent:.1f} CPU s"
+        )
+    mean = math.fsum(counts) / seeds
+    expected = NODES * RATE * DAYS * DAY
+    standing = expected / (1.0 + RATE * MEAN_REPAIR)
+    for name, value in (("all nodes", expected), ("without nodes under repair, which cannot fail", standing)):
+        z = (mean - value) / math.sqrt(value / seeds)
+        print(
+            f"mean of {seeds} seeds {mean:,.0f}; {name}: {value:,.0f} +- {math.sqrt(value):.0f}, z {z:+.2f}"
         )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 8)

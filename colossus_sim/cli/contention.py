@@ -10,7 +10,7 @@ from colossus_sim.cli.common import text_table
 from colossus_sim.cli.feasibility import build_fabrics
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.runner import level_domains
-from colossus_sim.network.sharing import JobDemand, contention_band
+from colossus_sim.network.sharing import JobDemand, LinkSharing, contention_band
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.randomness import stream
 from colossus_sim.specs.scenario import Scenario
@@ -54,12 +54,13 @@ class _Placed:
     phase: str
     model: PhaseModel
     placement: Placement
+    alone: tuple[float, ...]
 
     def time(self, bandwidths: tuple[float, ...] | None) -> float:
         return self.model.unit(self.model.gpus_wanted, self.placement, bandwidths).time
 
     def demand(self) -> JobDemand:
-        unit = self.model.unit(self.model.gpus_wanted, self.placement)
+        unit = self.model.unit(self.model.gpus_wanted, self.placement, self.alone)
         return JobDemand(
             name=self.job,
             placement=self.placement,
@@ -111,7 +112,7 @@ def _place(
     spec = scenario.cluster.sites[site].partitions[partition]
     pool = PartitionPool(site, partition, spec, level_domains(fabric))
     pool.resize(max(step.gpus for step in spec.capacity), [])
-    rng = stream(scenario.seed, "placement")
+    rng, links = stream(scenario.seed, "placement"), LinkSharing(fabric)
     first = next(iter(scenario.cluster.sites[site].partitions))
     ranked = sorted(scenario.jobs.items(), key=lambda item: -item[1].priority)
     for number, (name, job) in enumerate(ranked):
@@ -131,7 +132,9 @@ def _place(
             continue
         policy = scenario.policies.placement
         domains = pool.allocate(number, count, policy, rng, first=job.first_domain)
-        yield _Placed(job=name, phase=phase, model=model, placement=pool.placement(domains))
+        placement = pool.placement(domains)
+        alone = links.alone(placement, model.gpus_wanted)
+        yield _Placed(job=name, phase=phase, model=model, placement=placement, alone=alone)
 
 
 def band_table(bands: Sequence[JobBand]) -> str:

@@ -21,12 +21,18 @@ from colossus_sim.units import format_duration, format_si
 
 if TYPE_CHECKING:
     from colossus_sim.cli.contention import JobBand
+    from colossus_sim.specs.hardware import Gpu
     from colossus_sim.specs.parallel import ParallelPlan
     from colossus_sim.specs.scenario import Scenario
+    from colossus_sim.topology.fabric import Fabric
     from colossus_sim.training.estimate import StepEstimate
-    from colossus_sim.training.phases import ModelCache, PhaseModel
+    from colossus_sim.training.phases import ModelCache, PhaseModel, UnitEstimate
 
 SCHEMA_VERSION = 1
+
+_OF_UPDATES = (
+    "\nrl: a unit is one update (generation included); plan, tokens/s and MFU are of the step inside it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,8 @@ class Line:
     kind: str
     plan: ParallelPlan
     model: PhaseModel
+    gpu: Gpu
+    fabric: Fabric
 
 
 @click.command("estimate")
@@ -46,7 +54,7 @@ class Line:
 @click.option(
     "--explain",
     is_flag=True,
-    help="Add the waterfall from peak to achieved, each collective, memory per stage.",
+    help="Add the waterfall from peak to achieved, collectives, memory per stage, RL updates, sources.",
 )
 @click.option(
     "--contention",
@@ -78,17 +86,19 @@ def estimate(file: str, jobs: tuple[str, ...], explain: bool, contention: bool, 
         from colossus_sim.cli.contention import band_table
 
         echo("\n" + band_table(bands))
-    shown: set[str] = set()
+    _details(lines, scenario, explain=explain)
+
+
+def _details(lines: list[Line], scenario: Scenario, *, explain: bool) -> None:
+    """Print the step of each job's first phase; to explain, of every phase whose unit differs."""
+    shown: dict[str, list[tuple[StepEstimate, UnitEstimate]]] = {}
     for line in lines:
         step = line.model.reference
-        if step is None or line.job in shown:
+        known = shown.setdefault(line.job, [])
+        if step is None or (known and not explain) or (step, line.model.reference_unit) in known:
             continue
-        shown.add(line.job)
-        echo("")
-        echo(_waterfall(line, step, explain=explain))
-        if explain:
-            echo("\n" + _communication(step))
-            echo("\n" + _memory(step))
+        known.append((step, line.model.reference_unit))
+        echo("\n" + (_explained(line, step, scenario) if explain else _shares(line, step)))
 
 
 def _bands(scenario: Scenario, models: ModelCache) -> list[JobBand]:
@@ -125,7 +135,13 @@ def _lines(scenario: Scenario, models: ModelCache) -> Iterator[Line]:
                 fabric=fabrics[job.site, partition],
             )
             yield Line(
-                job=name, phase=phase_name, kind=phase.kind, plan=phase.parallel or job.parallel, model=model
+                job=name,
+                phase=phase_name,
+                kind=phase.kind,
+                plan=phase.parallel or job.parallel,
+                model=model,
+                gpu=scenario.cluster.sites[job.site].partitions[partition].gpu,
+                fabric=fabrics[job.site, partition],
             )
 
 
@@ -134,7 +150,8 @@ def _overview(lines: list[Line]) -> str:
         "job", "phase", "GPUs", "tp pp dp cp ep", "step or unit", "units", "time alone", "tokens/s", "MFU",
         "of peak", "memory/GPU", "limit",
     )  # fmt: skip
-    return text_table(header, [_overview_row(line) for line in lines], right=(2, 4, 5, 6, 7, 8, 10, 11))
+    table = text_table(header, [_overview_row(line) for line in lines], right=(2, 4, 5, 6, 7, 8, 10, 11))
+    return table + (_OF_UPDATES if any(line.kind == "rl" for line in lines) else "")
 
 
 def _overview_row(line: Line) -> tuple[str, ...]:
@@ -161,84 +178,37 @@ def _overview_row(line: Line) -> tuple[str, ...]:
     )
 
 
-def _waterfall(line: Line, step: StepEstimate, *, explain: bool) -> str:
-    """Where the step's time goes; with `explain` from the time at peak rate onwards."""
-    ideal = step.model_flops / (step.gpus * step.peak)
-    title = (
-        f"{line.job}/{line.phase}: step {format_duration(step.step_time)} on {step.gpus:,} GPUs, "
-        f"MFU {step.mfu:.1%} (HFU {step.hfu:.1%}) of {format_si(step.peak, 'FLOP/s', 4)} dense {step.precision}"
-    )
+def _shares(line: Line, step: StepEstimate) -> str:
+    """Where the step's time goes, without what is negligible."""
+    from colossus_sim.cli.explain import overall
+
     rows = [
         (name.replace("_", " "), f"{seconds * 1e3:,.2f}", f"{seconds / step.step_time:.1%}")
         for name, seconds in step.parts.items()
-        if explain or abs(seconds) >= 5e-4 * step.step_time
+        if abs(seconds) >= 5e-4 * step.step_time
     ]
     rows.append(("step", f"{step.step_time * 1e3:,.2f}", "100.0%"))
-    if explain:
-        rows.insert(0, ("(model FLOPs at peak)", f"{ideal * 1e3:,.2f}", f"{ideal / step.step_time:.1%}"))
-    return title + "\n" + text_table(("part", "ms", "share"), rows, right=(1, 2))
+    table = text_table(("part", "ms", "share"), rows, right=(1, 2))
+    return f"{overall(step, line.job, line.phase)}\n{table}"
 
 
-_WHO_COUNTS = (
-    "Of the busiest rank for each line (most layers, or the embedding, or the head). The waterfall holds the mean\n"
-    "over stages; what the busiest has more is imbalance there, and transfers count as far as they delay it."
-)
+def _explained(line: Line, step: StepEstimate, scenario: Scenario) -> str:
+    """Every term of the phase, its collectives, its memory, and the sources of the constants."""
+    from colossus_sim.cli import explain
 
-
-def _communication(step: StepEstimate) -> str:
-    header = (
-        "axis", "operation", "algorithm", "ranks", "crosses", "message", "calls", "total ms", "exposed ms", "busbw",
-    )  # fmt: skip
-    rows = [
-        (
-            row.axis,
-            row.operation,
-            row.algorithm,
-            str(row.group_size),
-            row.level,
-            format_si(row.message_bytes, "B"),
-            f"{row.calls:,.0f}",
-            f"{row.time * 1e3:,.2f}",
-            f"{row.exposed * 1e3:,.2f}",
-            format_si(row.busbw, "B/s"),
-        )
-        for row in step.communication
+    blocks = [
+        f"{explain.overall(step, line.job, line.phase)}\n{explain.waterfall(step)}",
+        explain.communication(step, line.fabric),
+        explain.memory(step),
+        explain.sources(line.plan, line.gpu, scenario.calibration, line.fabric),
     ]
-    return text_table(header, rows, right=(3, 5, 6, 7, 8, 9)) + "\n" + _WHO_COUNTS
-
-
-def _memory(step: StepEstimate) -> str:
-    header = (
-        "stage",
-        "weights",
-        "gradients",
-        "optimizer",
-        "activations",
-        "buffers",
-        "overhead",
-        "total",
-        "limit",
-    )
-    rows = [
-        (
-            str(stage.stage),
-            *(
-                format_si(value, "B")
-                for value in (
-                    stage.weights,
-                    stage.gradients,
-                    stage.optimizer,
-                    stage.activations,
-                    stage.buffers,
-                    stage.overhead,
-                    stage.total,
-                    step.memory_capacity,
-                )
-            ),
+    unit = line.model.reference_unit
+    if unit.parts:
+        title = (
+            f"{line.job}/{line.phase}: update {format_duration(unit.time)} on {line.model.gpus_wanted:,} GPUs"
         )
-        for stage in step.memory
-    ]
-    return text_table(header, rows, right=tuple(range(len(header))))
+        blocks.append(f"{title}\n{explain.update(unit)}")
+    return "\n\n".join(blocks)
 
 
 def _document(line: Line) -> dict[str, Any]:
@@ -251,6 +221,8 @@ def _document(line: Line) -> dict[str, Any]:
         "units": model.units,
         "unit_time_s": model.reference_time,
     }
+    if model.reference_unit.parts:
+        document["unit_parts_s"] = dict(model.reference_unit.parts)
     if step is None:
         return document
     return document | {

@@ -96,6 +96,8 @@ class BenchJob:
         Size of a checkpoint; 0 = it never saves. [B]
     checkpoint : CheckpointPolicy, optional
         Its own saves; default: those of the bench.
+    reserved : bool
+        Whether its GPUs are kept for it from `submit` on.
     """
 
     units: int
@@ -107,6 +109,7 @@ class BenchJob:
     priority: int = 0
     state_bytes: float = 0.0
     checkpoint: CheckpointPolicy | None = None
+    reserved: bool = False
 
 
 def no_saves() -> CheckpointPolicy:
@@ -244,5 +247,5 @@ def _job(job: BenchJob) -> Job:
     return Job.model_construct(
         model=_MODEL, site="site", partition="all", gpus=job.gpus, submit=job.submit, parallel=_PLAN,
         phases=_PHASES, priority=job.priority, walltime=job.walltime, account=job.account,
-        checkpoint=job.checkpoint,
+        checkpoint=job.checkpoint, reserved=job.reserved,
     )  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from colossus_sim.engine.bookings import Profile, expected_profile
 
 if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
@@ -97,7 +98,8 @@ def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations
         if not reserved and scheduler.start(phase):
             continue
         if id(partition) not in profiles:
-            profiles[id(partition)] = _profile(scheduler, partition, phase.now)
+            booked = scheduler.bookings.later(partition, phase.now)
+            profiles[id(partition)] = expected_profile(scheduler, phase.site, partition, phase.now, booked)
         profile = profiles[id(partition)]
         need, length = phase.least_domains(partition), phase.expected_run()
         start = profile.earliest(need, length)
@@ -108,57 +110,6 @@ def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations
                 _empty_for(scheduler, phase, closed)
             given[site] = reserved + 1
             profile.take(start, start + length, need)
-
-
-def _profile(scheduler: Scheduler, partition: PartitionState, now: float) -> Profile:
-    profile = Profile(now, partition.pool.available())
-    for holder in scheduler.holders.values():
-        if holder.partition is partition:
-            profile.give(holder.expected_end(), len(holder.domains))
-    return profile
-
-
-class Profile:
-    """Free domains over time, as far as announced run times tell."""
-
-    def __init__(self, now: float, free: int) -> None:
-        self.times = [now]
-        self.free = [free]
-
-    def _cut(self, time: float) -> int:
-        """Return the index of the piece that begins at `time`, made if need be."""
-        index = bisect_right(self.times, time) - 1
-        if self.times[index] == time:
-            return index
-        self.times.insert(index + 1, time)
-        self.free.insert(index + 1, self.free[index])
-        return index + 1
-
-    def give(self, time: float, domains: int) -> None:
-        """Let domains come free at a time."""
-        for index in range(self._cut(max(time, self.times[0])), len(self.free)):
-            self.free[index] += domains
-
-    def take(self, start: float, end: float, domains: int) -> None:
-        """Take domains from `start` to `end`; nothing happens if the start is never."""
-        if math.isinf(start):
-            return
-        first = self._cut(start)
-        last = len(self.free) if math.isinf(end) else self._cut(end)
-        for index in range(first, last):
-            self.free[index] -= domains
-
-    def earliest(self, domains: int, length: float) -> float:
-        """Return when so many domains are free for so long; infinity if never. [s]"""
-        begin = 0
-        for index in range(len(self.times)):
-            if self.times[index] >= self.times[begin] + length and begin < index:
-                break
-            if self.free[index] < domains:
-                begin = index + 1
-                if begin >= len(self.times):
-                    return math.inf
-        return self.times[begin]
 
 
 @dataclass(frozen=True, slots=True)

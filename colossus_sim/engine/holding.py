@@ -144,11 +144,15 @@ class Holding:
         gpus = wanted if least is None else min(wanted, least)
         return partition.pool.domains_for(gpus)
 
+    def booked_domains(self, partition: PartitionState) -> int:
+        """Domains that a reservation keeps for it."""
+        return partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
+
     def domains_to_start(self, partition: PartitionState) -> int:
         """Return how many domains it takes now; 0 if it cannot start."""
         if self.now < self.site.outage_until:
             return 0
-        free = partition.pool.available()
+        free = self.world.scheduler.room(self.site, partition)
         wanted = partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
         if free >= wanted:
             return wanted
@@ -195,7 +199,8 @@ class Holding:
 
     def demand(self) -> JobDemand:
         """What it asks of the network."""
-        estimate = self.model.unit(self.gpus, self.placement(), None)
+        alone = self.held_partition().alone(self)
+        estimate = self.model.unit(self.gpus, self.placement(), alone)
         mean, peak = storage_traffic(self)
         return JobDemand(
             name=str(self.number),
@@ -247,7 +252,7 @@ class Holding:
                 storage=self.site.spec.storage,
                 state_bytes=self.model.state_bytes,
                 gpus=self.gpus,
-                unit_time=self.model.unit(self.gpus, self.placement()).time,
+                unit_time=self.unit_time(self.held_partition().alone(self)),
                 failure_rates=self.world.faults.rates(self),
                 share=share,
                 readers=readers,

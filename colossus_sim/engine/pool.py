@@ -263,10 +263,8 @@ class PartitionPool:
 
     def placement(self, domains: Sequence[int]) -> Placement:
         """Return the placement of ranks on these domains, in this order."""
-        runs: list[tuple[int, int]] = []
-        for domain in domains:
-            if runs and runs[-1][0] + runs[-1][1] == domain:
-                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-            else:
-                runs.append((domain, 1))
+        ids = np.array(domains, dtype=np.int64)
+        begins = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 2) != 1)
+        lengths = np.diff(begins, append=len(ids))
+        runs = zip(ids[begins].tolist(), lengths.tolist(), strict=True)
         return Placement(self.domain_gpus, self.used_per_domain, tuple(runs))

@@ -96,7 +96,7 @@ class Recovery:
             yield from self.recover(failures)
             return
         room = pool.domains_for(phase.most_gpus) - len(phase.domains)
-        more = min(room, pool.available())
+        more = min(room, phase.world.scheduler.room(phase.site, phase.held_partition()))
         if more > 0 and not self.stopped:
             policy = phase.world.scenario.policies.placement
             added = pool.allocate(phase.number, more, policy, phase.world.placement_rng)

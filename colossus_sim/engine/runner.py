@@ -150,6 +150,8 @@ def _plan_submissions(world: World) -> None:
         if before:
             _chain(world, phase, before)
         else:
+            if phase.job.reserved:
+                world.scheduler.bookings.add(phase)
             start = max(0.0, world.clock(phase.job.submit))
             world.agenda.at(start, Order.CAPACITY, partial(_begin, world, phase, ""))
 
@@ -189,7 +191,7 @@ def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """Let the garbage collector look less often: a run makes many rows and hardly any cycles."""
     before = gc.get_threshold()
     gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
@@ -215,7 +217,7 @@ def _play(world: World, progress: Progress | None) -> float:
             time = horizon * index / _PROGRESS_STEPS
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
-    with _rare_collections():
+    with rare_collections():
         world.agenda.run(until=stop)
     end = world.agenda.now
     world.record_levels()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from colossus_sim.engine.bookings import Bookings
 from colossus_sim.engine.disciplines import SCHEDULERS
 from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.signals import Granted, Grow, Stop
-from colossus_sim.engine.site import PartitionState
+from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.specs.policies import Policies
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Scheduler:
         self.broken: list[PhaseRun] = []
         """Phases that hold some of their GPUs and wait for replacements."""
         self.holders: dict[int, PhaseRun] = {}
+        self.bookings = Bookings()
         self.elastic = False
         """Whether any job may grow or shrink."""
 
@@ -55,7 +57,14 @@ class Scheduler:
         self._grow()
 
     def _sorted(self, phases: Iterable[PhaseRun]) -> list[PhaseRun]:
-        return sorted(phases, key=lambda phase: self._policy.order(self, phase))
+        found = sorted(phases, key=lambda phase: self._policy.order(self, phase))
+        if self.bookings:  # whoever waits past its reservation goes first
+            found.sort(key=lambda phase: phase not in self.bookings)
+        return found
+
+    def room(self, site: SiteState, partition: PartitionState) -> int:
+        """Return the domains that jobs could take now: free ones, as far as the power of the site goes."""
+        return site.room(partition, self.holders.values())
 
     def _replace(self) -> None:
         for phase in self._sorted(self.broken):
@@ -72,12 +81,14 @@ class Scheduler:
             if partition in closed:
                 continue
             domains = phase.domains_to_start(partition)
-            if domains:
+            until = phase.now + phase.expected_run() if domains and self.bookings else 0.0
+            if domains and self.bookings.leave(self, phase, partition, domains, until):
                 chosen = partition.pool.allocate(
                     phase.number, domains, self._policies.placement, self._rng, first=phase.job.first_domain
                 )
                 phase.grant(partition, chosen)
                 self.holders[phase.number] = phase
+                self.bookings.started(phase)
                 self.queue.remove(phase)
                 phase.notify(Granted())
                 return True
@@ -87,15 +98,18 @@ class Scheduler:
         """Ask phases of lower priority to save and leave, lowest first, if that makes enough room.
 
         Returns the partition that is being emptied, if any. Nobody behind in the queue may start there: it would
-        take what has come free, be stopped in turn, and so on for ever.
+        take what has come free, be stopped in turn, and so on for ever. Nor is anybody stopped for a phase that
+        would run into a reservation, and so could not start.
         """
         if self._policies.preemption != "priority":
             return None
         for partition in phase.candidates:
+            if self.bookings.before(phase, partition, phase.now + phase.expected_run()):
+                continue
             # Domains that come free fill the missing spares first, so that much more has to be freed.
             pool = partition.pool
             missing = max(0, pool.spec.spare_domains - pool.counts[SPARE])
-            need = phase.least_domains(partition) - pool.available() + missing
+            need = phase.least_domains(partition) - self.room(phase.site, partition) + missing
             leaving = self._leaving(partition)
             need -= sum(self._domains(victim) for victim in leaving)
             victims = []
@@ -134,9 +148,12 @@ class Scheduler:
         for phase in self._sorted(self.holders.values()):
             if phase.partition is None or phase.leaving or not phase.underway:
                 continue
-            free = phase.partition.pool.available()
+            free = self.room(phase.site, phase.partition)
             more = phase.usable(min(phase.most_gpus, (len(phase.domains) + free) * phase.ranks_per_domain))
-            if more >= phase.gpus * (1.0 + self._policies.resize_gain):
+            wanted = min(free, phase.partition.pool.domains_for(phase.most_gpus) - len(phase.domains))
+            if more >= phase.gpus * (1.0 + self._policies.resize_gain) and self.bookings.leave(
+                self, phase, phase.partition, wanted, phase.expected_end()
+            ):
                 phase.leaving = True
                 phase.notify(Grow())
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.checkpointing import storage_share
@@ -11,12 +12,13 @@ from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Rerate
 from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.storage_traffic import storage_traffic
-from colossus_sim.network.sharing import joint_bandwidths, shared_bandwidths
+from colossus_sim.network.sharing import LinkSharing
 from colossus_sim.records import LevelRow
 from colossus_sim.specs.cluster import Site
 from colossus_sim.topology.fabric import Fabric
 
 if TYPE_CHECKING:
+    from colossus_sim.engine.holding import Holding
     from colossus_sim.engine.phase import PhaseRun
 
 
@@ -26,6 +28,7 @@ class PartitionState:
     def __init__(self, pool: PartitionPool, fabric: Fabric, contention: str) -> None:
         self.pool = pool
         self.fabric = fabric
+        self.links = LinkSharing(fabric)
         self.computing: dict[int, PhaseRun] = {}
         self.computing_gpus = 0
         self.bandwidths: dict[int, tuple[float, ...]] = {}
@@ -59,12 +62,11 @@ class PartitionState:
         del self.computing[phase.number]
         self.computing_gpus -= phase.gpus
 
-    def alone(self, phase: PhaseRun) -> tuple[float, ...]:
+    def alone(self, phase: Holding) -> tuple[float, ...]:
         """Return the per-GPU bandwidth of each level if no other job were there. [B/s]"""
         key = (phase.number, phase.layout)
         if key not in self._alone:
-            shared = shared_bandwidths(fabric=self.fabric, demands=[phase.demand()], mode="none")
-            self._alone[key] = shared[str(phase.number)]
+            self._alone[key] = self.links.alone(phase.placement(), phase.gpus)
         return self._alone[key]
 
     def _share_alone(self) -> None:
@@ -88,11 +90,8 @@ class PartitionState:
         if key not in self._known:
             demands = [self.computing[number].demand() for number, *_ in key]
             phases = {str(number): self.computing[number] for number, *_ in key}
-            shared = joint_bandwidths(
-                fabric=self.fabric,
-                demands=demands,
-                mode=self._contention,
-                step_time=lambda name, mine: phases[name].unit_time(mine),
+            shared = self.links.joint(
+                demands, self._contention, lambda name, mine: phases[name].unit_time(mine)
             )
             self._known[key] = {number: shared[str(number)] for number, *_ in key}
         old, self.bandwidths = self.bandwidths, self._known[key]
@@ -136,6 +135,24 @@ class SiteState:
         dynamic = (gpu.power_max - gpu.power_idle) * math.pow(speed, self.spec.power_exponent)
         return installed * (gpu.host_power_per_gpu + gpu.power_idle) + busy * dynamic
 
+    def room(self, partition: PartitionState, holders: Iterable[PhaseRun]) -> int:
+        """Return the domains of a partition that jobs could take now: free ones, as far as the power goes.
+
+        Held GPUs count at full power whether they compute or not, so that nobody starts in a pause of another.
+        """
+        free = partition.pool.available()
+        if self.spec.power_limit is None or self.spec.power_control == "throttle":
+            return free
+        left = self.spec.power_limit / self.spec.pue
+        left -= sum(self.it_power(other, 0.0) for other in self.partitions.values())
+        for holder in holders:
+            if holder.site is self and holder.partition is not None:
+                domains = max(holder.wanted_domains, len(holder.domains))
+                left -= domains * _dynamic_power(holder.partition.pool)
+        each = _dynamic_power(partition.pool)
+        within = math.floor(left / each + _ROUNDING) if each > 0 else free
+        return max(0, min(free, within))
+
     def throttle(self) -> bool:
         """Set the clock factor for the power limit; return whether it changed."""
         if self.spec.power_limit is None:
@@ -173,5 +190,12 @@ class SiteState:
         )  # fmt: skip
 
 
+def _dynamic_power(pool: PartitionPool) -> float:
+    """Return what a domain in use draws on top of an idle one. [W]"""
+    return pool.used_per_domain * (pool.spec.gpu.power_max - pool.spec.gpu.power_idle)
+
+
+_ROUNDING = 1e-9
+"""A limit that is met exactly leaves room for the last domain."""
 _LEAST_SPEED = 0.05
 """Clocks never fall below this share, so that a limit below the idle power cannot stop time."""

@@ -60,18 +60,19 @@ def gemm_compute_time(m: float, n: float, k: float, device: Device, groups: int 
     as libraries choose their kernels. Tile and wave quantisation: NVIDIA, "Matrix Multiplication Background
     User's Guide", DU-09799, sec. 2-3.
     """
-    rows, columns = device.tile_rows, device.tile_columns
-    full_rate = device.peak * device.peak_fraction / device.multiprocessors
-    best = math.inf
-    for halve_rows, halve_columns, fraction in (
-        (1, 1, 1.0),
-        (1, 2, device.small_tile_fraction),
-        (2, 2, device.small_tile_fraction**2),
-    ):
-        tall, wide = rows / halve_rows, columns / halve_columns
-        tiles = groups * math.ceil(m / tall) * math.ceil(n / wide)
-        waves = math.ceil(tiles / device.multiprocessors)
-        best = min(best, waves * tall * wide / fraction)
+    rows, columns, units = device.tile_rows, device.tile_columns, device.multiprocessors
+    full_rate = device.peak * device.peak_fraction / units
+    small = device.small_tile_fraction
+    # Written out, since every estimate asks for dozens of them.
+    down, across = groups * math.ceil(m / rows), math.ceil(2.0 * n / columns)
+    best = min(
+        math.ceil(down * math.ceil(n / columns) / units) * rows * columns,
+        math.ceil(down * across / units) * rows * (columns / 2) / small,
+        math.ceil(groups * math.ceil(2.0 * m / rows) * across / units)
+        * (rows / 2)
+        * (columns / 2)
+        / small**2,
+    )
     return 2.0 * best * (k + device.half_k) / full_rate
 
 

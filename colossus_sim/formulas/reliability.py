@@ -98,7 +98,7 @@ def first_order_waste(
 ) -> float:
     """Share of time lost, to first order; good only while the period is far below the MTBF [-].
 
-    ``C / T + (1 - C / T) (D + R + T / 2) / mu`` (Aupy et al. 2013, doi:10.1016/j.jpdc.2013.10.010, eq. 5).
+    ``C / T + (1 - C / T) (D + R + T / 2) / mu`` (Aupy et al. 2013, doi:10.1016/j.jpdc.2013.10.010, eq. 12).
     """
     period = interval + save_time
     saving = save_time / period

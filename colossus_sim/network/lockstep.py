@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.network.boundary import lockstep_rates
 from colossus_sim.network.maxmin import Routes, read_routes
-from colossus_sim.network.sharing import lockstep_rates
 
 _Array = npt.NDArray[np.float64]
 

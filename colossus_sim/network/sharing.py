@@ -7,6 +7,7 @@ job's rate is that of its worst-placed group.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from colossus_sim.network.collisions import independent_rates
-from colossus_sim.topology.fabric import Fabric
+from colossus_sim.network.boundary import Boundary
+from colossus_sim.topology.fabric import Fabric, Level
 
 MODES = ("none", "average", "worst_case", "best_case", "independent")
 
@@ -73,6 +74,20 @@ class JobDemand:
         return math.fsum(self.traffic[level:]) / self.step_time if self.step_time > 0 else 0.0
 
 
+StepTime = Callable[[str, tuple[float, ...]], float]
+"""Step time of a job, by name, when its levels have these per-GPU bandwidths. [s]"""
+
+_MOST_REMEMBERED = 20_000
+"""Placements of which the groups are remembered; beyond it all are forgotten, to bound memory."""
+_ROUNDS = 30
+"""Most rounds of the fixed point; with damping by half the error is below 1e-8 of the first step by then."""
+_SETTLED = 1e-4
+"""Relative change of a step time that ends the rounds."""
+_GENTLE = 0.01
+"""The same for jobs at random moments, whose slow-down is in proportion to the duty cycles of others: a step longer
+by 1 % changes a slow-down of 1 % by a hundredth of it."""
+
+
 def shared_bandwidths(
     *, fabric: Fabric, demands: Sequence[JobDemand], mode: str
 ) -> dict[str, tuple[float, ...]]:
@@ -98,40 +113,7 @@ def shared_bandwidths(
     ValueError
         If the mode is unknown, or two jobs have one name.
     """
-    if mode not in MODES:
-        raise ValueError(f"unknown contention mode {mode!r}; one of {', '.join(MODES)}")
-    names = [demand.name for demand in demands]
-    if len(set(names)) != len(names):
-        raise ValueError("two jobs have the same name")
-    return _shared(fabric, demands, mode, _usages(fabric, demands))
-
-
-def _usages(fabric: Fabric, demands: Sequence[JobDemand]) -> list[_Array]:
-    """Return, for each level from 2 up, how many ranks of each job each group below it holds."""
-    tables = []
-    for level in fabric.levels[1:-1]:
-        groups = -(-fabric.gpus // level.group_gpus)
-        rows = [_occupancy(demand, level.group_gpus, groups) for demand in demands]
-        tables.append(np.array(rows).reshape(len(demands), groups))
-    return tables
-
-
-def _shared(
-    fabric: Fabric, demands: Sequence[JobDemand], mode: str, usages: Sequence[_Array]
-) -> dict[str, tuple[float, ...]]:
-    columns = [np.full(len(demands), fabric.levels[0].bandwidth)]
-    ceiling = np.full(len(demands), np.inf)
-    for level in range(1, len(fabric.levels)):
-        # A path to this level also crosses all boundaries below.
-        usage = usages[level - 2] if level > 1 else None
-        ceiling = np.minimum(ceiling, _boundary(fabric, demands, level, mode, usage))
-        columns.append(ceiling)
-    table = np.column_stack(columns)
-    return {demand.name: tuple(row.tolist()) for demand, row in zip(demands, table, strict=True)}
-
-
-StepTime = Callable[[str, tuple[float, ...]], float]
-"""Step time of a job, by name, when its levels have these per-GPU bandwidths. [s]"""
+    return LinkSharing(fabric).shared(demands, mode)
 
 
 def joint_bandwidths(
@@ -155,19 +137,7 @@ def joint_bandwidths(
     ValueError
         As `shared_bandwidths`.
     """
-    shares = shared_bandwidths(fabric=fabric, demands=demands, mode=mode)
-    if mode not in ("average", "best_case", "independent") or len(demands) < 2:
-        return shares
-    usages = _usages(fabric, demands)  # jobs stay where they are while their paces settle
-    for _ in range(_ROUNDS):
-        times = [step_time(demand.name, shares[demand.name]) for demand in demands]
-        pairs = list(zip(demands, times, strict=True))
-        change = max(abs(time / one.step_time - 1.0) if one.step_time > 0 else 0.0 for one, time in pairs)
-        if change <= (_GENTLE if mode == "independent" else _SETTLED):
-            break
-        demands = [replace(one, step_time=0.5 * (one.step_time + time)) for one, time in pairs]
-        shares = _shared(fabric, demands, mode, usages)
-    return shares
+    return LinkSharing(fabric).joint(demands, mode, step_time)
 
 
 def contention_band(
@@ -184,32 +154,95 @@ def contention_band(
     return band
 
 
-_ROUNDS = 30
-"""Most rounds of the fixed point; with damping by half the error is below 1e-8 of the first step by then."""
-_SETTLED = 1e-4
-"""Relative change of a step time that ends the rounds."""
-_GENTLE = 0.01
-"""The same for jobs at random moments, whose slow-down is in proportion to the duty cycles of others: a step longer
-by 1 % changes a slow-down of 1 % by a hundredth of it."""
+class LinkSharing:
+    """`shared_bandwidths` and `joint_bandwidths` of one fabric; remembers which groups a placement fills."""
 
+    def __init__(self, fabric: Fabric) -> None:
+        self._fabric = fabric
+        self._occupied: dict[tuple[DomainRuns, int, int], _Array] = {}
 
-def _boundary(
-    fabric: Fabric, demands: Sequence[JobDemand], level: int, mode: str, usage: _Array | None
-) -> _Array:
-    """Return each job's per-GPU rate across the uplinks of the groups below `level`. [B/s]"""
-    below = fabric.levels[level - 1].group_gpus
-    bandwidth = fabric.levels[level].bandwidth
-    # Rates in shares of `bandwidth` and capacity in GPUs, so that a full group alone gets exactly 1.
-    limit = max(fabric.injection_bandwidth / bandwidth, 1.0)
-    if usage is None:
-        # Jobs do not share scale-up domains, so no one else is on these links.
-        ranks = np.array([demand.placement.ranks_per_domain for demand in demands], dtype=np.float64)
-        return bandwidth * np.minimum(limit, below / np.maximum(ranks, 1.0))
-    means = np.array([demand.mean_rate(level) for demand in demands]) / bandwidth
-    capacity = np.full(usage.shape[1], float(below))
-    if mode != "none" and any(demand.storage > 0 for demand in demands):
-        capacity = _without_storage(capacity, usage, demands, bandwidth, mode)
-    return bandwidth * _shares(capacity, usage, means, limit, mode)
+    def shared(self, demands: Sequence[JobDemand], mode: str) -> dict[str, tuple[float, ...]]:
+        """Return what `shared_bandwidths` does."""
+        self._check(demands, mode)
+        return self._solved(demands, mode, self._boundaries(demands, mode))
+
+    def alone(self, placement: DomainRuns, gpus: int) -> tuple[float, ...]:
+        """Return the per-GPU bandwidth of each level for a job that has the links to itself. [B/s]"""
+        job = JobDemand(name="", placement=placement, gpus=gpus, traffic=(), step_time=0.0)
+        return self.shared([job], "none")[""]
+
+    def joint(
+        self, demands: Sequence[JobDemand], mode: str, step_time: StepTime
+    ) -> dict[str, tuple[float, ...]]:
+        """Return what `joint_bandwidths` does."""
+        self._check(demands, mode)
+        boundaries = self._boundaries(demands, mode)  # jobs stay where they are while their paces settle
+        shares = self._solved(demands, mode, boundaries)
+        if mode not in ("average", "best_case", "independent") or len(demands) < 2:
+            return shares
+        for _ in range(_ROUNDS):
+            times = [step_time(demand.name, shares[demand.name]) for demand in demands]
+            pairs = list(zip(demands, times, strict=True))
+            change = max(abs(time / one.step_time - 1.0) if one.step_time > 0 else 0.0 for one, time in pairs)
+            if change <= (_GENTLE if mode == "independent" else _SETTLED):
+                break
+            demands = [replace(one, step_time=0.5 * (one.step_time + time)) for one, time in pairs]
+            shares = self._solved(demands, mode, boundaries)
+        return shares
+
+    def _check(self, demands: Sequence[JobDemand], mode: str) -> None:
+        if mode not in MODES:
+            raise ValueError(f"unknown contention mode {mode!r}; one of {', '.join(MODES)}")
+        names = [demand.name for demand in demands]
+        if len(set(names)) != len(names):
+            raise ValueError("two jobs have the same name")
+
+    def _boundaries(self, demands: Sequence[JobDemand], mode: str) -> list[Boundary]:
+        """Return the uplinks below each level from 2 up, with the jobs on them."""
+        fabric, found = self._fabric, []
+        for below, level in itertools.pairwise(fabric.levels[1:]):
+            groups = -(-fabric.gpus // below.group_gpus)
+            rows = [self._occupancy(demand, below.group_gpus, groups) for demand in demands]
+            usage = np.array(rows).reshape(len(demands), groups)
+            capacity = np.full(groups, float(below.group_gpus))
+            if mode != "none" and any(demand.storage > 0 for demand in demands):
+                capacity = _without_storage(capacity, usage, demands, level.bandwidth, mode)
+            found.append(Boundary(capacity, usage, self._limit(level)))
+        return found
+
+    def _limit(self, level: Level) -> float:
+        """Return the most that a GPU can send across the boundary below a level, in shares of its bandwidth."""
+        return max(self._fabric.injection_bandwidth / level.bandwidth, 1.0)
+
+    def _solved(
+        self, demands: Sequence[JobDemand], mode: str, boundaries: Sequence[Boundary]
+    ) -> dict[str, tuple[float, ...]]:
+        levels = self._fabric.levels
+        ceiling = np.full(len(demands), np.inf)
+        columns = [np.full(len(demands), levels[0].bandwidth)]
+        if len(levels) > 1:
+            # Jobs do not share scale-up domains, so no one else is on these links.
+            ranks = np.array([demand.placement.ranks_per_domain for demand in demands], dtype=np.float64)
+            own = np.minimum(self._limit(levels[1]), levels[0].group_gpus / np.maximum(ranks, 1.0))
+            ceiling = levels[1].bandwidth * own
+            columns.append(ceiling)
+        for index, boundary in enumerate(boundaries, start=2):
+            bandwidth = levels[index].bandwidth
+            means = np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
+            # A path to this level also crosses all boundaries below.
+            ceiling = np.minimum(ceiling, bandwidth * boundary.rates(means, mode))
+            columns.append(ceiling)
+        table = np.column_stack(columns).tolist()
+        return {demand.name: tuple(row) for demand, row in zip(demands, table, strict=True)}
+
+    def _occupancy(self, demand: JobDemand, group_gpus: int, groups: int) -> _Array:
+        """Return how many of the job's ranks each group holds."""
+        key = demand.placement, demand.gpus, group_gpus
+        if key not in self._occupied:
+            if len(self._occupied) >= _MOST_REMEMBERED:
+                self._occupied.clear()
+            self._occupied[key] = occupancy(demand.placement, demand.gpus, group_gpus, groups)
+        return self._occupied[key]
 
 
 def _without_storage(
@@ -221,35 +254,8 @@ def _without_storage(
     return left
 
 
-def _shares(capacity: _Array, usage: _Array, means: _Array, limit: float, mode: str) -> _Array:
-    """Return each job's rate per GPU, given what it uses of each group and what it sends on average."""
-    if mode == "none" or len(usage) < 2:
-        return np.array([_worst_group(capacity, row, limit) for row in usage])
-    fair = _fair_rates(capacity, usage, means > 0, limit)
-    if mode == "worst_case":
-        return fair
-    load = means @ usage
-    if mode == "best_case":
-        alone = [_worst_group(capacity, row, limit) for row in usage]
-        excess = np.maximum(load / capacity, 1.0)
-        scaled = [
-            rate / float(excess[row > 0].max(initial=1.0)) for rate, row in zip(alone, usage, strict=True)
-        ]
-        return np.maximum(scaled, fair)
-    free = [
-        _worst_group(capacity - (load - mean * row), row, limit)
-        for mean, row in zip(means, usage, strict=True)
-    ]
-    if mode == "independent":
-        solo = np.array([_worst_group(capacity, row, limit) for row in usage])
-        met = independent_rates(capacity, usage, solo, means, limit, lockstep_rates)
-        free = np.minimum(free, met).tolist()
-    return np.maximum(free, fair)
-
-
-def _occupancy(demand: JobDemand, group_gpus: int, groups: int) -> _Array:
-    """Return how many of the job's ranks each group holds."""
-    placement = demand.placement
+def occupancy(placement: DomainRuns, gpus: int, group_gpus: int, groups: int) -> _Array:
+    """Return how many ranks of a job of so many GPUs each group holds."""
     size = group_gpus / placement.domain_gpus
     runs = np.array(sorted(placement.runs), dtype=np.float64)
     starts, lengths = runs[:, 0], runs[:, 1]
@@ -258,53 +264,6 @@ def _occupancy(demand: JobDemand, group_gpus: int, groups: int) -> _Array:
     corners = np.column_stack((starts, starts + lengths)).reshape(-1)
     before = np.column_stack((ends - lengths, ends)).reshape(-1)
     counts = np.diff(np.interp(np.arange(groups + 1) * size, corners, before))
-    share = min(1.0, demand.gpus / (ends[-1] * placement.ranks_per_domain))
+    share = min(1.0, gpus / (ends[-1] * placement.ranks_per_domain))
     occupied: _Array = counts * (placement.ranks_per_domain * share)
     return occupied
-
-
-def _worst_group(capacity: _Array, usage: _Array, limit: float) -> float:
-    """Return a job's rate in its worst group, with the capacity to itself."""
-    used = usage > 0
-    return min(limit, float((capacity[used] / usage[used]).min(initial=np.inf)))
-
-
-def _fair_rates(capacity: _Array, usage: _Array, demanding: npt.NDArray[np.bool_], limit: float) -> _Array:
-    """Return max-min fair rates of jobs that run in lockstep over all their groups.
-
-    A job without demand gets what it would get if it joined in.
-    """
-    result = np.empty(len(usage))
-    result[demanding] = lockstep_rates(capacity, usage[demanding], limit)
-    for index in np.flatnonzero(~demanding):
-        joined = np.vstack((usage[demanding], usage[index]))
-        result[index] = lockstep_rates(capacity, joined, limit)[-1]
-    return result
-
-
-def lockstep_rates(capacity: _Array, usage: _Array, limit: float) -> _Array:
-    """Return max-min fair rates x of jobs with ``x @ usage <= capacity`` and ``x <= limit``.
-
-    All rates rise together; a full link stops every job that uses it.
-
-    Parameters
-    ----------
-    capacity : array of float
-        Capacity of each link.
-    usage : array of float, jobs x links
-        GPUs of the job that use each link, all at the job's one rate.
-    limit : float
-        Most that any GPU can send.
-    """
-    rates = np.zeros(len(usage))
-    rising = np.ones(len(usage), dtype=np.bool_)
-    while rising.any():
-        weight = usage[rising].sum(axis=0)
-        left = capacity - rates[~rising] @ usage[~rising]
-        level = np.divide(left, weight, out=np.full(len(capacity), np.inf), where=weight > 0)
-        lowest = min(limit, float(level.min(initial=np.inf)))
-        full = level <= lowest * (1 + 1e-12)
-        stopped = rising & (usage[:, full] > 0).any(axis=1) if lowest < limit else rising.copy()
-        rates[stopped] = lowest
-        rising &= ~stopped
-    return rates

@@ -81,6 +81,11 @@ class _Call:
     latencies: tuple[float, ...]
     uniform: tuple[float, ...]
     ring: tuple[float, ...]
+    crossings: tuple[float, ...]
+    """Per level the share of a stream over the whole group that each rank carries across the boundary below that
+    level: 1 / members below it; 0 inside domains where no rank has a peer."""
+    hops: tuple[int, ...]
+    """Edges of one ring over the group at each level (the closing edge left out)."""
     constants: CollectiveConstants | None
 
     @classmethod
@@ -101,6 +106,8 @@ class _Call:
         levels = fabric.levels[: span.level + 1]
         uniform = given[: span.level + 1]
         ring = tuple(_ring_rate(level, rate) for level, rate in zip(levels, uniform, strict=True))
+        inside = 1.0 if span.groups[0] < span.size else 0.0
+        groups = (span.size, *span.groups)[: len(levels) + 1]
         return cls(
             operation=operation,
             size=size,
@@ -109,6 +116,8 @@ class _Call:
             latencies=tuple(level.latency for level in levels),
             uniform=uniform,
             ring=ring,
+            crossings=(inside, *(1.0 / fewest for fewest in span.members[: len(levels) - 1])),
+            hops=tuple(below - count for below, count in itertools.pairwise(groups)),
             constants=fabric.collectives,
         )
 
@@ -158,17 +167,6 @@ class _Call:
         multiple = protocol.fabric_latency_multiple
         return (inside, *(across + multiple * latency for latency in self.latencies[1:]))
 
-    def _crossings(self) -> tuple[float, ...]:
-        """Return per level the share of a stream over the whole group that each rank carries across the
-        boundary below that level: 1 / members below it; 0 inside domains where no rank has a peer."""
-        inside = 1.0 if self.span.groups[0] < self.span.size else 0.0
-        return (inside, *(1.0 / fewest for fewest in self.span.members[: self.levels - 1]))
-
-    def _hops(self) -> tuple[int, ...]:
-        """Edges of one ring over the group at each level (the closing edge left out)."""
-        groups = (self.span.size, *self.span.groups)[: self.levels + 1]
-        return tuple(below - count for below, count in itertools.pairwise(groups))
-
     def _fanouts(self) -> tuple[int, ...]:
         """Groups of the level below in one group of each level."""
         groups = (self.span.size, *self.span.groups)[: self.levels + 1]
@@ -177,9 +175,9 @@ class _Call:
     def _ring(self, protocol: Protocol | None) -> float:
         factor = formulas.bus_factor(self.operation, self.span.size)
         passes = 2 if self.operation == "all_reduce" else 1
-        latency = passes * formulas.weighted_latency(self._hops(), self._alphas(protocol))
+        latency = passes * formulas.weighted_latency(self.hops, self._alphas(protocol))
         payload = protocol.bandwidth_fraction if protocol else 1.0
-        volumes = [factor * self.size * share for share in self._crossings()]
+        volumes = [factor * self.size * share for share in self.crossings]
         volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
         streaming = self._chunked(streaming, protocol, passes * (self.span.size - 1))
@@ -221,7 +219,7 @@ class _Call:
         groups = (self.span.size, *self.span.groups)[: self.levels]
         volumes = [
             formulas.tree_volume(count) * self.size * share
-            for count, share in zip(groups, self._crossings(), strict=True)
+            for count, share in zip(groups, self.crossings, strict=True)
         ]
         volumes[0] *= self._own_copy()
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.ring])
@@ -266,7 +264,7 @@ class _Call:
     def _send_recv(self, protocol: Protocol | None) -> float:
         """Each rank sends to the next of its group; the slowest hop counts."""
         payload = protocol.bandwidth_fraction if protocol else 1.0
-        shares = list(self._crossings())
+        shares = list(self.crossings)
         if self.levels > 1:
             # A rank's message has only its own NIC, even where few ranks of the domain send across.
             shares[1] = 1.0
@@ -338,7 +336,7 @@ class _Call:
         depths = [formulas.tree_depth(fan) for fan in self._fanouts()]
         latency = formulas.weighted_latency(depths, self._alphas(protocol)) + self.span.size * per_rank
         factor = formulas.bus_factor(self.operation, self.span.size)
-        volumes = [factor * self.size * share for share in self._crossings()]
+        volumes = [factor * self.size * share for share in self.crossings]
         payload = constants.logarithmic_bandwidth_fraction
         streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self.uniform])
         yield protocol.base_latency + latency + streaming, "logarithmic"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -43,6 +44,8 @@ class JobLedger:
     end_time: float
     phases: tuple[PhaseRow, ...]
     intervals: tuple[IntervalRow, ...]
+    causes: tuple[tuple[float, ...], ...]
+    """Seconds of each interval, for each of `CAUSES`. [s]"""
     gpu_seconds: Mapping[Key, NDArray[np.float64]]
     sites: Mapping[str, Site]
 
@@ -59,7 +62,7 @@ class JobLedger:
     def cause(self, *names: str) -> float:
         """Seconds of all phases spent on the named causes. [s]"""
         columns = [CAUSES.index(name) for name in names]
-        return math.fsum(row.causes[column] for row in self.intervals for column in columns)
+        return math.fsum(itertools.chain.from_iterable(self.causes[column] for column in columns))
 
     @property
     def finish(self) -> float:
@@ -125,12 +128,17 @@ def build_ledger(run: RunResult) -> Ledger:
             end_time=run.end_time,
             phases=tuple(phases.get(name, ())),
             intervals=tuple(intervals.get(name, ())),
+            causes=_columns(intervals.get(name, ())),
             gpu_seconds={key: row for key, row in seconds.items() if key[2] == name},
             sites=run.scenario.cluster.sites,
         )
         for name, spec in run.scenario.jobs.items()
     }
     return Ledger(run=run, jobs=jobs, gpu_seconds=seconds, capacity=capacity)
+
+
+def _columns(rows: Sequence[IntervalRow]) -> tuple[tuple[float, ...], ...]:
+    return tuple(zip(*(row.causes for row in rows), strict=True)) or ((),) * len(CAUSES)
 
 
 def _by_job(rows: tuple[Row, ...]) -> dict[str, list[Row]]:

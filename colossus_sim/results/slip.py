@@ -211,17 +211,19 @@ def _spent(
     path: Sequence[PathSegment],
     intervals: Mapping[tuple[str, str], Sequence[IntervalRow]],
 ) -> dict[str, float]:
-    parts: list[list[float]] = [[] for _ in CAUSES]
+    parts: list[tuple[float, ...]] = [(0.0,) * len(CAUSES)]
     for segment in path:
         for row in intervals.get((job, segment.phase), ()):
-            overlap = min(row.end, segment.end) - max(row.start, segment.start)
-            if overlap <= 0.0:
+            if segment.start <= row.start and row.end <= segment.end:
+                parts.append(row.causes)
                 continue
-            share = overlap / (row.end - row.start)
-            for index, seconds in enumerate(row.causes):
-                if seconds:
-                    parts[index].append(seconds * share)
-    return {cause: math.fsum(seconds) for cause, seconds in zip(CAUSES, parts, strict=True)}
+            overlap = min(row.end, segment.end) - max(row.start, segment.start)
+            if overlap > 0.0:
+                share = overlap / (row.end - row.start)
+                parts.append(tuple(seconds * share for seconds in row.causes))
+    return {
+        cause: math.fsum(seconds) for cause, seconds in zip(CAUSES, zip(*parts, strict=True), strict=True)
+    }
 
 
 def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -50,7 +50,11 @@ class Site(Spec):
     storage: Storage
     """Shared storage (catalog name or fields)."""
     power_limit: Power | None = Field(None)
-    """Most that the site may draw, cooling included; jobs are throttled to stay below it."""
+    """Most that the site may draw, cooling included."""
+    power_control: Literal["throttle", "queue"] = Field("throttle")
+    """How jobs stay below the limit. throttle: all run, at lower clocks; queue: at full clocks, and a job waits in
+    the queue while its GPUs would take the site above the limit. Clocks are lowered then only if capacity that
+    arrives draws power while too many run."""
     power_exponent: Annotated[Ratio, Field(ge=1, le=4)] = Field(2.0)
     """Dynamic power rises with the step rate to this power, when clocks are lowered to stay below the limit."""
     pue: Annotated[Ratio, Field(ge=1, le=3)] = Field(1.25)

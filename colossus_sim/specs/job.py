@@ -178,6 +178,11 @@ class Job(Spec):
     """Larger goes first (as in Slurm and Kubernetes)."""
     submit: Instant
     """When the job enters the queue."""
+    reserved: bool = Field(False)
+    """Advance reservation: the GPUs that its first phase wants are kept for it from `submit` on. The scheduler
+    knows of it from the start: whatever its policy, nobody starts who would still hold them then by the announced
+    run time, and from then on the job goes before everybody else. A job that runs longer than announced, or a
+    failure, can still delay it. It holds in `partition`, or in the site's first one."""
     parallel: ParallelPlan
     """Parallel plan."""
     phases: Annotated[dict[str, Phase], Field(min_length=1)]

@@ -11,14 +11,9 @@ from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.task import Player, Task
 
-LEAST_REPLICAS = 10
-"""Runs of one point from which on the kernel's arrays are worth setting up."""
-
 
 def engine_choice(plan: Plan) -> Choice:
     """Return which engine is to play a plan, and why."""
-    if plan.replicas < LEAST_REPLICAS:
-        return Choice(False, f"the kernel needs {LEAST_REPLICAS} runs of each point, here {plan.replicas}")
     runs = len(plan.points) * plan.replicas
     return choose(plan.scenario, runs, available=jit_available(), kept=machine_code_kept())
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from colossus_sim.engine.runner import simulate
+from colossus_sim.engine.runner import rare_collections, simulate
 from colossus_sim.errors import ColossusError
 from colossus_sim.loading.load import Case, load_scenario
 from colossus_sim.specs.scenario import Scenario
@@ -93,7 +93,9 @@ class Player:
     def play(self, task: Task) -> Outcome:
         """Run a task; an input that is refused, or a run without progress, is a failed outcome."""
         try:
-            values, phases = self._played(self._loaded(task), task)
+            scenario = self._loaded(task)
+            with rare_collections():
+                values, phases = self._played(scenario, task)
             return Outcome(index=task.index, status="done", values=values | self._bill, phases=phases)
         except ColossusError as error:
             return Outcome(index=task.index, status="failed", error=str(error))

@@ -78,6 +78,7 @@ class Network:
         self._mesh, self._placement = sizes.mesh, placement
         self._spans: dict[str, GroupSpan] = {}
         self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
+        self._members: dict[str, int] = {}
 
     @property
     def pipeline_crosses(self) -> bool:
@@ -111,9 +112,13 @@ class Network:
 
     def price_all(self, calls: Sequence[Call]) -> list[PricedCall]:
         """Price several calls, leaving out those of groups of one."""
-        return [
-            self.price(call) for call in calls if call.message > 0.0 and self._mesh.axis(call.group).size > 1
-        ]
+        return [self.price(call) for call in calls if call.message > 0.0 and self._size(call.group) > 1]
+
+    def _size(self, group: str) -> int:
+        """Ranks of one group of an axis."""
+        if group not in self._members:
+            self._members[group] = self._mesh.axis(group).size
+        return self._members[group]
 
 
 class Traffic:

@@ -51,7 +51,8 @@ def weighted(terms: Sequence[tuple[float, Cost]]) -> Cost:
     """Sum of costs with weights, part by part."""
     if not terms:
         return (0.0,) * len(PASS_PARTS)
-    return tuple(sum(weight * cost[i] for weight, cost in terms) for i in range(len(PASS_PARTS)))
+    scaled = [[weight * part for part in cost] for weight, cost in terms]
+    return tuple(map(sum, zip(*scaled, strict=True)))
 
 
 def slowdown_of(hidden: float, stack: Stack) -> float:

@@ -28,6 +28,7 @@ class MemoryModel:
         self._tp = sizes.mesh.tp
         self._dense, self._routed = self._layer_activations()
         self._fixed: dict[tuple[object, ...], tuple[float, float, float, float]] = {}
+        self._parameters: dict[int, tuple[float, float]] = {}
 
     def stages(self) -> tuple[StageMemory, ...]:
         """Return the need of every stage."""
@@ -35,12 +36,15 @@ class MemoryModel:
 
     def parameters(self, stage: int) -> tuple[float, float]:
         """Parameters that one rank of a stage holds before data-parallel sharding: common, and experts'."""
-        own, experts = self._own_parameters(stage)
-        if self._plan.schedule == "dualpipe":
-            # Both directions of the pipeline live on every device (arXiv:2412.19437, table 2).
-            mirrored = self._own_parameters(self._sizes.stages - 1 - stage)
-            own, experts = own + mirrored[0], experts + mirrored[1]
-        return own, experts
+        found = self._parameters.get(stage)
+        if found is None:
+            own, experts = self._own_parameters(stage)
+            if self._plan.schedule == "dualpipe":
+                # Both directions of the pipeline live on every device (arXiv:2412.19437, table 2).
+                mirrored = self._own_parameters(self._sizes.stages - 1 - stage)
+                own, experts = own + mirrored[0], experts + mirrored[1]
+            found = self._parameters[stage] = own, experts
+        return found
 
     def _own_parameters(self, stage: int) -> tuple[float, float]:
         count, mesh, last = self._sizes.count, self._sizes.mesh, self._sizes.stages - 1
@@ -93,10 +97,11 @@ class MemoryModel:
 
     def _update(self, stage: int) -> float:
         """Gathered updates of a sharded optimizer, unsharded."""
-        mesh = self._sizes.mesh
+        mesh, size = self._sizes.mesh, self._plan.stack.zero_buffer_bytes
+        if not size or not self._plan.zero_stage:
+            return 0.0
         own, experts = self.parameters(stage)
-        kept = (own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)
-        return kept * self._plan.stack.zero_buffer_bytes if self._plan.zero_stage else 0.0
+        return ((own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)) * size
 
     def _states(self, stage: int) -> tuple[float, float, float]:
         stack, mesh = self._plan.stack, self._sizes.mesh

@@ -48,8 +48,10 @@ class PhaseModel:
         GPUs of the phase, rounded down to what the plan can use.
     reference : StepEstimate or None
         The training step on the wanted GPUs, packed, alone and healthy.
+    reference_unit : UnitEstimate
+        One unit there.
     reference_time : float
-        Time of one unit there. [s]
+        Its time. [s]
     planned_unit_time : float
         Time of one unit that the plan counts on. [s]
     peak : float
@@ -79,6 +81,8 @@ class PhaseModel:
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
         unit = work.unit_of(gpus_wanted, self.reference)
         self._memo[gpus_wanted, placement, None] = unit
+        self._by_seat[gpus_wanted, work.seat(gpus_wanted, placement, None)] = unit
+        self.reference_unit = unit
         self.reference_time = unit.time
         self.planned_unit_time = self.reference_time
         self.units = 0

@@ -84,13 +84,14 @@ def estimate_step(
     subtotal = math.fsum(parts.values())
     parts["other"] += (step_time_factor - 1.0) * subtotal
     tokens = float(plan.global_batch_size * plan.sequence_length)
-    flops = transformer.token_flops(architecture, plan.sequence_length).training * flop_multiplier
+    per_token = transformer.token_flops(architecture, plan.sequence_length)
+    flops = per_token.training * flop_multiplier
     return StepEstimate(
         step_time=math.fsum(parts.values()),
         parts=parts,
         tokens_per_step=tokens,
         model_flops=tokens * flops,
-        hardware_flops=tokens * (flops + _repeated_flops(architecture, plan) * flop_multiplier),
+        hardware_flops=tokens * (flops + _repeated_flops(per_token, plan) * flop_multiplier),
         gpus=sizes.mesh.world_size,
         peak=peak_of(gpu, plan.precision),
         precision=plan.precision,
@@ -146,9 +147,8 @@ def pass_costs(
     return _Step(architecture, plan, sizes, machine, flop_multiplier).passes(network)
 
 
-def _repeated_flops(architecture: Architecture, plan: ParallelPlan) -> float:
+def _repeated_flops(flops: transformer.TokenFlops, plan: ParallelPlan) -> float:
     """Forward FLOPs per token that recomputation runs again."""
-    flops = transformer.token_flops(architecture, plan.sequence_length)
     if plan.activation_recomputation == "full":
         return plan.recomputed_share * (flops.forward - flops.logits)
     return flops.attention_core if plan.activation_recomputation == "selective" else 0.0

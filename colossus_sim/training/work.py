@@ -39,10 +39,14 @@ class UnitEstimate:
         Wall time of one unit. [s]
     traffic : tuple of float
         Bytes that one GPU (mean) sends per unit at each fabric level. [B]
+    parts : tuple of (str, float)
+        For an RL update: what it consists of, summing to `time`; what runs beside something longer is taken off
+        as ``beside``. [s]
     """
 
     time: float
     traffic: tuple[float, ...]
+    parts: tuple[tuple[str, float], ...] = ()
 
 
 class Work(Protocol):
@@ -206,9 +210,9 @@ class RlWork:
         """Return time and traffic of one update."""
         train_gpus, generate_gpus = self._pools(gpus)
         training, sent = (0.0, ()) if step is None else (step.step_time, step.traffic)
-        generation = self._generation_time(generate_gpus)
+        prefill, decode = self._generation_times(generate_gpus)
         parts = {
-            "generation": generation,
+            "generation": prefill + decode,
             "reward": self._rollouts.reward_time,
             "training": training,
             "weight_sync": self._weight_sync_time(),
@@ -218,15 +222,18 @@ class RlWork:
         else:
             time = rollout.asynchronous_update_time(**parts)
         share = train_gpus / gpus
-        return UnitEstimate(time, tuple(share * level for level in sent))
+        told = (("prefill", prefill), ("decode", decode), *tuple(parts.items())[1:])
+        beside = time - math.fsum(seconds for _, seconds in told)
+        told += (("beside", beside),) if self._rollouts.mode == "asynchronous" else ()
+        return UnitEstimate(time, tuple(share * level for level in sent), told)
 
     def _weight_sync_time(self) -> float:
         """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
         size = self._count.total * self._rollouts.weight_bytes
         return size / (self._rollouts.gpus_per_replica * self._setting.fabric.injection_bandwidth)
 
-    def _generation_time(self, gpus: int) -> float:
-        """Time until the responses of one update are there. [s]"""
+    def _generation_times(self, gpus: int) -> tuple[float, float]:
+        """Time to read the prompts of one update, and until its responses are there. [s]"""
         rollouts, gpu = self._rollouts, self._setting.gpu
         replicas = max(1, gpus // rollouts.gpus_per_replica)
         responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
@@ -253,7 +260,7 @@ class RlWork:
             peak_flops=peak,
             flops_fraction=fraction,
         )
-        return prefill + token_step * self._token_steps(mine, slots, responses)
+        return prefill, token_step * self._token_steps(mine, slots, responses)
 
     def _token_steps(self, mine: float, slots: float, responses: float) -> float:
         """Token steps of one replica for its responses."""

@@ -93,8 +93,10 @@ def predict_campaigns(campaigns: tuple[Campaign, ...], inputs: Inputs) -> tuple[
 def _outcome(campaign: Campaign, plan: TrainingRow | None, predictor: Predictor) -> CampaignOutcome:
     hours = campaign.gpu_hours or 0.0
     reason = ""
-    if not campaign.gpu_hours or not campaign.tokens:
-        reason = "tokens or GPU-hours are not published"
+    needed = {"tokens": campaign.tokens, "GPU-hours": campaign.gpu_hours}
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        reason = f"{' and '.join(missing)} are not published"
     elif plan is None:
         reason = "architecture or cluster is not published in enough detail"
     if reason or plan is None:

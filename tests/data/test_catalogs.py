@@ -20,7 +20,8 @@ from colossus_sim.units import DAY, HOUR
 CATALOG = Catalog(Files())
 GPUS = (
     "a100_40gb", "a100_80gb", "b200", "b300", "gb200_nvl72", "gb300_nvl72", "h100", "h200", "h800", "mi300x",
-    "mi325x", "mi355x", "tpu_v4", "tpu_v5p", "tpu_v6e", "tpu_v7x", "trainium2", "v100_32gb", "vr200_nvl72",
+    "mi325x", "mi355x", "tpu_v4", "tpu_v5p", "tpu_v6e", "tpu_v7x", "trainium2", "v100_32gb", "v100_dgx2h",
+    "vr200_nvl72",
 )  # fmt: skip
 PUBLISHED_MODELS = (
     "deepseek_v3", "gpt3_175b", "grok_1", "grok_2", "kimi_k2", "llama2_13b", "llama2_70b", "llama2_7b",
@@ -74,8 +75,9 @@ def test_narrower_formats_are_never_slower(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "both_directions"),
     [
-        ("v100_32gb", 300e9), ("a100_80gb", 600e9), ("h800", 400e9), ("h100", 900e9), ("h200", 900e9),
-        ("b200", 1800e9), ("gb200_nvl72", 1800e9), ("gb300_nvl72", 1800e9), ("vr200_nvl72", 3600e9),
+        ("v100_32gb", 300e9), ("v100_dgx2h", 300e9), ("a100_80gb", 600e9), ("h800", 400e9), ("h100", 900e9),
+        ("h200", 900e9), ("b200", 1800e9), ("gb200_nvl72", 1800e9), ("gb300_nvl72", 1800e9),
+        ("vr200_nvl72", 3600e9),
         ("mi300x", 896e9), ("tpu_v5p", 1200e9), ("tpu_v7x", 1200e9),
     ],
 )  # fmt: skip

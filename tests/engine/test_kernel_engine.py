@@ -32,7 +32,7 @@ KNOWN = {
     Restart: ("base per_doubling manual_fraction manual_time swap_time parts"),
     Repair: ("auto_fraction auto_time manual_time distribution sigma "),
     Site: (
-        "title topology partitions storage power_limit power_exponent pue repair_crew repair_parts "
+        "title topology partitions storage power_limit power_control power_exponent pue repair_crew repair_parts "
         "part_lead_time maintenance"
     ),
     Partition: ("gpu capacity gpus_used_per_domain spare_domains "),
@@ -44,7 +44,7 @@ KNOWN = {
     ),
     CheckpointPolicy: ("tiers bytes_per_parameter "),
     Job: (
-        "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit "
+        "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit reserved "
         "parallel phases data target observed published checkpoint planned_mfu step_time_factor "
     ),
     Phase: (

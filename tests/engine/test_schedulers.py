@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from colossus_sim.engine.bench import BenchJob, a_site, play_bench
-from colossus_sim.engine.disciplines import SCHEDULERS, Profile
+from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench
+from colossus_sim.engine.bookings import Profile
+from colossus_sim.engine.disciplines import SCHEDULERS
+from colossus_sim.specs.cluster import Site
 from colossus_sim.specs.policies import Policies
 
 
@@ -87,3 +89,108 @@ def test_every_policy_of_the_table_can_be_named_in_a_scenario() -> None:
         assert Policies.model_validate({"scheduler": name}).scheduler == name
     with pytest.raises(ValueError, match="scheduler"):
         Policies.model_validate({"scheduler": "shortest_first"})
+
+
+BOOKED = {
+    "running": BenchJob(units=1, unit_time=100.0, gpus=6),
+    "long": BenchJob(units=1, unit_time=300.0, gpus=4, submit=1.0),
+    "short": BenchJob(units=1, unit_time=90.0, gpus=4, submit=2.0),
+    "booked": BenchJob(units=1, unit_time=50.0, gpus=8, submit=200.0, reserved=True),
+}
+"""Eight of ten GPUs are booked from 200 s on; before that, four are free for a long or for a short job."""
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["priority_backfill", "easy_backfill", "conservative_backfill", "fair_share", "deadline"]
+)
+def test_a_reservation_is_kept_free_by_every_policy_that_backfills(scheduler: str) -> None:
+    """The long job would still run at 200 s, so it waits until the booked one is done; the short one passes it."""
+    found = starts(scheduler, BOOKED)
+
+    assert found == {"running": 0.0, "long": 250.0, "short": 2.0, "booked": 200.0}
+    assert starts(scheduler, BOOKED | {"booked": BenchJob(units=1, unit_time=50.0, gpus=8, submit=200.0)}) == {
+        "running": 0.0, "long": 1.0, "short": 100.0, "booked": 301.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("scheduler", ["fifo", "priority"])
+def test_under_strict_orders_nobody_passes_the_one_that_a_reservation_holds_up(scheduler: str) -> None:
+    """The short job waits behind the long one, which waits for the booked one; that one is on time."""
+    assert starts(scheduler, BOOKED) == {"running": 0.0, "long": 250.0, "short": 250.0, "booked": 200.0}
+
+
+def test_a_job_that_fits_beside_a_reservation_starts_at_once() -> None:
+    """Two of ten GPUs are left over by the booked eight, for as long as one likes."""
+    beside = {"beside": BenchJob(units=1, unit_time=900.0, gpus=2, submit=95.0)}
+
+    assert starts("easy_backfill", BOOKED | beside)["beside"] == 95.0
+    assert starts("easy_backfill", BOOKED | beside)["booked"] == 200.0
+
+
+def test_who_runs_longer_than_announced_delays_a_reservation() -> None:
+    """The booked job then starts first of all, as soon as it can, although it came last."""
+    late = {
+        "late": BenchJob(units=1, unit_time=260.0, gpus=10, walltime=100.0),
+        "other": BenchJob(units=1, unit_time=10.0, gpus=10, submit=195.0),
+    }
+    booked = BenchJob(units=1, unit_time=50.0, gpus=8, submit=200.0, reserved=True)
+
+    assert starts("fifo", late | {"booked": booked}) == {"late": 0.0, "other": 310.0, "booked": 260.0}
+
+
+def test_two_reservations_are_served_by_date() -> None:
+    """The earlier one starts on time even if it still runs when the later one is due."""
+    booked = {
+        "later": BenchJob(units=1, unit_time=50.0, gpus=8, submit=150.0, reserved=True),
+        "earlier": BenchJob(units=1, unit_time=100.0, gpus=8, submit=100.0, reserved=True),
+    }
+
+    assert starts("conservative_backfill", booked) == {"later": 200.0, "earlier": 100.0}
+
+
+def test_nobody_is_preempted_for_a_job_that_a_reservation_holds_up() -> None:
+    """The urgent job could not start before the booked one anyway, so the running one goes on."""
+    jobs = {
+        "running": BenchJob(units=15, unit_time=10.0, gpus=10, state_bytes=1.0),
+        "urgent": BenchJob(units=10, unit_time=10.0, gpus=10, submit=120.0, priority=5),
+        "booked": BenchJob(units=10, unit_time=10.0, gpus=10, submit=200.0, reserved=True),
+    }
+    policies = Policies.model_validate({"preemption": "priority", "contention": "none"})
+    result = play_bench(jobs, site=a_site(10), policies=policies)
+
+    assert {row.job: row.start for row in result.phases} == {"running": 0.0, "urgent": 300.0, "booked": 200.0}
+    assert not any(row.kind == "preempt" for row in result.events)
+
+
+def busy_site(gpus: int, power: float) -> Site:
+    """A site of GPUs that draw 400 W idle and 1,000 W busy, without cooling; jobs wait for power."""
+    return a_site(gpus, power_limit=power, power_control="queue", pue=1.0, power_exponent=2.0)
+
+
+@pytest.mark.parametrize("scheduler", sorted(SCHEDULERS))
+def test_a_power_cap_lets_jobs_wait_instead_of_lowering_clocks(scheduler: str) -> None:
+    """Of ten GPUs, six may be busy: 10 x 400 W + 6 x 600 W. Two jobs of three run at once, the third waits."""
+    jobs = {name: BenchJob(units=10, unit_time=10.0, gpus=3) for name in ("a", "b", "c")}
+    policies = Policies.model_validate({"scheduler": scheduler, "contention": "none"})
+    result = play_bench(jobs, site=busy_site(10, 7600.0), policies=policies)
+    below = play_bench(jobs, site=busy_site(10, 7599.0), policies=policies)
+
+    assert {row.job: (row.start, row.end) for row in result.phases} == {
+        "a": (0.0, 100.0), "b": (0.0, 100.0), "c": (100.0, 200.0),
+    }  # fmt: skip
+    assert max(row.power for row in result.levels) == 7600.0
+    assert [row.start for row in below.phases] == [0.0, 100.0, 200.0]
+
+
+def test_gpus_that_hold_still_count_under_a_power_cap() -> None:
+    """While a job restarts its GPUs are not computing; nobody may start on that power."""
+    jobs = {
+        "a": BenchJob(units=100, unit_time=10.0, gpus=6, state_bytes=1.0),
+        "b": BenchJob(units=1, unit_time=10.0, gpus=3, submit=1.0),
+    }
+    broken = faults(300.0, any=fault_class("site", 1 / 200))
+    result = play_bench(jobs, site=busy_site(10, 7600.0), faults=broken, seed=3)
+    first, second = result.phases
+
+    assert first.interruptions > 0
+    assert second.start == first.end

@@ -74,7 +74,7 @@ def _site(draw: random.Random) -> dict[str, Any]:
     if draw.random() < 0.3:
         site |= {"repair_parts": draw.randint(1, 4), "part_lead_time": "1 day"}
     if draw.random() < 0.15:
-        site |= {"power_limit": "300 kW"}
+        site |= {"power_limit": "300 kW", "power_control": draw.choice(("throttle", "queue"))}
     return site
 
 
@@ -110,6 +110,8 @@ def _job(draw: random.Random, index: int) -> dict[str, Any]:
     gpus = 24 * draw.randint(1, 8)
     if draw.random() < 0.2:
         more["min_gpus"] = 24
+    if draw.random() < 0.15:
+        more["reserved"] = True
     day = draw.randint(1, 4)
     return a_job(gpus=gpus, priority=draw.randint(0, 3), submit=f"2026-01-{day:02d}", phases=phases, **more)
 

@@ -78,6 +78,8 @@ VIOLATIONS = [
     ([f"{JOB}.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
      f"{JOB}.gpus: wants 2048 GPUs, but lab/main never has more than 1024 that jobs can use (from 2026-01-01 on): "
      "1024 too few"),
+    ([f"{SITE}.power_limit=800 kW", f"{SITE}.power_control=queue"],
+     f"{JOB}.gpus: wants 512 GPUs, but the power limit of site 'lab' lets at most 384 run; ask for fewer"),
     ([f"{JOB}.phases.sft.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
      f"{JOB}.phases.sft.gpus: wants 2048 GPUs"),
     ([f"{MAIN}.spare_domains=65", f"{JOB}.gpus=512"], f"{JOB}.gpus: wants 512 GPUs, but lab/main never has more"),
@@ -149,6 +151,7 @@ ADVISED = [
      f"{JOB}.max_gpus: has no effect: {JOB}.parallel.data_parallel fixes the number of GPUs"),
     ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=interleaved_1f1b",
       f"{JOB}.parallel.pipeline_parallel=1"], "virtual_pipeline: has no effect: pipeline_parallel is 1"),
+    ([f"{SITE}.power_control=queue"], f"{SITE}.power_control: has no effect: the site has no power_limit"),
     ([f"{JOB}.parallel.expert_parallel=2"], f"{JOB}.parallel.expert_parallel: has no effect: the model has"),
     ([f"{JOB}.phases.pretrain.data_gated=true"], "has no effect: the job has no data releases"),
     ([f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 2T}}]"], "have no effect: no phase has data_gated: true"),

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from colossus_sim.network.boundary import lockstep_rates
 from colossus_sim.network.collisions import MOST_JOBS, independent_rates
-from colossus_sim.network.sharing import JobDemand, lockstep_rates, shared_bandwidths
+from colossus_sim.network.sharing import JobDemand, shared_bandwidths
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.topology.fabric import Fabric, Level
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from colossus_sim.network.boundary import lockstep_rates
 from colossus_sim.network.maxmin import max_min_rates
-from colossus_sim.network.sharing import MODES, JobDemand, lockstep_rates, shared_bandwidths
+from colossus_sim.network.sharing import MODES, JobDemand, shared_bandwidths
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.topology.fabric import Fabric, Level
 from tests.counting import function_calls

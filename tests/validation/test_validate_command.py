@@ -93,10 +93,10 @@ def test_collectives_json_scores_no_degraded_row(tmp_path: Path) -> None:
 
 
 def test_campaigns_json_says_why_a_campaign_has_no_prediction(tmp_path: Path) -> None:
-    """A campaign without tokens or GPU-hours is listed with the reason."""
+    """A campaign without tokens or GPU-hours is listed with what is missing."""
     path = small_file("campaigns.csv", tmp_path, ("camp-35", "camp-43"))
     result = CliRunner().invoke(validate, ["campaigns", str(path), "--json"], catch_exceptions=False)
     document = json.loads(result.output)
     reasons = {row["id"]: row["reason"] for row in document["rows"]}
-    assert reasons == {"camp-35": "", "camp-43": "tokens or GPU-hours are not published"}
+    assert reasons == {"camp-35": "", "camp-43": "tokens and GPU-hours are not published"}
     assert document["count"] == 1

@@ -60,6 +60,8 @@ def _missing_in_jobs(scenario: Scenario) -> Iterator[str]:
         for key in ("min_gpus", "max_gpus"):
             if getattr(job, key) is not None:
                 yield f"jobs.{name}.{key}"
+        if job.reserved:
+            yield f"jobs.{name}.reserved"
         tiers = (job.checkpoint or scenario.checkpoint).tiers
         names = [tier.name for tier in tiers]
         if len(names) > TIERS or len(set(names)) < len(names):

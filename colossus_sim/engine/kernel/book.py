@@ -17,7 +17,7 @@ from colossus_sim.engine.site import PartitionState
 from colossus_sim.engine.storage_traffic import writing_rate
 from colossus_sim.engine.world import World
 from colossus_sim.errors import ColossusError
-from colossus_sim.network.sharing import JobDemand, joint_bandwidths, shared_bandwidths
+from colossus_sim.network.sharing import JobDemand
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.randomness import stream
 
@@ -139,7 +139,7 @@ class Book:
                 storage=phase.site.spec.storage,
                 state_bytes=model.state_bytes,
                 gpus=at.gpus,
-                unit_time=model.unit(at.gpus, self._placements[at.number]).time,
+                unit_time=model.unit(at.gpus, self._placements[at.number], self.alone(number, at)).time,
                 failure_rates=self.world.faults.rates(held),
                 share=share,
                 readers=readers,
@@ -152,7 +152,7 @@ class Book:
 
     def _demand(self, number: int, at: Layout) -> JobDemand:
         placement = self._placements[at.number]
-        estimate = self.model(number, at.part).unit(at.gpus, placement, None)
+        estimate = self.model(number, at.part).unit(at.gpus, placement, self.alone(number, at))
         return JobDemand(
             name=str(number),
             placement=placement,
@@ -165,8 +165,8 @@ class Book:
         """Return the bandwidths of a phase that has the links to itself."""
         key = (number, at)
         if key not in self._alone:
-            fabric, demands = self.parts[at.part].fabric, [self._demand(number, at)]
-            self._alone[key] = shared_bandwidths(fabric=fabric, demands=demands, mode="none")[str(number)]
+            links = self.parts[at.part].links
+            self._alone[key] = links.alone(self._placements[at.number], at.gpus)
         return self._alone[key]
 
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
@@ -183,12 +183,8 @@ class Book:
                 placement = self._placements[at.number]
                 return float(self.model(number, part).unit(at.gpus, placement, mine).time)
 
-            shared = joint_bandwidths(
-                fabric=self.parts[part].fabric,
-                demands=[self._demand(number, at) for number, at in members],
-                mode=mode,
-                step_time=step_time,
-            )
+            demands = [self._demand(number, at) for number, at in members]
+            shared = self.parts[part].links.joint(demands, mode, step_time)
             self._shares[key] = {number: self._bandwidth_number(shared[str(number)]) for number, _ in members}
         return self._shares[key]
 

@@ -21,7 +21,7 @@ from colossus_sim.specs.scenario import Scenario
 from colossus_sim.training.phases import ModelBuilder
 
 _FIRST_DRAWS = 64
-"""Draws of a stream to begin with; whenever they are used up, as many are added as there are."""
+"""Draws of a stream to begin with, above what the last run used; used up, as many are added as there are."""
 _COPIED = (
     "world", "phases", "parts", "sites", "sources", "hazards", "links", "saved", "known", "owner", "broken",
     "installed", "owned",
@@ -44,6 +44,8 @@ class Kernel:
         self._blueprint = Blueprint(self.book)
         self.state = State(*(array.copy() for array in self._blueprint.state))
         self._sets = 0
+        self.used: dict[str, list[int]] = {}
+        """Draws of each stream that the last run used, by array."""
 
     def play(self, seed: int) -> State:
         """Return the arrays after a run; they are those of the next run too.
@@ -73,6 +75,11 @@ class Kernel:
         finally:
             self._sets = desk.set_count
         play(self.state, hook, reserve, CLOSE_RUN)
+        self.used = {
+            "strikes": self.state.sources["drawn"].tolist(),
+            "gaps": self.state.hazards["drawn"].tolist(),
+            "restarts": self.state.phases["restart_draw"].tolist(),
+        }
         return self.state
 
     def _check(self, desk: Desk) -> None:
@@ -160,7 +167,10 @@ class _Streams:
     def _extend(self, name: str, index: int, limits: Any, draw: Callable[[int], Any]) -> None:
         array = getattr(self._kernel.state, name)
         begin = int(limits[index])
-        end = max(_FIRST_DRAWS, 2 * begin)
+        end = 2 * begin
+        if not begin:
+            used = self._kernel.used.get(name)
+            end = _FIRST_DRAWS + (used[index] if used is not None else 0)
         if end > array.shape[1]:
             array = _longer(array, 1, 2 * end)
             self._kernel.replace(**{name: array})

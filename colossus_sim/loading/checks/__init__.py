@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     jobs.elastic_range,
     jobs.data_releases,
     jobs.fits_its_site,
+    jobs.power_for_each_job,
     models.consistent_shape,
     models.declared_parameters,
     plans.degrees_match_gpus,
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
 """Violations stop the run."""
 
 ADVICE: tuple[Rule, ...] = (
+    advice.no_effect_site,
     advice.no_effect_plan,
     advice.no_effect_phase,
     advice.no_effect_faults,

@@ -17,6 +17,16 @@ from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import HOUR, format_duration, format_instant
 
 
+def no_effect_site(scenario: Scenario) -> Iterator[Problem]:
+    """Site settings that nothing reads."""
+    for name, site in scenario.cluster.sites.items():
+        if site.power_limit is None and site.power_control != "throttle":
+            yield Problem(
+                path=f"cluster.sites.{name}.power_control",
+                message="has no effect: the site has no power_limit",
+            )
+
+
 def no_effect_plan(scenario: Scenario) -> Iterator[Problem]:
     """Degrees for parts that the model does not have."""
     for use in plans(scenario):

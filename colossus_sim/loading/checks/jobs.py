@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import job_partitions, largest_capacity, phase_gpus
+from colossus_sim.loading.checks.walk import busy_at_once, job_partitions, largest_capacity, phase_gpus
 from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
@@ -207,6 +207,24 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
                     message=f"wants {need} GPUs, but {job.site}/{best} never has more than {most} that jobs "
                     f"can use (from {format_instant(step.at)} on): {need - most} too few",
                     hint="ask for fewer, add capacity, or move the job to another site or partition",
+                )
+
+
+def power_for_each_job(scenario: Scenario) -> Iterator[Problem]:
+    """Where jobs wait for power, each could run alone at some time before the end."""
+    end = scenario.start + scenario.horizon
+    for name, job in scenario.jobs.items():
+        site = scenario.cluster.sites.get(job.site)
+        if site is None or site.power_limit is None or site.power_control != "queue":
+            continue
+        choices = job_partitions(scenario, job)
+        most = max((busy_at_once(site, part, end) for part in choices.values()), default=None)
+        for path, need in _needs(name, job) if most is not None else ():
+            if most is not None and need > most:
+                yield Problem(
+                    path=path,
+                    message=f"wants {need} GPUs, but the power limit of site {job.site!r} lets at most {most} run",
+                    hint="ask for fewer, raise power_limit, or set power_control to throttle",
                 )
 
 

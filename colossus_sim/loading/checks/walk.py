@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from colossus_sim.loading.nodes import join
-from colossus_sim.specs.cluster import CapacityStep, Partition
+from colossus_sim.specs.cluster import CapacityStep, Partition, Site
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
@@ -121,6 +121,26 @@ def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacitySte
     steps = [step for step in partition.capacity if step.at < end] or [partition.capacity[0]]
     best = max(steps, key=lambda step: usable_gpus(partition, step))
     return usable_gpus(partition, best), best
+
+
+def busy_at_once(site: Site, partition: Partition, end: float) -> int:
+    """Return the most GPUs of one partition that a site's power limit ever lets run at full clocks before `end`."""
+    gpu = partition.gpu
+    domain = max(1, gpu.scale_up_domain)
+    used = domain if partition.gpus_used_per_domain is None else partition.gpus_used_per_domain
+    each = used * (gpu.power_max - gpu.power_idle)
+    most = 0
+    for moment in (step.at for part in site.partitions.values() for step in part.capacity if step.at < end):
+        idle = math.fsum(
+            installed_at(part, moment) * (part.gpu.host_power_per_gpu + part.gpu.power_idle)
+            for part in site.partitions.values()
+        )
+        left = (site.power_limit or math.inf) / site.pue - idle
+        if each <= 0 or math.isinf(left):
+            return installed_at(partition, end)
+        domains = min(math.floor(left / each + 1e-9), installed_at(partition, moment) // domain)
+        most = max(most, domains * used)
+    return most
 
 
 def job_partitions(scenario: Scenario, job: Job) -> dict[str, Partition]:

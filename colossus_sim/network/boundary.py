@@ -1,0 +1,134 @@
+"""Rates of jobs across the uplinks of the groups of one level: pure arrays, solved again and again.
+
+Rates are in shares of the bandwidth of one GPU there and capacities in GPUs, so that a full group alone gets
+exactly 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from colossus_sim.network.collisions import independent_rates
+
+_Array = npt.NDArray[np.float64]
+_Jobs = npt.NDArray[np.bool_]
+
+
+class Boundary:
+    """The uplinks of the groups of one level, and the jobs in these groups.
+
+    What does not follow from the mean demands is worked out once: paces settle, places stay.
+
+    Attributes
+    ----------
+    capacity : array of float, groups
+        Uplinks of each group, in GPUs that they carry.
+    usage : array of float, jobs x groups
+        Ranks of each job in each group.
+    limit : float
+        Most that any GPU can send.
+    """
+
+    def __init__(self, capacity: _Array, usage: _Array, limit: float) -> None:
+        self.capacity, self.usage, self.limit = capacity, usage, limit
+        self._alone: _Array | None = None
+        self._fair: dict[bytes, _Array] = {}
+
+    def rates(self, means: _Array, mode: str) -> _Array:
+        """Return each job's rate per GPU, given what one of its GPUs sends on average.
+
+        Parameters
+        ----------
+        means : array of float, jobs
+            Mean demand per GPU.
+        mode : str
+            See `sharing.shared_bandwidths`.
+        """
+        if mode == "none" or len(self.usage) < 2:
+            return self.alone()
+        fair = self.fair(means > 0)
+        if mode == "worst_case" or bool((fair >= self.limit).all()):
+            return fair  # all at once, and nobody is held back: no mode gives less
+        load = means @ self.usage
+        if mode == "best_case":
+            excess = np.maximum(load / self.capacity, 1.0)
+            worst = np.where(self.usage > 0, excess, 1.0).max(axis=1, initial=1.0)
+            slowed: _Array = np.maximum(self.alone() / worst, fair)
+            return slowed
+        free = worst_groups(self.capacity - (load - means[:, None] * self.usage), self.usage, self.limit)
+        if mode == "independent":
+            met = independent_rates(
+                self.capacity, self.usage, self.alone(), means, self.limit, lockstep_rates
+            )
+            free = np.minimum(free, met)
+        return np.maximum(free, fair)
+
+    def alone(self) -> _Array:
+        """Return the rate of each job with the uplinks to itself."""
+        if self._alone is None:
+            self._alone = worst_groups(self.capacity, self.usage, self.limit)
+        return self._alone
+
+    def fair(self, demanding: _Jobs) -> _Array:
+        """Return max-min fair rates of jobs that run in lockstep over all their groups.
+
+        A job without demand gets what it would get if it joined in.
+        """
+        key = demanding.tobytes()
+        if key not in self._fair:
+            self._fair[key] = self._solved(demanding)
+        return self._fair[key]
+
+    def _solved(self, demanding: _Jobs) -> _Array:
+        result = np.empty(len(self.usage))
+        result[demanding] = lockstep_rates(self.capacity, self.usage[demanding], self.limit)
+        for index in np.flatnonzero(~demanding):
+            joined = np.vstack((self.usage[demanding], self.usage[index]))
+            result[index] = lockstep_rates(self.capacity, joined, self.limit)[-1]
+        return result
+
+
+def worst_groups(left: _Array, usage: _Array, limit: float) -> _Array:
+    """Return each job's rate in its worst group.
+
+    Parameters
+    ----------
+    left : array of float, groups or jobs x groups
+        What a job finds there.
+    usage : array of float, jobs x groups
+        Ranks of each job in each group.
+    limit : float
+        Most that any GPU can send.
+    """
+    rates = np.divide(left, usage, out=np.full(usage.shape, np.inf), where=usage > 0)
+    worst: _Array = np.minimum(limit, rates.min(axis=1, initial=np.inf))
+    return worst
+
+
+def lockstep_rates(capacity: _Array, usage: _Array, limit: float) -> _Array:
+    """Return max-min fair rates x of jobs with ``x @ usage <= capacity`` and ``x <= limit``.
+
+    All rates rise together; a full link stops every job that uses it.
+
+    Parameters
+    ----------
+    capacity : array of float
+        Capacity of each link.
+    usage : array of float, jobs x links
+        GPUs of the job that use each link, all at the job's one rate.
+    limit : float
+        Most that any GPU can send.
+    """
+    rates = np.zeros(len(usage))
+    rising = np.ones(len(usage), dtype=np.bool_)
+    while rising.any():
+        weight = usage[rising].sum(axis=0)
+        left = capacity - rates[~rising] @ usage[~rising]
+        level = np.divide(left, weight, out=np.full(len(capacity), np.inf), where=weight > 0)
+        lowest = min(limit, float(level.min(initial=np.inf)))
+        full = level <= lowest * (1 + 1e-12)
+        stopped = rising & (usage[:, full] > 0).any(axis=1) if lowest < limit else rising.copy()
+        rates[stopped] = lowest
+        rising &= ~stopped
+    return rates
