@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from colossus_sim.sweeps.plan import Plan, Point
     from colossus_sim.sweeps.precision import Precision
     from colossus_sim.sweeps.read import Sweep
+    from colossus_sim.sweeps.table import Content
     from colossus_sim.sweeps.task import Outcome
 
 MAX_ROWS = 40
@@ -81,8 +83,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     from colossus_sim.cli.run import parse_formats
     from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
-    from colossus_sim.sweeps.precision import parse_precisions, run_until
-    from colossus_sim.sweeps.view import check_names
+    from colossus_sim.sweeps.precision import check_names, parse_precisions, run_until
 
     formats = parse_formats(options["formats"])
     asked = _asked(file, options)
@@ -150,7 +151,8 @@ def _say_precision(
 
     found = [(point, excess(plan, outcomes, point, asked)) for point in range(len(plan.points))]
     wide = [(point, *item) for point, item in found if item is not None]
-    counts = runs_text(runs_per_point(plan, outcomes))
+    # A shard has runs of its own points only.
+    counts = runs_text([count for count in runs_per_point(plan, outcomes) if count])
     if not wide:
         note(f"precise enough after {counts}", settings)
     for point, item, width in wide[:MAX_ROWS]:
@@ -242,15 +244,16 @@ def default_measures(plan: Plan) -> tuple[str, ...]:
 
 def _best(plan: Plan, measures: tuple[str, ...]) -> Any:
     """Return a text maker: the point with the least first measure so far."""
-    tasks, least = {task.index: task.point for task in plan.tasks()}, [float("inf"), -1.0]
-    seen: set[int] = set()
+    least, seen = [float("inf"), -1.0], 0
 
     def text(state: State) -> str:
-        for index in [index for index in state.outcomes if index not in seen]:
-            seen.add(index)
+        nonlocal seen
+        # Outcomes are only ever added, at the end.
+        for index in itertools.islice(state.outcomes, seen, None):
             value = state.outcomes[index].values.get(measures[0])
             if value is not None and value < least[0]:
-                least[:] = [value, tasks[index]]
+                least[:] = [value, index // plan.replicas]
+        seen = len(state.outcomes)
         return f"best {measures[0]} {least[0]:.4g} at point {int(least[1])}" if least[1] >= 0 else ""
 
     return text if len(plan.points) > 1 else None
@@ -278,7 +281,7 @@ def write(
     from colossus_sim.sweeps.table import parquet_bytes, run_table, summary_table, table_files, write_files
 
     tables = {"results": run_table(plan, outcomes), "points": summary_table(plan, outcomes)}
-    files: dict[str, str | bytes] = {**table_files(tables)}
+    files: dict[str, Content] = {**table_files(tables)}
     files |= study_file(plan, outcomes, measures, command=command, title=title)
     if "parquet" in formats:
         files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
@@ -304,10 +307,9 @@ def show(
     from colossus_sim.sweeps.table import summary_table
 
     failed = sum(1 for item in outcomes.values() if item.status == "failed")
-    table = summary_table(plan, outcomes)
+    table = summary_table(plan, outcomes, measures)
     names = [column.name for column in table.columns]
     wanted = [dict(zip(names, row, strict=True)) for row in table.rows]
-    wanted = [row for row in wanted if row["measure"] in measures]
     if settings.json:
         rows = [{key: _jsonable(value) for key, value in row.items()} for row in wanted]
         echo_json(

@@ -16,19 +16,8 @@ import pandas as pd
 
 from colossus_sim.errors import OutputError
 from colossus_sim.results.columns import COLUMNS, Column
+from colossus_sim.results.spreadsheets import neutralised, recovered
 from colossus_sim.results.tables import typed, with_attributes
-
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
-
-
-def neutralised(text: str) -> str:
-    """Return `text` so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(_RISKY) else text
-
-
-def recovered(text: str) -> str:
-    """Return the text that `neutralised` was given."""
-    return text[1:] if text.startswith("'") else text
 
 
 def _is_text(column: Column) -> bool:

@@ -11,6 +11,7 @@ from colossus_sim.errors import OutputError, UsageError
 from colossus_sim.results.files import check_writable, output_errors
 from colossus_sim.sweeps.journal import PATTERN, Journal, read_journals
 from colossus_sim.sweeps.lock import locked
+from colossus_sim.sweeps.packed import Packer
 from colossus_sim.sweeps.plan import Plan, differences
 from colossus_sim.sweeps.pool import Executor
 from colossus_sim.sweeps.task import Outcome, Task
@@ -85,7 +86,7 @@ class SweepFolder:
 
     def __init__(self, path: Path, plan: Plan, journal: Journal, state: State, shard: Shard) -> None:
         self.path, self.plan, self.shard, self.state = path, plan, shard, state
-        self._journal = journal
+        self._journal, self._packer = journal, Packer()
 
     def run(
         self, executor: Executor, tasks: Sequence[Task], report: Report | None = None
@@ -98,7 +99,7 @@ class SweepFolder:
         left = [task for task in mine if task.index not in self.state.outcomes]
         for batch in executor.run(left):
             self._journal.append(batch)
-            self.state.outcomes.update((outcome.index, outcome) for outcome in batch)
+            self.state.outcomes.update((outcome.index, self._packer.packed(outcome)) for outcome in batch)
             if report is not None:
                 report(self.state)
         found = self.state.outcomes
@@ -135,9 +136,9 @@ def open_folder(
         if not part.suffix:
             # A lone driver must not run beside one that holds a shard, which has a lock of its own.
             _check_shards(path)
-        tasks = plan.tasks()
-        state.total = sum(1 for task in tasks if part.holds(task))
-        state.known = sum(1 for task in tasks if part.holds(task) and task.index in state.outcomes)
+        mine = [task.index for task in plan.each_task() if part.holds(task)]
+        state.total = len(mine)
+        state.known = sum(1 for index in mine if index in state.outcomes)
         journal = Journal(path / f"journal{part.suffix}.jsonl", plan.header())
         try:
             yield SweepFolder(path, plan, journal, state, part)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
-from colossus_sim.sweeps.table import Cell, Column, SweepTable, run_table, table_files
+from colossus_sim.sweeps.table import Cell, Column, SweepTable, csv_text, dictionary_text, run_table
 from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY, format_instant
 
@@ -103,8 +103,10 @@ def _phase_table(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> SweepTa
 def forecast_files(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> dict[str, str]:
     """Return the text files of a forecast by name."""
     document = forecast_document(forecast, outcomes)
+    tables = forecast_tables(forecast, outcomes)
     return {
-        **table_files(forecast_tables(forecast, outcomes)),
+        **{f"{name}.csv": csv_text(table) for name, table in tables.items()},
+        "columns.json": dictionary_text(tables),
         "forecast.json": json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "report.md": forecast_report(document),
     }

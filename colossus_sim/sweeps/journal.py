@@ -6,13 +6,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from colossus_sim.errors import OutputError
 from colossus_sim.results.files import output_errors
+from colossus_sim.sweeps.packed import Packer
 from colossus_sim.sweeps.task import Outcome
 
 PATTERN = "journal*.jsonl"
@@ -136,12 +137,8 @@ def read_journals(paths: Iterable[Path]) -> list[tuple[Path, Contents]]:
 
 
 def _read(path: Path) -> Contents:
-    contents = Contents()
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
-    for number, raw in enumerate(data.split(b"\n"), start=1):
+    contents, packer = Contents(), Packer()
+    for number, raw in enumerate(_lines(path), start=1):
         if not raw:
             continue
         document = _checked(raw)
@@ -151,8 +148,17 @@ def _read(path: Path) -> Contents:
             contents.header = document["header"]
         else:
             outcome = _outcome(document["outcome"])
-            contents.outcomes.setdefault(outcome.index, outcome)
+            contents.outcomes.setdefault(outcome.index, packer.packed(outcome))
     return contents
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as handle:
+            for line in handle:
+                yield line.removesuffix(b"\n")
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _checked(raw: bytes) -> dict[str, Any] | None:

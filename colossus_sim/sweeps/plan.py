@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,21 +69,24 @@ class Plan:
 
     def tasks(self) -> list[Task]:
         """Return all runs in order."""
+        return list(self.each_task())
+
+    def each_task(self) -> Iterator[Task]:
+        """Yield all runs in order."""
         files = tuple((fact.path, fact.sha256) for fact in self.scenario.loaded.files)
-        return [
-            Task(
-                index=number * self.replicas + replica,
-                point=number,
-                replica=replica,
-                source=self.source,
-                overrides=(*self.overrides, *point.overrides),
-                case=self.case,
-                seed=self._seed(number, replica),
-                files=files,
-            )
-            for number, point in enumerate(self.points)
-            for replica in range(self.replicas)
-        ]
+        for number, point in enumerate(self.points):
+            overrides = (*self.overrides, *point.overrides)
+            for replica in range(self.replicas):
+                yield Task(
+                    index=number * self.replicas + replica,
+                    point=number,
+                    replica=replica,
+                    source=self.source,
+                    overrides=overrides,
+                    case=self.case,
+                    seed=self._seed(number, replica),
+                    files=files,
+                )
 
     def _seed(self, point: int, replica: int) -> int:
         if self.kind == "forecast" and len(self.points) > 1:

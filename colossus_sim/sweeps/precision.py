@@ -1,4 +1,4 @@
-"""Runs until a measure is known well enough: which precision is asked for, and which points need more runs."""
+"""Runs until a measure is known well enough: which measures and precision are asked for, which points need more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from colossus_sim.errors import UsageError
 from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.sweeps.folder import Report, SweepFolder
 from colossus_sim.sweeps.measure import describe_measure, known_measures
-from colossus_sim.sweeps.plan import Plan
+from colossus_sim.sweeps.plan import Plan, Point
 from colossus_sim.sweeps.pool import Executor
 from colossus_sim.sweeps.statistics import mean_interval
 from colossus_sim.sweeps.table import replicas_of
@@ -42,6 +42,27 @@ def batches(total: int, *, growing: bool) -> Iterator[int]:
         if count >= total:
             return
         count = min(total, count + max(1, count // 2))
+
+
+def check_names(plan: Plan, names: Sequence[str]) -> None:
+    """Refuse measures that no run of a plan can have, before any run.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name.
+    """
+    added = {
+        path.split(".")[1] for point in plan.points for path in _paths(point) if path.startswith("jobs.")
+    }
+    known = known_measures(dict.fromkeys((*plan.scenario.jobs, *sorted(added))))
+    for name in names:
+        if name not in known:
+            raise UsageError(f"runs have no measure {name!r}; {nearest_hint(name, known)}")
+
+
+def _paths(point: Point) -> list[str]:
+    return [text.partition("=")[0] for text in point.overrides]
 
 
 def parse_precisions(texts: Iterable[str], jobs: Iterable[str]) -> tuple[Precision, ...]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from colossus_sim.errors import UsageError
-from colossus_sim.results.csv_files import neutralised
 from colossus_sim.results.files import output_errors
+from colossus_sim.results.spreadsheets import neutralised
 from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.statistics import Mean, mean_interval, paired_difference
 from colossus_sim.sweeps.task import Outcome
 
 Cell = str | int | float
+Row = tuple[Cell, ...]
+Content = str | bytes | Iterable[str]
+"""Content of a file: as a whole, or piece by piece."""
 
 
 class Column(NamedTuple):
@@ -29,11 +33,22 @@ class Column(NamedTuple):
     meaning: str
 
 
+class Rows:
+    """Rows that are made anew each time they are walked, so that a long table is never in memory as a whole."""
+
+    def __init__(self, make: Callable[[], Iterator[Row]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Row]:
+        """Make the rows."""
+        return self._make()
+
+
 class SweepTable(NamedTuple):
     """Columns and rows."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Rows | tuple[Row, ...]
 
     def column(self, name: str) -> list[Cell]:
         """Return the cells of one column."""
@@ -75,14 +90,14 @@ def run_table(plan: Plan, outcomes: Mapping[int, Outcome]) -> SweepTable:
         *_RUN[3:],
         *(Column(name, *describe_measure(name)) for name in measures),
     )
-    rows = []
-    for task in plan.tasks():
-        outcome = outcomes.get(task.index)
-        if outcome is None:
-            continue
-        values = plan.points[task.point].values
-        rows.append(
-            (
+
+    def rows() -> Iterator[Row]:
+        for task in plan.each_task():
+            outcome = outcomes.get(task.index)
+            if outcome is None:
+                continue
+            values = plan.points[task.point].values
+            yield (
                 task.point,
                 task.replica,
                 task.seed,
@@ -91,8 +106,8 @@ def run_table(plan: Plan, outcomes: Mapping[int, Outcome]) -> SweepTable:
                 outcome.error,
                 *(outcome.values.get(name, math.nan) for name in measures),
             )
-        )
-    return SweepTable(columns, tuple(rows))
+
+    return SweepTable(columns, Rows(rows))
 
 
 def replicas_of(plan: Plan, outcomes: Mapping[int, Outcome], point: int, measure: str) -> list[float]:
@@ -105,27 +120,31 @@ def replicas_of(plan: Plan, outcomes: Mapping[int, Outcome], point: int, measure
     return values
 
 
-def summary_table(plan: Plan, outcomes: Mapping[int, Outcome]) -> SweepTable:
-    """Return mean, spread, interval and difference to the first point, per point and measure."""
+def summary_table(
+    plan: Plan, outcomes: Mapping[int, Outcome], only: Collection[str] | None = None
+) -> SweepTable:
+    """Return mean, spread, interval and difference to the first point, per point and measure (or some of them)."""
     parameters = plan.parameters
     columns = (
         _SUMMARY[0],
         *(Column(name, "text", "value of the field at this point") for name in parameters),
         *_SUMMARY[1:],
     )
-    rows: list[tuple[Cell, ...]] = []
-    measures = measures_of(outcomes)
+    measures = (
+        measures_of(outcomes) if only is None else [name for name in measures_of(outcomes) if name in only]
+    )
     base = {name: replicas_of(plan, outcomes, 0, name) for name in measures}
-    for number, point in enumerate(plan.points):
-        settings = tuple(point.values.get(name, "") for name in parameters)
-        for name in measures:
-            values = replicas_of(plan, outcomes, number, name)
-            own = mean_interval(values)
-            change = paired_difference(values, base[name])
-            rows.append(
-                (number, *settings, name, describe_measure(name)[0], own.count, *_numbers(own, change))
-            )
-    return SweepTable(columns, tuple(rows))
+    units = {name: describe_measure(name)[0] for name in measures}
+
+    def rows() -> Iterator[Row]:
+        for number, point in enumerate(plan.points):
+            settings = tuple(point.values.get(name, "") for name in parameters)
+            for name in measures:
+                values = replicas_of(plan, outcomes, number, name)
+                own, change = mean_interval(values), paired_difference(values, base[name])
+                yield (number, *settings, name, units[name], own.count, *_numbers(own, change))
+
+    return SweepTable(columns, Rows(rows))
 
 
 def _numbers(own: Mean, change: Mean) -> tuple[float, ...]:
@@ -134,20 +153,29 @@ def _numbers(own: Mean, change: Mean) -> tuple[float, ...]:
 
 def csv_text(table: SweepTable) -> str:
     """Return a table as CSV: texts quoted and harmless to spreadsheets, undefined numbers empty."""
-    lines = [",".join(_cell(column.name) for column in table.columns)]
-    lines += [",".join(_cell(value) for value in row) for row in table.rows]
-    return "\n".join(lines) + "\n"
+    return "".join(csv_lines(table))
+
+
+def csv_lines(table: SweepTable) -> Iterator[str]:
+    """Yield the lines of `csv_text`, each with its end."""
+    yield ",".join(_cell(column.name) for column in table.columns) + "\n"
+    for row in table.rows:
+        yield ",".join(map(_cell, row)) + "\n"
 
 
 def _cell(value: Cell) -> str:
-    if isinstance(value, str):
-        doubled = neutralised(value).replace('"', '""')
-        return f'"{doubled}"'
-    if isinstance(value, int):
-        return str(value)
-    if not math.isfinite(value):
-        return ""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return ""
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    # Names of measures and values of fields come again in every row.
+    doubled = neutralised(text).replace('"', '""')
+    return f'"{doubled}"'
 
 
 def dictionary(tables: Mapping[str, SweepTable]) -> dict[str, Any]:
@@ -158,7 +186,7 @@ def dictionary(tables: Mapping[str, SweepTable]) -> dict[str, Any]:
     }
 
 
-def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, Content]) -> None:
     """Write files aside, wait until they are on disk, and give them their names: each is old or new, never mixed.
 
     Raises
@@ -174,7 +202,11 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
                 parts.append((part, folder / name))
                 part.unlink(missing_ok=True)
                 with part.open("xb") as handle:
-                    handle.write(content.encode() if isinstance(content, str) else content)
+                    if isinstance(content, bytes):
+                        handle.write(content)
+                    else:
+                        pieces = (content,) if isinstance(content, str) else content
+                        handle.writelines(piece.encode() for piece in pieces)
                     handle.flush()
                     os.fsync(handle.fileno())
             for part, target in parts:
@@ -184,11 +216,15 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
             part.unlink(missing_ok=True)
 
 
-def table_files(tables: Mapping[str, SweepTable]) -> dict[str, str]:
-    """Return the files of some tables: a CSV each, and the column dictionary."""
-    files = {f"{name}.csv": csv_text(table) for name, table in tables.items()}
-    text = json.dumps(dictionary(tables), indent=2, ensure_ascii=False, allow_nan=False)
-    return {**files, "columns.json": text + "\n"}
+def table_files(tables: Mapping[str, SweepTable]) -> dict[str, Content]:
+    """Return the files of some tables: a CSV each, as lines to be written once, and the column dictionary."""
+    files: dict[str, Content] = {f"{name}.csv": csv_lines(table) for name, table in tables.items()}
+    return {**files, "columns.json": dictionary_text(tables)}
+
+
+def dictionary_text(tables: Mapping[str, SweepTable]) -> str:
+    """Return the column dictionary as JSON."""
+    return json.dumps(dictionary(tables), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def parquet_bytes(table: SweepTable) -> bytes:

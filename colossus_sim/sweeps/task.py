@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -73,8 +74,8 @@ class Outcome:
 
     index: int
     status: Status
-    values: dict[str, float] = field(default_factory=dict)
-    phases: dict[str, tuple[float, float]] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    phases: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     error: str = ""
     attempts: int = 1
 

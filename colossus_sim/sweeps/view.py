@@ -20,8 +20,8 @@ from colossus_sim.plots.views import (
 )
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
-from colossus_sim.sweeps.measure import describe_measure, known_measures
-from colossus_sim.sweeps.plan import Plan, Point
+from colossus_sim.sweeps.measure import describe_measure
+from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.precision import runs_per_point, runs_text
 from colossus_sim.sweeps.quantities import numbers
 from colossus_sim.sweeps.statistics import mean_interval, paired_difference, quantiles
@@ -52,27 +52,6 @@ def check_measures(outcomes: Mapping[int, Outcome], names: Sequence[str]) -> Non
     for name in names:
         if known and name not in known:
             raise UsageError(f"runs have no measure {name!r}; {nearest_hint(name, known)}")
-
-
-def check_names(plan: Plan, names: Sequence[str]) -> None:
-    """Refuse measures that no run of a plan can have, before any run.
-
-    Raises
-    ------
-    UsageError
-        With the nearest name.
-    """
-    added = {
-        path.split(".")[1] for point in plan.points for path in _paths(point) if path.startswith("jobs.")
-    }
-    known = known_measures(dict.fromkeys((*plan.scenario.jobs, *sorted(added))))
-    for name in names:
-        if name not in known:
-            raise UsageError(f"runs have no measure {name!r}; {nearest_hint(name, known)}")
-
-
-def _paths(point: Point) -> list[str]:
-    return [text.partition("=")[0] for text in point.overrides]
 
 
 def sweep_view(

@@ -10,13 +10,14 @@ from importlib.resources import as_file, files
 from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench, saves
 from colossus_sim.engine.replay import replay
 from colossus_sim.formulas import reliability
+from colossus_sim.formulas.restart_sampling import finish_times
 from colossus_sim.records import CAUSES, RunResult
 from colossus_sim.specs.faults import Faults
 from colossus_sim.traces.jobs import TraceJob, read_trace
 from colossus_sim.validation.operations_pipeline import pipeline_cases
 from colossus_sim.validation.operations_queues import queue_cases, repair_cases, spare_cases
 from colossus_sim.validation.operations_runs import llama_cases
-from colossus_sim.validation.operations_stats import Case, ratio_and_error
+from colossus_sim.validation.operations_stats import Case, mean_and_error, ratio_and_error
 from colossus_sim.validation.operations_storage import storage_cases
 
 _DAY = 86400.0
@@ -95,6 +96,21 @@ def renewal_cases(failures: int, seed: int) -> Iterator[Case]:
             name=name, source=_RENEWAL, kind="theory", simulated=share, expected=exact, error=error,
             note=f"{failures} failures",
         )  # fmt: skip
+    yield _drawn_case(mtbf=rsc1, interval=3600, save=60, recovery=900, runs=failures, seed=seed)
+
+
+def _drawn_case(*, mtbf: float, interval: float, save: float, recovery: float, runs: int, seed: int) -> Case:
+    segments = 720
+    exact = reliability.efficiency(interval, save_time=save, mtbf=mtbf, recovery=recovery)
+    times = finish_times(
+        segments, interval, save_time=save, mtbf=mtbf, recovery=recovery, replicas=runs, seed=seed
+    )
+    mean, error = mean_and_error(times.tolist())
+    share = segments * interval / mean
+    return Case(
+        name="H1, whole runs drawn as arrays", source=_RENEWAL, kind="theory", simulated=share, expected=exact,
+        error=share * error / mean, note=f"{runs} runs of {segments} saves",
+    )  # fmt: skip
 
 
 def interval_cases(failures: int, seed: int) -> Iterator[Case]:

@@ -15,8 +15,8 @@ import pytest
 from colossus_sim.errors import OutputError
 from colossus_sim.records import RunResult
 from colossus_sim.results.columns import COLUMNS
-from colossus_sim.results.csv_files import neutralised, recovered
 from colossus_sim.results.result import Result, result_of
+from colossus_sim.results.spreadsheets import neutralised, recovered
 from colossus_sim.results.store import check_target, default_folder, load_run, write_run
 
 NASTY = (
