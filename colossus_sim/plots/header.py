@@ -11,8 +11,11 @@ from matplotlib.figure import Figure
 
 from colossus_sim.plots.roadmap import JobRow
 from colossus_sim.plots.series import end_of, start_of
-from colossus_sim.plots.style import shorten, theme
+from colossus_sim.plots.style import plain, shorten, text_width, theme
 from colossus_sim.units import DAY, format_instant
+
+_SIZES = (15.0, 14.0, 13.0, 12.0, 11.0)
+"""Sizes of a title, the one to begin with first. [pt]"""
 
 
 def run_title(result: Any) -> str:
@@ -33,10 +36,12 @@ def run_span(result: Any) -> str:
 
 
 def write_header(figure: Figure, head: str, note: str, *, dark: bool, left: float = 0.16) -> None:
-    """Write a title and a line under it at the top left."""
+    """Write a title and a line under it at the top left; a long title shrinks before it is cut."""
     width, height = (float(size) for size in figure.get_size_inches())
     room = width - left - 0.2
-    figure.text(left / width, 1.0 - 0.33 / height, shorten(figure, head, 15.0, room, bold=True), size=15.0,
+    fitting = (size for size in _SIZES if text_width(figure, plain(head), size, bold=True) <= room)
+    size = next(fitting, _SIZES[-1])
+    figure.text(left / width, 1.0 - 0.33 / height, shorten(figure, head, size, room, bold=True), size=size,
                 weight="bold", va="baseline")  # fmt: skip
     figure.text(left / width, 1.0 - 0.6 / height, shorten(figure, note, 9.5, room), size=9.5,
                 color=theme(dark).muted, va="baseline")  # fmt: skip

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 
 from colossus_sim.plots.changes import draw_changes
 from colossus_sim.plots.header import write_header
@@ -164,7 +165,7 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
     cells = np.full((len(y_texts), len(x_texts)), math.nan)
     for point, value in enumerate(measure.mean):
         cells[y_texts.index(second.texts[point]), x_texts.index(first.texts[point])] = value
-    width, height = max(6.0, 2.2 + 0.85 * len(x_texts)), 1.9 + max(1.6, 0.5 * len(y_texts))
+    width, height = max(7.0, 2.2 + 0.85 * len(x_texts)), 1.9 + max(1.6, 0.5 * len(y_texts))
     figure = new_figure(width, height)
     write_header(
         figure,
@@ -256,6 +257,7 @@ def draw_pareto(view: SweepView, measure: Measured, cost: Measured, *, dark: boo
         figure.text(7.2 / 11.0, 0.80 - 0.042 * number, line, size=8.0)
     figure.text(7.2 / 11.0, 0.80, "Not beaten by any other point:", size=8.5, weight="bold")
     axes.margins(0.14)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axes.set_xlabel(plain(f"{cost.label} [{cost.unit}]"))
     axes.set_ylabel(plain(f"{measure.label} [{measure.unit}]"))
     axes.grid(color=look.grid, linewidth=0.6)

@@ -9,6 +9,8 @@ import pytest
 
 from colossus_sim.plots.draw import render
 from colossus_sim.plots.forecast import forecast_figures
+from colossus_sim.plots.header import write_header
+from colossus_sim.plots.style import new_figure
 from colossus_sim.plots.sweep import is_grid, pareto_front, sweep_figures
 from colossus_sim.plots.views import (
     Bar,
@@ -136,6 +138,22 @@ def test_front_holds_what_nothing_beats() -> None:
     """A point is on the front if no other is both cheaper and better; undefined ones are left out."""
     assert pareto_front([1.0, 2.0, 3.0, 2.5, 0.5], [9.0, 5.0, 5.0, 4.0, math.nan]) == [0, 1, 3]
     assert pareto_front([2.0, 1.0], [1.0, 1.0]) == [1]
+
+
+def test_a_long_title_shrinks_before_it_is_cut() -> None:
+    """A title that is a little too wide is written smaller; only what is far too wide is cut."""
+    titles = []
+    for words in (
+        "Fits",
+        "A title that is a little longer than the picture is wide, or so",
+        "Far too long " * 20,
+    ):
+        figure = new_figure(7.0, 3.0)
+        write_header(figure, words, "", dark=False)
+        titles.append((figure.texts[0].get_text() == words, figure.texts[0].get_fontsize()))
+    (fits, large), (whole, smaller), (uncut, smallest) = titles
+    assert [fits, whole, uncut] == [True, True, False]
+    assert large > smaller >= smallest
 
 
 def test_heat_map_needs_all_combinations() -> None:
