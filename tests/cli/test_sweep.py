@@ -85,7 +85,7 @@ def test_explain_says_which_engine_and_why(here: Path, capsys: pytest.CaptureFix
     """--explain of run, sweep and forecast begins with the line that -v shows, and says what it was judged by."""
     for command, why in (
         (["run", "tiny", "--no-plots"], "one run"),
-        (["sweep", "tiny", *GRID, "--no-plots"], "needs 10 runs of each point, here 1"),
+        (["sweep", "tiny", *GRID, "--no-plots"], "CPU s"),
         (["forecast", "tiny", "--replicas", "12", "--jobs", "1", "--no-plots"], "CPU s"),
     ):
         assert run_command_line([*command, "--out", f"{command[0]}-v", "-v"]) == 0
