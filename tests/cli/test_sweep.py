@@ -10,6 +10,7 @@ import pytest
 from colossus_sim.cli.common import Settings
 from colossus_sim.cli.main import run_command_line
 from colossus_sim.cli.many import PLAIN_INTERVAL, Progress
+from colossus_sim.engine.kernel.machine_code import jit_available
 from colossus_sim.sweeps.folder import State
 from colossus_sim.sweeps.task import Outcome
 
@@ -83,10 +84,11 @@ def test_sweep_stops_at_a_precision(here: Path, capsys: pytest.CaptureFixture[st
 
 def test_explain_says_which_engine_and_why(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--explain of run, sweep and forecast begins with the line that -v shows, and says what it was judged by."""
+    judged = "CPU s" if jit_available() else "numba"
     for command, why in (
         (["run", "tiny", "--no-plots"], "one run"),
-        (["sweep", "tiny", *GRID, "--no-plots"], "CPU s"),
-        (["forecast", "tiny", "--replicas", "12", "--jobs", "1", "--no-plots"], "CPU s"),
+        (["sweep", "tiny", *GRID, "--no-plots"], judged),
+        (["forecast", "tiny", "--replicas", "12", "--jobs", "1", "--no-plots"], judged),
     ):
         assert run_command_line([*command, "--out", f"{command[0]}-v", "-v"]) == 0
         brief = [line for line in capsys.readouterr().err.splitlines() if line.startswith("engine: ")]
