@@ -15,6 +15,7 @@ import pytest
 
 from colossus_sim.cli import main as frame
 from colossus_sim.errors import OutputError, SimulationError
+from tests.interrupts import hear_interrupts
 from tests.loading.conftest import SCENARIO
 
 PYTHON = [sys.executable, "-m", "colossus_sim"]
@@ -212,8 +213,7 @@ def test_interruption_ends_with_130() -> None:
     with subprocess.Popen(
         [*PYTHON, "check", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell starts what it runs in the background with this signal ignored, and a child inherits that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=hear_interrupts,
     ) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write("# more than a pipe holds, so that this returns when it is being read\n" * 5_000)

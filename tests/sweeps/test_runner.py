@@ -23,6 +23,7 @@ from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.pool import InlineExecutor, WorkerPool
 from colossus_sim.sweeps.table import csv_text, run_table, summary_table
 from colossus_sim.sweeps.task import Outcome, Task
+from tests.interrupts import hear_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -290,7 +291,10 @@ def test_interrupt_saves_and_says_how_to_go_on(fast_scenario: str, tmp_path: Pat
     arguments = [sys.executable, "-m", "colossus_sim", "sweep", fast_scenario, "--set-grid",
                  "faults.restart.base=5 min,1 h", "--replicas", "400", "--jobs", "1", "--no-plots", "--out",
                  str(tmp_path / "s")]  # fmt: skip
-    driver = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    driver = subprocess.Popen(
+        arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=hear_interrupts,
+    )  # fmt: skip
     journal = tmp_path / "s" / "journal.jsonl"
     deadline = time.monotonic() + 60.0
     while not (journal.exists() and journal.read_bytes().count(b"\n") > 2) and time.monotonic() < deadline:
