@@ -25,7 +25,7 @@ def draw_changes(view: SweepView, *, dark: bool = False) -> Figure:
     height = _HEAD + _ROW * len(labels) + _FOOT
     figure = new_figure(_WIDTH, height)
     runs = view.note.partition(";")[0]
-    what = "each change alone, on the same random failures \u00b7 blue better, red worse, 95 % intervals"
+    what = "each change alone, on the same random failures \u00b7 blue better, orange worse, 95 % intervals"
     note = f"{what} \u00b7 {runs}"
     write_header(figure, view.title, note, dark=dark)
     for number, label in enumerate(labels):
