@@ -14,7 +14,7 @@ from colossus_sim.cli.many import (
     Progress,
     executor,
     say_damaged,
-    say_engine,
+    say_engine_of,
     stopping,
     worker_options,
 )
@@ -125,7 +125,7 @@ def play(
     from colossus_sim.sweeps.precision import batches
 
     choice = engine_choice(asked.plan)
-    say_engine(asked.plan, choice, settings, explain=explain)
+    say_engine_of(asked.plan, choice, settings, explain=explain)
     tasks = with_engine(asked.plan.tasks(), choice)
     outcomes: dict[int, Outcome] = {}
     with Progress(settings) as progress:

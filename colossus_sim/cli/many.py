@@ -18,6 +18,7 @@ from colossus_sim.cli.common import Settings, note
 
 if TYPE_CHECKING:
     from colossus_sim.engine.kernel.allow import Choice
+    from colossus_sim.specs.scenario import Scenario
     from colossus_sim.sweeps.folder import State
     from colossus_sim.sweeps.plan import Plan
     from colossus_sim.sweeps.pool import Executor
@@ -95,16 +96,30 @@ def executor(options: Mapping[str, Any]) -> Iterator[Executor]:
         made.close()
 
 
-def say_engine(plan: Plan, choice: Choice, settings: Settings, *, explain: bool) -> None:
+def say_engine(
+    scenario: Scenario,
+    choice: Choice,
+    settings: Settings,
+    *,
+    explain: bool,
+    points: int = 1,
+    replicas: int = 1,
+) -> None:
     """Say with -v which engine plays the runs, and why; with --explain also what that was judged by."""
     from colossus_sim.sweeps.engines import engine_line, explain_engine
 
     if explain:
-        count = len(plan.points)
-        for line in explain_engine(plan.scenario, choice, points=count, replicas=plan.replicas):
+        for line in explain_engine(scenario, choice, points=points, replicas=replicas):
             note(line, settings)
     elif settings.verbose:
         note(engine_line(choice), settings)
+
+
+def say_engine_of(plan: Plan, choice: Choice, settings: Settings, *, explain: bool) -> None:
+    """Say it of all runs of a plan."""
+    say_engine(
+        plan.scenario, choice, settings, explain=explain, points=len(plan.points), replicas=plan.replicas
+    )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from colossus_sim.cli.common import (
     plain,
     scenario_and_out_options,
 )
+from colossus_sim.cli.many import say_engine
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,23 +72,15 @@ def run(
     folder = target_folder(scenario, settings)
     models = check_before(scenario, folder, overwrite=overwrite)
     clock.lap("load")
-    say_engine(scenario, settings, explain=explain)
+    if explain or settings.verbose:
+        from colossus_sim.sweeps.engines import SINGLE_RUN
+
+        say_engine(scenario, SINGLE_RUN, settings, explain=explain)
     with progress_bar(settings) as progress:
         result = simulate(scenario, models, progress)
         clock.lap("simulate")
     write(result, folder, table_formats, kinds=kinds, overwrite=overwrite, clock=clock)
     show(result, folder, settings)
-
-
-def say_engine(scenario: Scenario, settings: Settings, *, explain: bool) -> None:
-    """Say with -v which engine plays the run, and why; with --explain also what many runs would be played by."""
-    if not (explain or settings.verbose):
-        return
-    from colossus_sim.sweeps.engines import SINGLE_RUN, engine_line, explain_engine
-
-    lines = explain_engine(scenario, SINGLE_RUN) if explain else [engine_line(SINGLE_RUN)]
-    for line in lines:
-        note(line, settings)
 
 
 class Stopwatch:

@@ -15,7 +15,7 @@ from colossus_sim.cli.many import (
     Progress,
     executor,
     say_damaged,
-    say_engine,
+    say_engine_of,
     stopping,
     worker_options,
 )
@@ -108,7 +108,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         state.append(opened.state)
         say_damaged(opened.state, settings)
         choice = engine_choice(plan)
-        say_engine(plan, choice, settings, explain=options["explain"])
+        say_engine_of(plan, choice, settings, explain=options["explain"])
         tasks = with_engine(plan.tasks(), choice)
         with Progress(settings, best=_best(plan, measures)) as progress:
             if precision:

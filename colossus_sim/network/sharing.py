@@ -147,9 +147,9 @@ def contention_band(
 
     best_case and worst_case bound what jobs can do to each other, average lies between; none is each job alone.
     """
-    band = {}
+    band, links = {}, LinkSharing(fabric)
     for mode in MODES:
-        shares = joint_bandwidths(fabric=fabric, demands=demands, mode=mode, step_time=step_time)
+        shares = links.joint(demands, mode, step_time)
         band[mode] = {name: step_time(name, mine) for name, mine in shares.items()}
     return band
 

@@ -12,6 +12,7 @@ from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import CollectiveConstants
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.communication import distinct_targets
 from colossus_sim.validation.collectives import CollectivePrediction, CollectiveRow
 from colossus_sim.validation.predict import topology_of
 from colossus_sim.validation.tables import Network, Tables, collectives_name
@@ -85,11 +86,6 @@ def packed_span(ranks: int, per_domain: int, fabric: Fabric) -> GroupSpan:
         runs=((0, -(-ranks // per_domain)),),
     )
     return group_span(Mesh(tp=1, cp=1, dp=ranks, pp=1).axis("dp"), placement, fabric)
-
-
-def distinct_targets(targets: int, choices: int) -> float:
-    """Return the expected number of different targets that `choices` independent uniform choices hit."""
-    return targets * (1.0 - (1.0 - 1.0 / targets) ** choices)
 
 
 def _expert_exchange_time(row: CollectiveRow, fabric: Fabric, per_domain: int) -> float:
