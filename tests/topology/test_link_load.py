@@ -7,7 +7,8 @@ from itertools import combinations
 import networkx as nx
 import pytest
 
-from colossus_sim.topology.load import uniform_load
+from colossus_sim.specs.topology import Dragonfly
+from colossus_sim.topology.load import dragonfly_inside, uniform_load
 
 
 def star(leaves: int, gpus: int, bandwidth: float) -> nx.Graph:
@@ -70,3 +71,34 @@ def test_a_torus_is_traced_from_one_node() -> None:
     nx.set_edge_attributes(graph, {(a, b): int(a[0] == b[0]) for a, b in graph.edges}, "alike")
     assert uniform_load(graph, 1.0) == pytest.approx(traced)
     assert sorted({round(load, 9) for load in traced.values()}) == [0.5, 1.0]
+
+
+def test_inside_of_a_dragonfly_against_every_path() -> None:
+    """Local cables carry what walking every pair of GPUs along its minimal path puts on them."""
+    p, a, h, groups = 2, 3, 2, 7
+    spec = Dragonfly.model_validate(
+        {
+            "kind": "dragonfly",
+            "endpoints_per_router": p,
+            "routers_per_group": a,
+            "global_links_per_router": h,
+            "local_link_bandwidth": "10 GB/s",
+            "global_link_bandwidth": "10 GB/s",
+            "switch_radix": 16,
+        }
+    )
+    gpus = p * a * groups
+    owner = {
+        (group, other): ((other - group - 1) % groups) // h
+        for group in range(groups)
+        for other in range(groups)
+    }
+    carried = 0.0
+    for source in range(gpus):
+        for target in range(gpus):
+            (one, first), (two, last) = (divmod(gpu // p, a) for gpu in (source, target))
+            leave, arrive = (last, first) if one == two else (owner[one, two], owner[two, one])
+            carried += (first != leave) if one == two else (first != leave) + (last != arrive)
+    per_cable = carried * 5e9 / gpus / (groups * a * (a - 1))
+    inside = dragonfly_inside(spec, gpus, 5e9, 10e9)
+    assert inside == pytest.approx({"host": 0.5, "local": per_cable / 10e9})
