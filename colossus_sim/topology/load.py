@@ -11,7 +11,7 @@ from colossus_sim.specs.topology import Dragonfly
 
 Edge = tuple[Hashable, Hashable]
 MOST_SOURCES = 512
-"""Above this many groups only as many, evenly spread, are traced and scaled up."""
+"""Above this many groups of a graph that is no tree only as many, evenly spread, are traced and scaled up."""
 
 
 def uniform_load(graph: nx.Graph, injection: float) -> dict[Edge, float]:
@@ -30,6 +30,8 @@ def uniform_load(graph: nx.Graph, injection: float) -> dict[Edge, float]:
         What one GPU sends. [B/s]
     """
     gpus = {node: float(count or 0) for node, count in graph.nodes(data="gpus")}
+    if nx.is_tree(graph):
+        return _tree_load(graph, gpus, injection)
     every = [node for node, count in gpus.items() if count]
     alike = nx.get_edge_attributes(graph, "alike")
     # Where cables are alike the network looks the same from every group, and one of them is enough.
@@ -99,6 +101,19 @@ def spread_traffic(
         for (first, second), share in _shares(graph, host, weights).items():
             flow[(first, second) if (first, second) in flow else (second, first)] += sent * share
     return flow
+
+
+def _tree_load(graph: nx.Graph, gpus: Mapping[Hashable, float], injection: float) -> dict[Edge, float]:
+    """Return the load of each edge of a tree: what the GPUs on one side send to those on the other."""
+    root = next(iter(graph))
+    total, below = sum(gpus.values()), dict(gpus)
+    found: dict[frozenset[Hashable], float] = {}
+    for node, parent in reversed([(node, parent) for parent, node in nx.bfs_edges(graph, root)]):
+        inside = below[node]
+        below[parent] += inside
+        sent = injection * inside * (total - inside) / max(total, 1.0)
+        found[frozenset((node, parent))] = sent / graph.edges[node, parent]["bandwidth"]
+    return {edge: found[frozenset(edge)] for edge in graph.edges}
 
 
 def _averaged(loads: Mapping[Edge, float], alike: Mapping[Edge, int]) -> dict[Edge, float]:

@@ -56,9 +56,24 @@ def test_flow_is_split_over_equal_paths() -> None:
     assert by_core["other"] == pytest.approx([0.5 * 2 * 0.75 / 5.0] * 4)
 
 
-def test_tracing_some_groups_of_many_gives_the_same_tree() -> None:
-    """Above the limit of groups the mean load of alike uplinks stays that of the closed form."""
-    loads = list(uniform_load(star(1100, 4, 4.0), 1.0).values())
+def test_every_uplink_of_a_large_tree_has_its_closed_form() -> None:
+    """However many groups a tree has, none is estimated from the others; groups may differ in size."""
+    graph = star(1100, 4, 4.0)
+    graph.nodes[7]["gpus"] = 2
+    loads = uniform_load(graph, 1.0)
+    total = 1099 * 4 + 2
+    for edge, load in loads.items():
+        inside = 2 if 7 in edge else 4
+        assert load == pytest.approx(inside * (1 - inside / total) / 4.0)
+
+
+def test_tracing_some_groups_of_many_gives_the_mean() -> None:
+    """Above the limit of groups of a graph with rings the mean load stays that of the closed form."""
+    graph = star(1100, 4, 4.0)
+    graph.add_edge("core", "spare", bandwidth=4.0)
+    graph.add_edge("core", "more", bandwidth=4.0)
+    graph.add_edge("spare", "more", bandwidth=4.0)
+    loads = [load for edge, load in uniform_load(graph, 1.0).items() if not {"spare", "more"} & set(edge)]
     assert sum(loads) / len(loads) == pytest.approx(1 - 1 / 1100, rel=1e-9)
 
 
