@@ -8,6 +8,8 @@ from colossus_sim.engine.degradation import broken_part
 from colossus_sim.engine.site import SiteState
 from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.specs.faults import Degradation, FaultClass
+from colossus_sim.specs.topology import Clos
+from colossus_sim.topology.fabric import Fabric
 
 
 def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[str, FaultClass]]) -> None:
@@ -22,11 +24,20 @@ def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[st
         if spec.degrades is None:
             continue
         path = f"faults.classes.{name}"
-        if not _breakable(sites, spec.degrades):
+        if not _breakable(sites, spec.degrades) and not (
+            spec.per == "switch" and _drawn(sites, spec.degrades)
+        ):
             raise ScenarioError([Problem(path=f"{path}.degrades", message=_missing(sites, spec.degrades))])
         if spec.repair is None or spec.interrupts or spec.per in ("group", "site", "job"):
-            text = "degrades needs a repair, interrupts: false, and a rate per gpu, node or domain"
+            text = "degrades needs a repair, interrupts: false, and a rate per gpu, node, domain or switch"
             raise ScenarioError([Problem(path=path, message=text)])
+
+
+def switches_installed(fabric: Fabric, spec: FaultClass, domains: int) -> float:
+    """Return how many switches of the level that a class degrades serve so many installed domains."""
+    level = spec.degrades.level if spec.degrades is not None else ""
+    whole = -(-fabric.gpus // fabric.gpus_per_domain)
+    return fabric.switches.get(level, 0) * domains / whole
 
 
 def _breakable(sites: Iterable[SiteState], spec: Degradation) -> bool:
@@ -35,6 +46,12 @@ def _breakable(sites: Iterable[SiteState], spec: Degradation) -> bool:
         for site in sites
         for part in site.partitions.values()
     )
+
+
+def _drawn(sites: Iterable[SiteState], spec: Degradation) -> bool:
+    """Say whether a network has the level at its full size, though the partitions at hand do not reach so far."""
+    fabrics = [site.spec.topology.fabric for site in sites]
+    return any(tier.name == spec.level for one in fabrics if isinstance(one, Clos) for tier in one.tiers)
 
 
 def _missing(sites: Iterable[SiteState], spec: Degradation) -> str:

@@ -62,7 +62,7 @@ class Strikes:
         domain, node = located
         phase = self._world.scheduler.holders.get(int(pool.owner[domain]))
         if (
-            spec.per != "domain"
+            spec.per not in ("domain", "switch")
             and spec.removes != "domain"
             and node * pool.node_gpus >= pool.used_per_domain
             and pool.has_hot_spare(domain)

@@ -71,9 +71,10 @@ class FaultClass(Spec):
 
     title: str = ""
     """Name for people."""
-    per: Literal["gpu", "node", "domain", "group", "site", "job"]
-    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each site,
-    each running job."""
+    per: Literal["gpu", "node", "domain", "group", "switch", "site", "job"]
+    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each switch
+    of the level that it `degrades` (as many as the installed share of the network has), each site, each running
+    job."""
     rate: Frequency
     """Failures per unit and time."""
     distribution: Literal["exponential", "weibull", "empirical"] = Field("exponential")

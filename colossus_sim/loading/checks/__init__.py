@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     faults.repair_given,
     faults.laws_of_failure,
     faults.groups,
+    faults.switches,
     faults.checkpoint_survives,
     faults.intervals,
 )
