@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from colossus_sim.engine.degradation import broken_part
 from colossus_sim.engine.site import SiteState
@@ -10,6 +10,7 @@ from colossus_sim.errors import Problem, ScenarioError
 from colossus_sim.specs.faults import Degradation, FaultClass
 from colossus_sim.specs.topology import Clos
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.topology.lost_parts import lost_part
 
 
 def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[str, FaultClass]]) -> None:
@@ -36,6 +37,8 @@ def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[st
 def switches_installed(fabric: Fabric, spec: FaultClass, domains: int) -> float:
     """Return how many switches of the level that a class degrades serve so many installed domains."""
     level = spec.degrades.level if spec.degrades is not None else ""
+    if spec.degrades is not None and spec.degrades.name:
+        return 1.0  # the one that is named
     whole = -(-fabric.gpus // fabric.gpus_per_domain)
     return fabric.switches.get(level, 0) * domains / whole
 
@@ -54,9 +57,24 @@ def _drawn(sites: Iterable[SiteState], spec: Degradation) -> bool:
     return any(tier.name == spec.level for one in fabrics if isinstance(one, Clos) for tier in one.tiers)
 
 
+def _why(sites: Iterable[SiteState], spec: Degradation) -> Iterator[str]:
+    """Say for each network why it has no part of that name."""
+    for site in sites:
+        for part in site.partitions.values():
+            try:
+                lost_part(
+                    spec.part or "", spec.level, topology=site.spec.topology, gpu=part.pool.spec.gpu,
+                    fabric=part.fabric, name=spec.name,
+                )  # fmt: skip
+            except ValueError as error:
+                yield str(error)
+
+
 def _missing(sites: Iterable[SiteState], spec: Degradation) -> str:
     fabrics = [part.fabric for site in sites for part in site.partitions.values()]
     known = ", ".join(sorted({level.name for fabric in fabrics for level in fabric.levels}))
+    if spec.name or spec.part == "cable":
+        return "; ".join(dict.fromkeys(_why(sites, spec)))
     if spec.part is None or spec.part == "switch" or (spec.level and spec.level not in known.split(", ")):
         return f"no network here has a level {spec.level!r} of that kind; levels: {known}"
     return f"no network here has more than one {spec.part}; its loss is an outage of the site"

@@ -75,7 +75,9 @@ def groups(scenario: Scenario) -> Iterator[Problem]:
 def switches(scenario: Scenario) -> Iterator[Problem]:
     """A rate per switch says of which level, and that the switch is what is lost."""
     for name, fault in scenario.faults.classes.items():
-        if fault.per == "switch" and (fault.degrades is None or fault.degrades.part != "switch"):
+        if fault.per == "switch" and (
+            fault.degrades is None or fault.degrades.part not in ("switch", "cable")
+        ):
             yield Problem(
                 path=f"faults.classes.{name}.degrades",
                 message="a rate per switch needs to know which switches",
