@@ -38,11 +38,11 @@ class Clos(Spec):
     """Discriminator."""
     tiers: Annotated[tuple[ClosTier, ...], AsTuple, Field(min_length=1, max_length=4)]
     """From the leaf upwards; the last one joins everything."""
-    switch_radix: Count
+    switch_radix: Annotated[Count, Field(ge=2)]
     """Ports of one switch at the NIC's rate."""
-    rails: Count = Field(1)
+    rails: Annotated[Count, Field(ge=1)] = Field(1)
     """NICs of a node that go to separate leaf switches (1 = all to one)."""
-    planes: Count = Field(1)
+    planes: Annotated[Count, Field(ge=1)] = Field(1)
     """Parallel networks that each carry a share of the traffic."""
     rail_only: bool = Field(False)
     """Whether different rails are joined only inside the scale-up domain."""

@@ -130,6 +130,15 @@ def clos_problems(spec: Clos, ends: Endpoints) -> list[str]:
             f"rails: {spec.rails} rails do not divide the {ends.domain} GPUs of a scale-up domain; "
             f"divisors are {_divisors(ends.domain)}"
         )
+    names = [tier.name for tier in spec.tiers]
+    if len(set(names)) < len(names):
+        problems.append(f"tiers: two tiers have the same name, got {', '.join(names)}")
+    each, group = spec.rails * spec.planes, spec.tiers[0].group_gpus
+    if spec.planes > 1 and group % each:
+        problems.append(
+            f"planes: the {group} GPUs of a {names[0]} group do not divide over {spec.rails} rails x "
+            f"{spec.planes} planes = {each} switches"
+        )
     for index, tier in enumerate(spec.tiers):
         problems.extend(_tier_problems(spec, ends, index, tier))
     if not problems:

@@ -299,6 +299,14 @@ REFUSED = {
     "reach": (make(8192, clos(("leaf", 256, 1), ("spine", 0, 1), rails=8)), "can join 64 units"),
     "last tier": (make(4096, clos(("leaf", 256, 1), ("spine", 1024, 1), rails=8)), "cannot reach all 4096"),
     "rails": (make(1024, clos(("leaf", 256, 1), ("spine", 0, 1), rails=3)), "divisors are 1, 2, 4, 8"),
+    "twins": (
+        make(1024, clos(("leaf", 256, 1), ("leaf", 0, 1), rails=8)),
+        "two tiers have the same name, got leaf, leaf",
+    ),
+    "planes": (
+        make(1024, clos(("leaf", 256, 1), ("spine", 0, 1), rails=8, planes=3)),
+        "8 rails x 3 planes = 24 switches",
+    ),
     "order": (
         make(1024, clos(("leaf", 256, 1), ("spine", 128, 1), ("core", 0, 1), rails=8)),
         "must be larger",
@@ -405,3 +413,10 @@ def test_colossus_has_racks_of_64_in_arrays_of_512(
     assert [level.group_gpus for level in fabric.levels][1] == 512
     assert fabric.switches["leaf"] == 8 * -(-fabric.gpus // 512)
     assert list(fabric.switches) == ["leaf", "spine", "core"]
+
+
+@pytest.mark.parametrize("field", ["rails", "planes", "switch_radix"])
+def test_counts_of_nothing_are_refused(field: str) -> None:
+    """No rail, no plane and no port are errors of the field, not a division by zero later on."""
+    with pytest.raises(ValueError, match=field):
+        make(1024, clos(("leaf", 0, 1)) | {field: 0})
