@@ -180,12 +180,18 @@ def named_topology(network: str) -> tuple[Topology, Gpu]:
     UsageError, ScenarioError
         If there is none, or its file is wrong.
     """
+    from colossus_sim.errors import UsageError
     from colossus_sim.loading.catalog import Catalog
     from colossus_sim.loading.files import Files
     from colossus_sim.loading.listing import validated_entry, validated_file
 
     catalog = Catalog(Files())
     spec: Any
+    if network.lower().endswith((".graphml", ".csv", ".ibnet", ".topo", ".txt")):
+        raise UsageError(
+            f"{network} is a list of cables: name it in a YAML file, e.g. fabric: {{kind: custom, file: "
+            f"{Path(network).name}}} (see topologies/custom_64.yaml)"
+        )
     if network.lower().endswith((".yaml", ".yml")):
         spec = validated_file("topologies", catalog, Path(network))
     else:
