@@ -259,6 +259,8 @@ def _counts(built: Built) -> str:
     fabric = built.fabric
     rows = list(_facts(built).items())
     rows += [(f"{tier} switches", f"{count:,}") for tier, count in fabric.switches.items()]
+    if fabric.circuit_switches:
+        rows.append(("optical circuit switches, not priced", f"{fabric.circuit_switches:,}"))
     rows += [(f"{tier} cables", f"{count:,}") for tier, count in fabric.links.items()]
     return text_table(("network", ""), rows, right=(1,))
 
@@ -322,6 +324,7 @@ def _document(built: Built) -> dict[str, Any]:
             for level, ratio in zip(fabric.levels, oversubscription(fabric), strict=True)
         ],
         "switches": dict(fabric.switches),
+        "circuit_switches": fabric.circuit_switches,
         "cables": dict(fabric.links),
         "bisection_B_per_s": fabric.bisection_bandwidth,
         "diameter": fabric.diameter,

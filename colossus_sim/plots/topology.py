@@ -200,10 +200,8 @@ def _draw_lines(
     )
     if load:
         shares = np.array([load[first, second] for first, second, _ in edges])
-        colours = load_colours(dark).copy()
-        colours.set_bad(theme(dark).grid)
         lines.set_array(np.ma.masked_equal(shares, 0.0))
-        lines.set_cmap(colours)
+        lines.set_cmap(load_colours(dark).with_extremes(bad=theme(dark).grid))
         lines.set_clim(0.0, limit)
     axes.add_collection(lines)
     return lines

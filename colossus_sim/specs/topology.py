@@ -76,6 +76,12 @@ class Torus(Spec):
     """Size of each dimension."""
     link_bandwidth: Bandwidth
     """Bandwidth of one link, per direction."""
+    block: Count = Field(0)
+    """Side of the blocks that are wired by copper inside (TPU v4: cubes of 4 x 4 x 4). Links that leave a block go
+    through optical circuit switches, one for each pair of opposite places on the faces of all blocks; 0 = none."""
+    circuit_switch_ports: Count = Field(136)
+    """Ports of one of these, in and out counted once (Palomar; Liu et al. 2023, Lightwave Fabrics: At-Scale Optical
+    Circuit Switching, doi:10.1145/3603269.3604836)."""
 
 
 class Custom(Spec):

@@ -247,6 +247,13 @@ def test_torus_by_hand(load_gpu: LoadGpu) -> None:
     assert fabric.levels[0].ring_bandwidth == 150e9
 
 
+def test_tpu_v4_has_48_circuit_switches(load_topology: LoadTopology, load_gpu: LoadGpu) -> None:
+    """64 cubes on 48 switches, 128 of 136 ports in use (Jouppi et al. 2023, arXiv:2304.01433, section 2)."""
+    topology = load_topology("torus_3d")
+    assert build_fabric(topology, load_gpu(topology.gpu)).circuit_switches == 48
+    assert build_fabric(load_topology("tpu_v5p_pod"), load_gpu("tpu_v5p")).circuit_switches == 0
+
+
 def test_torus_of_nodes(load_gpu: LoadGpu) -> None:
     """With eight GPUs at each node they share its links, and the diameter equals the graph's."""
     torus = {"kind": "torus", "dims": [4, 3, 2], "link_bandwidth": "50 GB/s"}
@@ -293,6 +300,8 @@ def counted(spines: int, *, leaf: int | None = None, per_rail: bool = False) -> 
     spec["tiers"][1].update(switches=spines, per_rail=per_rail)
     return spec
 
+
+BLOCKS = {"kind": "torus", "dims": [8, 8, 8], "link_bandwidth": "50 GB/s"}
 
 REFUSED = {
     "radix": (make(1024, clos(("leaf", 512, 1), ("spine", 0, 1), rails=8)), "64 ports down and 64 up = 128"),
@@ -345,6 +354,11 @@ REFUSED = {
         "at least 1 node",
     ),
     "dead torus": (make(9, {"kind": "torus", "dims": [4, 4], "link_bandwidth": "0 GB/s"}), "above 0"),
+    "odd blocks": (make(16, {**BLOCKS, "block": 3}), "blocks of side 3 do not fill a torus of 8 x 8 x 8"),
+    "blocks": (
+        make(16, {**BLOCKS, "block": 1}),
+        "joins the two ends of 512 blocks and needs 1024 ports, but has 136",
+    ),
     "no gpus": (make(0, clos(("leaf", 0, 1))), "at least 1 GPU"),
     "no nic": (make(64, clos(("leaf", 0, 1)), nic_bandwidth="0 Gbit/s"), "above 0"),
 }
