@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colossus_sim.cli import link_load
 from colossus_sim.cli.common import Settings, echo, echo_json, note, output_options, text_table
 from colossus_sim.units import format_duration, format_si
 
@@ -43,13 +44,20 @@ def topology() -> None:
     """
 
 
+topology.add_command(link_load.load)
+
+
 @topology.command("show")
 @click.argument("network")
 @click.option("--gpus", type=int, metavar="N", help="Build it for so many GPUs instead of its own number.")
 @click.option(
     "--png", type=click.Path(dir_okay=False), metavar="FILE", help="Draw it into FILE (.png, .svg)."
 )
-@click.option("--load", is_flag=True, help="Colour its cables by their load when all GPUs send to all.")
+@click.option(
+    "--load",
+    is_flag=True,
+    help="Colour its cables by their load when all GPUs send to all; that of a run: `topology load`.",
+)
 @click.option("--dark", is_flag=True, help="Light on dark.")
 @output_options
 def show(
@@ -78,14 +86,21 @@ def show(
 
 def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool) -> str:
     from colossus_sim.plots.draw import save_figure
+    from colossus_sim.plots.loads import LoadScale
     from colossus_sim.plots.topology import draw_topology
-    from colossus_sim.topology.load import uniform_load
+    from colossus_sim.topology.load import dragonfly_inside, uniform_load
     from colossus_sim.topology.quotient import quotient_graph
 
     graph = quotient_graph(built.topology, built.gpu, gpus)
-    loads = uniform_load(graph, built.nic) if load else None
+    # A chip of a torus sends what the longest ring lets all of them send at once.
+    torus = built.fabric.kind == "torus"
+    sent = built.fabric.levels[-1].bandwidth / built.topology.link_efficiency if torus else built.nic
+    loads = uniform_load(graph, sent) if load else None
+    if load and built.topology.fabric.kind == "dragonfly":
+        graph.graph["inside"] = dragonfly_inside(built.topology.fabric, built.fabric.gpus, sent, built.nic)
     title = built.topology.title or None
-    figure = draw_topology(built.fabric, graph, load=loads, sent=built.nic, dark=dark, title=title)
+    scale = LoadScale.uniform(sent)
+    figure = draw_topology(built.fabric, graph, load=loads, scale=scale, dark=dark, title=title)
     return str(save_figure(figure, target, dark=dark))
 
 

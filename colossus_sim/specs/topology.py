@@ -22,6 +22,13 @@ class ClosTier(Spec):
     """Bandwidth into this tier's group from below over bandwidth out of it upwards."""
     switch_radix: Annotated[Count, Field(ge=2)] | None = Field(None)
     """Ports of one switch of this tier at the NIC's rate; left out = the network's."""
+    switches: Annotated[Count, Field(ge=1)] | None = Field(None)
+    """Switches of one group of this tier, all rails and planes together, as a published design counts them; left
+    out = the fewest that have the ports."""
+    per_rail: bool = Field(False)
+    """Whether each of its switches joins the leaf switches of one rail only; rails then meet in the tier above, or
+    where there is none in the scale-up domain (a hop over NVLink that is not charged). Leaf switches of a network
+    with rails are always so."""
 
 
 class Clos(Spec):
