@@ -27,7 +27,7 @@ _IF_FAILED = (
     "faults.classes.server.repair.auto_unmended=0.11764705882352941",
 )
 """Only what the reset did not mend (0.4) may go on (0.8): 0.32 do; of the other 0.68, 0.4 x 0.2 are not mended."""
-_RULES: tuple[tuple[str, tuple[str, ...], dict[str, tuple[float, float]]], ...] = (
+RULES: tuple[tuple[str, tuple[str, ...], dict[str, tuple[float, float]]], ...] = (
     (
         "80 % repaired by hand",
         (),
@@ -61,7 +61,7 @@ called the first rule an error."""
 
 def pipeline_cases(runs: int, seed: int) -> Iterator[Case]:
     """AIReSim's default parameters under both of its rules: each published mean."""
-    for rule, changes, published in _RULES:
+    for rule, changes, published in RULES:
         scenario = load_scenario(SCENARIO, overrides=changes)
         played = [pipeline_figures(simulate(scenario, seed=seed * 1000 + index)) for index in range(runs)]
         for name, (mean, deviation) in published.items():
