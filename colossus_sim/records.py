@@ -128,8 +128,8 @@ class EventRow(NamedTuple):
 
     time: float
     kind: str
-    """failure, repair, evict, maintenance, capacity, start, finish, preempt, resize, gate, save, throttle,
-    gave_up."""
+    """failure, misdiagnosis, repair, evict, reserve (a domain of it was won), selection (of units for a job),
+    maintenance, capacity, start, finish, preempt, resize, gate, save, throttle, gave_up."""
     site: str
     partition: str
     job: str

@@ -19,7 +19,6 @@ from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.memory import check_memory
 from colossus_sim.training.sizes import peak_of
 from colossus_sim.training.work import (
-    WORK_UNIT,
     ComputeWork,
     RlWork,
     Setting,
@@ -256,7 +255,7 @@ class _Builder:
     def _work(self, phase: Phase) -> Work:
         job = self._job
         if phase.kind == "compute":
-            return ComputeWork(self._asked(phase), len(self._fabric.levels))
+            return ComputeWork(self._asked(phase), phase.unit_time, len(self._fabric.levels))
         setting = Setting(
             architecture=job.model,
             plan=phase.parallel or job.parallel,
@@ -322,7 +321,7 @@ class _Builder:
             seconds = phase.gpu_hours * HOUR
         else:
             seconds = (phase.gpu_time_share or 0.0) * self._token_gpu_time()
-        length = WORK_UNIT if phase.kind == "compute" else model.reference_time
+        length = phase.unit_time if phase.kind == "compute" else model.reference_time
         return math.ceil(seconds / (length * model.gpus_wanted) - 1e-9)
 
     def _token_gpu_time(self) -> float:

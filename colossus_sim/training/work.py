@@ -23,9 +23,6 @@ from colossus_sim.training.sizes import kernels_of, peak_of
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import format_si
 
-WORK_UNIT = 60.0
-"""Length of one unit of plain compute on the wanted GPUs. [s]"""
-
 _CACHE_BYTES = 2.0
 """Bytes per element of the key-value cache while generating."""
 
@@ -145,8 +142,8 @@ class TrainWork:
 class ComputeWork:
     """GPU work that is neither training nor generation; takes inversely as long on more GPUs."""
 
-    def __init__(self, gpus_wanted: int, levels: int) -> None:
-        self._wanted, self._levels = gpus_wanted, levels
+    def __init__(self, gpus_wanted: int, unit_time: float, levels: int) -> None:
+        self._wanted, self._unit_time, self._levels = gpus_wanted, unit_time, levels
         self.tokens_per_unit = 0.0
         self.model_flops_per_unit = 0.0
 
@@ -164,7 +161,7 @@ class ComputeWork:
 
     def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
         """Return the time of one unit; it sends nothing worth counting."""
-        return UnitEstimate(WORK_UNIT * self._wanted / gpus, (0.0,) * self._levels)
+        return UnitEstimate(self._unit_time * self._wanted / gpus, (0.0,) * self._levels)
 
 
 class RlWork:
