@@ -134,7 +134,12 @@ def no_faults() -> Faults:
 def restart(seconds: float) -> Restart:
     """Return restarts of a fixed time. [s]"""
     return Restart.model_construct(
-        base=seconds, per_doubling=0.0, manual_fraction=0.0, manual_time=0.0, swap_time=0.0
+        base=seconds,
+        per_doubling=0.0,
+        manual_fraction=0.0,
+        manual_time=0.0,
+        swap_time=0.0,
+        selection_time=0.0,
     )
 
 

@@ -48,11 +48,16 @@ def by_hand(repair: Repair, strike: Strike) -> bool:
 def repair_time(repair: Repair, strike: Strike) -> float:
     """Return the time until the unit is back. [s]"""
     mean = repair.manual_time if by_hand(repair, strike) else repair.auto_time
+    return repair_law(repair, mean, strike.normal, strike.exponential)
+
+
+def repair_law(repair: Repair, mean: float, normal: float, exponential: float) -> float:
+    """Return a time of this mean, from the draw that the law of the repair needs. [s]"""
     if repair.distribution == "fixed":
         return mean
     if repair.distribution == "exponential":
-        return mean * strike.exponential
-    return mean * math.exp(repair.sigma * strike.normal - 0.5 * repair.sigma**2)
+        return mean * exponential
+    return mean * math.exp(repair.sigma * normal - 0.5 * repair.sigma**2)
 
 
 def gap(spec: FaultClass, rng: np.random.Generator) -> float:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_traffic import storage_traffic
@@ -74,6 +75,8 @@ class Holding:
         """Changes whenever the ranks are placed anew."""
         self.held_since = 0.0
         """When the run on the GPUs at hand began. [s]"""
+        self.chosen_anew = False
+        """Whether units were chosen since the last restart: no warm spare took the place of what failed."""
         self.account = self.job.account or self.job_name
         self._placement: Placement | None = None
         self._known_tiers: dict[tuple[int, int, float, int], tuple[SaveTier, ...]] = {}
@@ -168,6 +171,7 @@ class Holding:
         self._placement = None
         self.layout += 1
         self.held_since = self.now
+        self.chosen_anew = True
         self.fit()
         self.world.holding_changed(self)
 
@@ -220,9 +224,14 @@ class Holding:
         """Fill up with spare or free domains; return whether none is missing."""
         pool = self.held_partition().pool
         while len(self.domains) < self.wanted_domains and self.now >= self.site.outage_until:
+            spares = pool.counts[SPARE]
             domain = pool.replace(self.number)
             if domain is None:
                 break
+            if not spares:
+                self.chosen_anew = True
+                if pool.spec.refill_spares:
+                    pool.refill_spares()
             self.domains[domain] = None
             self.world.note_level(self.site, self.held_partition())
         return len(self.domains) >= self.wanted_domains and self.now >= self.site.outage_until

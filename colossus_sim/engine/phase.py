@@ -98,7 +98,7 @@ class PhaseRun(Waiting):
     def _short_of_capacity(self) -> bool:
         """Whether not even an empty partition would be large enough today."""
         return all(
-            len(partition.pool.installed_ids) - partition.pool.spec.spare_domains
+            len(partition.pool.installed_ids) - partition.pool.spec.kept_domains
             < self.least_domains(partition)
             for partition in self.candidates
         )

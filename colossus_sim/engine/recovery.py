@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from colossus_sim.engine.copies import Copies
+from colossus_sim.engine.pool import RESERVE
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.signals import Failure, Signal, Stop
 from colossus_sim.errors import SimulationError
@@ -172,9 +173,12 @@ class Recovery:
             phase.resized()
             phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
             return []
+        phase.chosen_anew = True
+        failures = yield from self._win_reserve()
+        if failures or self.stopped or phase.take_replacements():
+            return failures
         broken = phase.world.scheduler.broken
         broken.append(phase)
-        failures: list[Failure] = []
         while phase in broken and not failures and not self.stopped:
             failures = yield from self._spend("repair_wait", "repair_wait", math.inf)
             if phase in broken and phase.take_replacements():
@@ -183,6 +187,22 @@ class Recovery:
             broken.remove(phase)
         return failures
 
+    def _win_reserve(self) -> Failures:
+        """Win domains of the reserve one after another until neither the phase nor the spares lack one."""
+        phase = self._phase
+        pool = phase.held_partition().pool
+        while pool.counts[RESERVE] and (len(phase.domains) < phase.wanted_domains or pool.spares_missing):
+            until = phase.now + pool.spec.reserve_time
+            while phase.now < until:
+                failures = yield from self._spend("repair_wait", "repair_wait", until)
+                if failures or self.stopped:
+                    return failures
+            if pool.counts[RESERVE]:
+                domain = pool.win()
+                phase.world.recorder.event(phase.now, "reserve", value=domain, **phase.where())
+            phase.take_replacements()
+        return []
+
     def _restart(self, rank: int | None, *, replaced: bool) -> Failures:
         """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
         phase = self._phase
@@ -190,6 +210,10 @@ class Recovery:
         seconds, note = own_time(spec, phase.gpus)
         if replaced:
             seconds += spec.swap_time
+        if phase.chosen_anew and spec.selection_time:
+            seconds += spec.selection_time
+            phase.world.recorder.event(phase.now, "selection", value=phase.gpus, **phase.where())
+        phase.chosen_anew = False
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
         if by_hand < spec.manual_fraction:
             seconds += spec.manual_time * exponential

@@ -17,6 +17,7 @@ from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.world import Watch, World
+from colossus_sim.intervals import IntervalTable
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
@@ -243,7 +244,7 @@ def _result(world: World, models: dict[str, PhaseModel], end: float) -> RunResul
         case=source.case if source is not None else "central",
         end_time=end,
         events_processed=world.agenda.processed,
-        intervals=tuple(recorder.interval_rows(tokens, flops)),
+        intervals=IntervalTable.of(recorder.interval_rows(tokens, flops)),
         gpu_time=tuple(recorder.gpu_time_rows(end)),
         levels=tuple(recorder.levels),
         events=tuple(recorder.events),

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.agenda import Order
+from colossus_sim.engine.defects import Course, Defects
 from colossus_sim.engine.degradation import Degradation, SlowUnit, broken_part
-from colossus_sim.engine.failures import Strike, by_hand, repair_time
+from colossus_sim.engine.failures import Strike, repair_time
 from colossus_sim.engine.groups import give_back, phases_on, take_out
 from colossus_sim.engine.hits import Hit, failure_of, time_out
 from colossus_sim.engine.lemons import NodeHistory
@@ -33,6 +34,7 @@ class Strikes:
         """What the loss of a named part takes, by partition: paths are worked out once."""
         self._histories: dict[tuple[str, str], NodeHistory] = {}
         self._workshops: dict[str, Workshop] = {}
+        self._defects = Defects(world, self._again)
 
     def open_site(self, site: SiteState) -> None:
         """Set up the repairs of a site, and the histories of its nodes where they matter."""
@@ -61,33 +63,41 @@ class Strikes:
         located = None if place is None else pool.locate(place, spec.per)
         if located is None:
             return
-        domain, node = located
-        phase = self._world.scheduler.holders.get(int(pool.owner[domain]))
+        self._hit(Hit(site, partition, name, spec, strike, *located))
+
+    def _user(self, hit: Hit) -> PhaseRun | None:
+        """Return the phase that a failure of this unit concerns, if any."""
+        pool, spec = hit.partition.pool, hit.spec
         if (
             spec.per not in ("domain", "switch")
             and spec.removes != "domain"
-            and node * pool.node_gpus >= pool.used_per_domain
-            and pool.has_hot_spare(domain)
+            and hit.node * pool.node_gpus >= pool.used_per_domain
+            and pool.has_hot_spare(hit.domain)
         ):
-            phase = None  # it hits a hot spare inside the domain, not a GPU in use
-        where = phase.where() if phase else {"site": site.name, "partition": pool.name}
-        self._world.recorder.event(self._world.agenda.now, "failure", subject=name, value=domain, **where)
-        hit = Hit(
-            site=site,
-            partition=partition,
-            name=name,
-            spec=spec,
-            strike=strike,
-            domain=domain,
-            node=node,
-            phase=phase,
+            return None  # it hits a hot spare inside the domain, not a GPU in use
+        return self._world.scheduler.holders.get(int(pool.owner[hit.domain]))
+
+    def _hit(self, hit: Hit) -> bool:
+        """Let a failure hit a unit, and the phase that uses it; return False if the unit cannot fail now."""
+        spec, phase = hit.spec, self._user(hit)
+        if spec.under_load and (phase is None or not phase.underway):
+            return False
+        where = phase.where() if phase else {"site": hit.site.name, "partition": hit.partition.pool.name}
+        self._world.recorder.event(
+            self._world.agenda.now, "failure", subject=hit.name, value=hit.domain, **where
         )
+        hit = hit._replace(phase=phase)
         if spec.degrades is not None and not spec.interrupts:
             self._degrade(hit, spec.degrades)
         elif spec.interrupts:
             self._remove(hit, planned=spec.planned)
         elif phase is not None:
             self._slow_down(hit, phase)
+        return True
+
+    def _again(self, hit: Hit) -> bool:
+        """Let a failure that was not mended come back; return False if the unit cannot fail now."""
+        return hit.partition.pool.gpus_left(hit.domain) > 0 and self._hit(hit)
 
     def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
@@ -108,7 +118,7 @@ class Strikes:
             del partition.degradations[number]
             self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
 
-        self._repair(hit, hit.spec.repair, mended)
+        self._repair(hit, self._defects.course(hit, hit.spec.repair), mended)
 
     def _lost(self, hit: Hit, spec: DegradationSpec) -> Degradation | None:
         """Return what breaks around the struck domain, or with the named part."""
@@ -166,17 +176,24 @@ class Strikes:
 
     def _remove(self, hit: Hit, *, planned: bool) -> None:
         """Take what broke out for repair and tell the phase that used it."""
+        blamed = hit if planned else self._defects.blamed(hit)
+        if blamed is not None and hit.spec.removes in ("node", "domain") and hit.spec.repair is not None:
+            self._take_out(blamed, hit.spec.repair, found=blamed is hit)
+        if hit.phase is not None:
+            hit.phase.notify(self._message(hit.name, hit.spec, hit.strike, planned=planned))
+
+    def _take_out(self, hit: Hit, usual: Repair, *, found: bool) -> None:
+        """Take a unit out for repair; `found` says whether it is the one that failed."""
         pool, domain, phase = hit.partition.pool, hit.domain, hit.phase
-        if hit.spec.removes in ("node", "domain") and hit.spec.repair is not None:
-            gpus = pool.node_gpus if hit.spec.removes == "node" else pool.domain_gpus
-            gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
-            if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
-                del phase.domains[domain]
-            self._forget_slow(hit)
-            self._repair(hit, self._repair_of(hit, hit.spec.repair), partial(self._mended, hit, gpus))
-            self._world.note_level(hit.site, hit.partition)
-        if phase is not None:
-            phase.notify(self._message(hit.name, hit.spec, hit.strike, planned=planned))
+        gpus = pool.node_gpus if hit.spec.removes == "node" else pool.domain_gpus
+        gpus = min(gpus, pool.domain_gpus - pool.broken.get(domain, 0))
+        if pool.fail(domain, gpus) and phase is not None and domain in phase.domains:
+            del phase.domains[domain]
+        self._forget_slow(hit)
+        repair = self._repair_of(hit, usual)
+        course = self._defects.course(hit, repair)
+        self._repair(hit, course, partial(self._returned, hit, gpus, course, found=found))
+        self._world.note_level(hit.site, hit.partition)
 
     def _message(
         self, name: str, spec: FaultClass, strike: Strike, *, planned: bool | None = None
@@ -185,9 +202,12 @@ class Strikes:
         watchdog = time_out(self._world.scenario.faults, strike.hang)
         return failure_of(name, spec, planned=planned, watchdog=watchdog)
 
+    def _history(self, hit: Hit) -> NodeHistory | None:
+        return self._histories.get((hit.site.name, hit.partition.pool.name)) if self._histories else None
+
     def _repair_of(self, hit: Hit, usual: Repair) -> Repair:
         """Return what a unit that leaves service gets: the repair of its class, or an exchange of the node."""
-        history = self._histories.get((hit.site.name, hit.partition.pool.name)) if self._histories else None
+        history = self._history(hit)
         if history is None or hit.spec.removes != "node":
             return usual
         now = self._world.agenda.now
@@ -215,7 +235,8 @@ class Strikes:
         pool = hit.partition.pool
         taken = take_out(pool, domains, self._world.scheduler.holders)
 
-        self._repair(hit, repair, lambda: self._back(hit, give_back(pool, taken)))
+        course = self._defects.course(hit, repair)
+        self._repair(hit, course, lambda: self._back(hit, give_back(pool, taken), course.note))
         self._world.note_level(hit.site, hit.partition)
 
     def _forget_slow(self, hit: Hit) -> None:
@@ -230,21 +251,31 @@ class Strikes:
                 if user is not None:
                     user.notify(Rerate())
 
-    def _repair(self, hit: Hit, repair: Repair, done: Callable[[], None]) -> None:
-        """Mend a unit: by itself, or by hand when a technician and a part are there."""
-        seconds = repair_time(repair, hit.strike)
-        if by_hand(repair, hit.strike):
-            self._workshops[hit.site.name].repair(seconds, done)
+    def _repair(self, hit: Hit, course: Course, done: Callable[[], None]) -> None:
+        """Mend a unit: by itself, or (or then) by hand when a technician and a part are there."""
+        agenda = self._world.agenda
+        if course.manual is not None:
+            done = partial(self._workshops[hit.site.name].repair, course.manual, done)
+        if course.automatic is not None:
+            agenda.at(agenda.now + course.automatic, Order.REPAIR, done)
         else:
-            self._world.agenda.at(self._world.agenda.now + seconds, Order.REPAIR, done)
+            done()
 
-    def _mended(self, hit: Hit, gpus: int) -> None:
+    def _returned(self, hit: Hit, gpus: int, course: Course, *, found: bool) -> None:
+        """A unit comes back from repair, mended or not."""
         hit.partition.pool.repair(hit.domain, gpus)
-        self._back(hit, gpus)
+        if course.mended:
+            self._defects.mended(hit)
+            history = self._history(hit)
+            if history is not None:
+                history.mended(hit.domain, hit.node)
+        elif found:
+            self._defects.stays(hit)
+        self._back(hit, gpus, course.note)
 
-    def _back(self, hit: Hit, gpus: int) -> None:
+    def _back(self, hit: Hit, gpus: int, note: str = "") -> None:
         """Record that GPUs are back, and let waiting phases have them."""
-        self._world.recorder.event(self._world.agenda.now, "repair", value=gpus, **hit.where)
+        self._world.recorder.event(self._world.agenda.now, "repair", value=gpus, note=note, **hit.where)
         self._world.note_level(hit.site, hit.partition)
         self._world.reschedule()
 

@@ -24,6 +24,16 @@ class Repair(Spec):
     """Law of both times around their means."""
     sigma: Annotated[Ratio, Field(gt=0, le=3)] = Field(0.8)
     """Shape of the lognormal law."""
+    auto_first: bool = Field(False)
+    """Two stages: every unit gets the automatic repair, and those that it does not do for (all but `auto_fraction`)
+    go on to the repair by hand after it. False = either the one or the other."""
+    auto_unmended: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of the units that come back from the automatic repair although it has not mended them."""
+    manual_unmended: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """The same of repairs by hand. AIReSim (arXiv:2603.07041, Table 1) takes 0.4 and 0.2."""
+    recurs_after: Annotated[Duration, Field(gt=0)] | None = Field(None)
+    """Mean time (exponential) until a unit that was not mended, or whose failure was put down to something else,
+    fails in the same way again; a repair that mends it ends that. Left out = it is as likely to fail as before."""
 
 
 class Group(Spec):
@@ -116,6 +126,9 @@ class FaultClass(Spec):
     of the faults, instead of `detection`, to notice."""
     planned: bool = Field(False)
     """Maintenance that is announced: the job saves first, so nothing is lost."""
+    under_load: bool = Field(False)
+    """Whether units fail only while a job computes on them: neither idle ones and spares nor those of a job that
+    stands still. For rates that were counted per unit and computing time."""
     needs_storage_checkpoint: bool = Field(False)
     """Whether copies in memory are not trusted after it (silent data corruption)."""
     repair: Repair | None = Field(None)
@@ -135,6 +148,9 @@ class Lemons(Spec):
     derived: with 1.3 % lemons it makes jobs on 512 GPUs fail in 14 % of cases with them and 4 % without
     (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed. Classes with a `lifetime`
     are left out: they have ages instead."""
+    mended_by_repair: bool = Field(False)
+    """Whether a repair that mends (see `repair.auto_unmended`, `manual_unmended`) makes a lemon a node like any
+    other, as in AIReSim (arXiv:2603.07041). False = only an `eviction` rids of it."""
 
 
 class Eviction(Spec):
@@ -147,6 +163,16 @@ class Eviction(Spec):
     removals as the only signal is an assumption."""
     exchange: Repair = Field(default_factory=lambda: Repair.model_validate({"manual_time": "7 days"}))
     """How long the exchange takes, in place of the class's repair; the new node is no lemon."""
+
+
+class Diagnosis(Spec):
+    """How often a failure that removes a node or a domain is put down to the wrong unit. Left out = never."""
+
+    missed: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of these failures that no unit is blamed for: the job restarts where it was."""
+    wrong: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of the others for which another unit of the same job, drawn at random, goes for repair, and the one
+    that failed stays."""
 
 
 class RestartPart(Spec):
@@ -178,6 +204,8 @@ class Restart(Spec):
     """Extra mean time of those; exponential."""
     swap_time: Duration = default("2 min")
     """Extra time to bring in a spare."""
+    selection_time: Duration = default("0 s")
+    """Extra time to choose units: at a start, and when no warm spare is left and free units take their place."""
 
     @property
     def laws(self) -> dict[str, tuple[float, float, float]]:
@@ -201,6 +229,8 @@ class Faults(Spec):
     watchdog: Duration = default("10 min")
     """Time-out after which a hang is noticed (`hang_fraction`): PyTorch's default for NCCL process groups, and
     the "framework timeout" of ByteRobust (arXiv:2509.16293, Table 3: about 600 s)."""
+    diagnosis: Diagnosis | None = Field(None)
+    """Failures put down to the wrong unit, or to none; left out = each is found."""
     lemons: Lemons | None = Field(None)
     """Nodes that fail more often than others; left out = all alike."""
     eviction: Eviction | None = Field(None)

@@ -84,6 +84,8 @@ class Phase(Spec):
     """GPU-hours of work, no losses counted."""
     updates: Count | None = Field(None)
     """RL updates."""
+    unit_time: Annotated[Duration, Field(gt=0)] = default("60 s")
+    """Length of one unit of plain compute (kind compute) on the wanted GPUs: saves come after whole units."""
     gpus: Count | None = Field(None)
     """GPUs of this phase; left out = those of the job."""
     gpu_share: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)

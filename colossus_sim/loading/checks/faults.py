@@ -48,6 +48,26 @@ def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
+def loads_and_defects(scenario: Scenario) -> Iterator[Problem]:
+    """What fails under load only, and what comes back after a repair, are single units."""
+    units = ("gpu", "node", "domain")
+    for name, fault in scenario.faults.classes.items():
+        path = f"faults.classes.{name}"
+        aged = fault.distribution != "exponential" or fault.lifetime is not None
+        if fault.under_load and (fault.per not in units or aged):
+            yield Problem(
+                path=f"{path}.under_load",
+                message="only gpus, nodes and domains that fail at a constant rate can fail under load only",
+                hint="rates per job count computing time already",
+            )
+        comes_back = fault.repair is not None and fault.repair.recurs_after is not None
+        if comes_back and (fault.per not in units or fault.removes not in ("node", "domain")):
+            yield Problem(
+                path=f"{path}.repair.recurs_after",
+                message="only failures of gpus, nodes and domains that remove a node or a domain come back",
+            )
+
+
 def groups(scenario: Scenario) -> Iterator[Problem]:
     """A class of groups says how large they are, and stops the jobs on them."""
     for name, fault in scenario.faults.classes.items():
