@@ -13,7 +13,10 @@ from colossus_sim.errors import ScenarioError
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Clos, Topology
 from colossus_sim.topology.builders import BUILDERS, build_fabric, topology_problems
+from colossus_sim.topology.clos import tier_plans
+from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.full import full_graph
+from colossus_sim.topology.lost_parts import lost_part
 from colossus_sim.topology.quotient import quotient_graph
 
 LoadTopology = Callable[[str], Topology]
@@ -65,12 +68,13 @@ PUBLISHED = {
     "ndr_fat_tree_1to1": {"leaf": 512, "spine": 512, "core": 256},
     "dgx_gb200_superpod": {"leaf": 512, "spine": 384, "core": 144},
     "dgx_b300_superpod": {"leaf": 64, "spine": 36},
+    "alibaba_hpn_15k": {"leaf": 15 * 16, "spine": 2 * 60},
     "multi_plane_16k": {"leaf": 512, "spine": 256},
     "dragonfly_slingshot": {"router": 74 * 32},
 }
 """DGX SuperPOD H100 (4 scalable units); NVIDIA 512-server reference; DGX SuperPOD B200 (64 units of the same
-leaf groups); DGX SuperPOD GB200 (16 units) and B300 with XDR (8 units); arXiv:2505.09343 table 3 (768 in all);
-Frontier's compute groups."""
+leaf groups); DGX SuperPOD GB200 (16 units) and B300 with XDR (8 units); Alibaba HPN's pod; arXiv:2505.09343 table 3
+(768 in all); Frontier's compute groups."""
 
 COUNTED = {
     "ndr_fat_tree_2to1": {"leaf": 512, "spine": 384, "core": 128},
@@ -144,6 +148,19 @@ def test_b300_superpod_has_the_published_spines(
     between = {links for one, two, links in graph.edges(data="links") if "gpu" not in one + two}
     assert between == {72 // spines}
     assert len(build_fabric(with_switches(topology, None), gpu, 576 * units).switches) == 2
+
+
+def test_hpn_uses_every_port_of_its_aggregation_switches(
+    load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """Alibaba HPN (doi:10.1145/3651890.3672265): 64 + 60 ports of a ToR, 120 + 8 of an aggregation switch."""
+    topology, gpu = load_topology("alibaba_hpn_15k"), load_gpu("h800")
+    assert isinstance(topology.fabric, Clos)
+    leaf, spine, _ = tier_plans(topology.fabric, Endpoints.of(topology, gpu, 2 * 15360))
+    assert (leaf.lower, leaf.ports_up // leaf.switches) == (64, 60)
+    assert (spine.ports_down // spine.switches, spine.ports_up // spine.switches) == (120, 8)
+    tor = lost_part("switch", "leaf", topology=topology, gpu=gpu, fabric=build_fabric(topology, gpu))
+    assert (tor.group_gpus, tor.share) == (1024, 1 / 16)
 
 
 def with_switches(topology: Topology, count: int | None) -> Topology:
