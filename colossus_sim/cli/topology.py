@@ -232,7 +232,11 @@ def _levels(built: Built) -> str:
         for index, (level, ratio) in enumerate(zip(fabric.levels, oversubscription(fabric), strict=True))
     ]
     header = ("level", "GPUs per group", "groups", "bandwidth per GPU", "latency", "oversubscription")
-    return text_table(header, rows, right=(1, 2, 3, 4, 5))
+    table = text_table(header, rows, right=(1, 2, 3, 4, 5))
+    if built.topology.routing != "ecmp":
+        return table
+    flows = built.topology.flows_per_nic
+    return f"{table}\n\nBandwidth and oversubscription include collisions of hashed paths, {flows} flows per NIC."
 
 
 def _facts(built: Built) -> dict[str, str]:

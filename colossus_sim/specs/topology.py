@@ -223,7 +223,14 @@ class Topology(Spec):
     link_efficiency: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.95)
     """Share of the wire rate that large transfers reach after protocol and congestion control."""
     routing: Literal["adaptive", "ecmp", "static"] = Field("adaptive")
-    """How flows are spread; `link_efficiency` is what it achieves."""
+    """How flows are spread. adaptive, static (paths planned so that they do not meet): `link_efficiency` is what
+    that achieves. ecmp, in networks of kind clos: each flow keeps to the path that a hash picks, and the tiers
+    above the leaf lose what collisions take, on top of it."""
+    flows_per_nic: Annotated[Count, Field(ge=1)] = Field(16)
+    """With `routing: ecmp`: flows into which the traffic of a NIC is split, each with a hash of its own (16 queue
+    pairs per connection at Meta, Gangidi et al. 2024, doi:10.1145/3651890.3672233, section 4; 1 = plain ECMP)."""
+    ecmp_seed: Count = Field(1)
+    """With `routing: ecmp`: seed of the hash."""
     hop_latency: Duration = default("0.6 us")
     """Latency of one switch hop."""
     base_latency: Duration = default("1.6 us")
