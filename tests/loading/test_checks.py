@@ -185,6 +185,22 @@ def test_each_oddity_is_a_warning(tiny: str, write: Writer, overrides: list[str]
     assert [line for line in found if said in line], found
 
 
+@pytest.mark.parametrize("name", ["network_parts", "network_flaps", "llama3_h100_network"])
+def test_broken_networks_have_an_effect(tiny: str, write: Writer, name: str) -> None:
+    """A class that takes bandwidth is not called idle."""
+    assert not [line for line in warnings(write(tiny), f"faults={name}") if "has no effect" in line]
+
+
+def test_a_cable_without_a_name_is_refused(tiny: str, write: Writer) -> None:
+    """The words are those of the rule, without the library's prefix."""
+    broken = (
+        "{per: gpu, rate: 1 /year, removes: nothing, interrupts: false, degrades: {part: cable}, repair: {}, "
+    )
+    provenance = "provenance: {kind: assumption, reference: test, checked: 2026-08}}"
+    with pytest.raises(ScenarioError, match=r"degrades: name is missing: the two ends of the cable"):
+        load_scenario(write(tiny), overrides=[f"faults.classes.x={broken}{provenance}"])
+
+
 def test_every_rule_has_a_sentence() -> None:
     """A rule's docstring says what holds."""
     assert all(rule.__doc__ and rule.__doc__.strip().endswith(".") for rule in (*RULES, *ADVICE))
