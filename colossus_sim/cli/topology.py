@@ -180,12 +180,18 @@ def named_topology(network: str) -> tuple[Topology, Gpu]:
     UsageError, ScenarioError
         If there is none, or its file is wrong.
     """
+    from colossus_sim.errors import UsageError
     from colossus_sim.loading.catalog import Catalog
     from colossus_sim.loading.files import Files
     from colossus_sim.loading.listing import validated_entry, validated_file
 
     catalog = Catalog(Files())
     spec: Any
+    if network.lower().endswith((".graphml", ".csv", ".ibnet", ".topo", ".txt")):
+        raise UsageError(
+            f"{network} is a list of cables: name it in a YAML file, e.g. fabric: {{kind: custom, file: "
+            f"{Path(network).name}}} (see topologies/custom_64.yaml)"
+        )
     if network.lower().endswith((".yaml", ".yml")):
         spec = validated_file("topologies", catalog, Path(network))
     else:
@@ -226,7 +232,11 @@ def _levels(built: Built) -> str:
         for index, (level, ratio) in enumerate(zip(fabric.levels, oversubscription(fabric), strict=True))
     ]
     header = ("level", "GPUs per group", "groups", "bandwidth per GPU", "latency", "oversubscription")
-    return text_table(header, rows, right=(1, 2, 3, 4, 5))
+    table = text_table(header, rows, right=(1, 2, 3, 4, 5))
+    if built.topology.routing != "ecmp":
+        return table
+    flows = built.topology.flows_per_nic
+    return f"{table}\n\nBandwidth and oversubscription include collisions of hashed paths, {flows} flows per NIC."
 
 
 def _facts(built: Built) -> dict[str, str]:
@@ -253,6 +263,8 @@ def _counts(built: Built) -> str:
     fabric = built.fabric
     rows = list(_facts(built).items())
     rows += [(f"{tier} switches", f"{count:,}") for tier, count in fabric.switches.items()]
+    if fabric.circuit_switches:
+        rows.append(("optical circuit switches, not priced", f"{fabric.circuit_switches:,}"))
     rows += [(f"{tier} cables", f"{count:,}") for tier, count in fabric.links.items()]
     return text_table(("network", ""), rows, right=(1,))
 
@@ -316,6 +328,7 @@ def _document(built: Built) -> dict[str, Any]:
             for level, ratio in zip(fabric.levels, oversubscription(fabric), strict=True)
         ],
         "switches": dict(fabric.switches),
+        "circuit_switches": fabric.circuit_switches,
         "cables": dict(fabric.links),
         "bisection_B_per_s": fabric.bisection_bandwidth,
         "diameter": fabric.diameter,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -42,9 +45,11 @@ class LoadScale:
         return f"{self.words} ({high})"
 
 
-def load_colours(dark: bool) -> str:
-    """Return the colour map of loads: idle cables fade into the background."""
-    return "viridis" if dark else "YlGnBu"
+def load_colours(dark: bool) -> Colormap:
+    """Return the colour map of loads, its low end clear of the background; cables without a load are grey."""
+    if dark:
+        return colormaps["viridis"]
+    return ListedColormap(colormaps["YlGnBu"](np.linspace(0.25, 1.0, 256)))
 
 
 def colour_bar(figure: Figure, lines: Any, most: float, scale: LoadScale) -> None:

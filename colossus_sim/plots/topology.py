@@ -199,8 +199,9 @@ def _draw_lines(
         rasterized=len(edges) > RASTERISE_ABOVE,
     )
     if load:
-        lines.set_array(np.array([load[first, second] for first, second, _ in edges]))
-        lines.set_cmap(load_colours(dark))
+        shares = np.array([load[first, second] for first, second, _ in edges])
+        lines.set_array(np.ma.masked_equal(shares, 0.0))
+        lines.set_cmap(load_colours(dark).with_extremes(bad=theme(dark).grid))
         lines.set_clim(0.0, limit)
     axes.add_collection(lines)
     return lines

@@ -130,6 +130,15 @@ def clos_problems(spec: Clos, ends: Endpoints) -> list[str]:
             f"rails: {spec.rails} rails do not divide the {ends.domain} GPUs of a scale-up domain; "
             f"divisors are {_divisors(ends.domain)}"
         )
+    names = [tier.name for tier in spec.tiers]
+    if len(set(names)) < len(names):
+        problems.append(f"tiers: two tiers have the same name, got {', '.join(names)}")
+    each, group = spec.rails * spec.planes, spec.tiers[0].group_gpus
+    if spec.planes > 1 and group % each:
+        problems.append(
+            f"planes: the {group} GPUs of a {names[0]} group do not divide over {spec.rails} rails x "
+            f"{spec.planes} planes = {each} switches"
+        )
     for index, tier in enumerate(spec.tiers):
         problems.extend(_tier_problems(spec, ends, index, tier))
     if not problems:
@@ -231,23 +240,41 @@ def _divisors(number: int) -> str:
     return ", ".join(str(d) for d in range(1, number + 1) if number % d == 0)
 
 
+def _collisions(plan: ClosTierPlan, ends: Endpoints, count: int) -> float:
+    """Return what hashed paths leave of the uplinks of a tier."""
+    topology = ends.topology
+    if topology.routing != "ecmp" or not plan.ports_up:
+        return 1.0
+    from colossus_sim.topology.ecmp import hashed_share
+
+    return hashed_share(
+        plan.name,
+        flows=max(1, round(plan.ports_down / plan.switches * topology.flows_per_nic)),
+        uplinks=plan.ports_up // plan.switches,
+        switches=count * plan.groups * plan.switches,
+        seed=topology.ecmp_seed,
+    )
+
+
 def build_clos(spec: Clos, ends: Endpoints) -> Fabric:
     """Return the fabric; each tier's bandwidth is the NIC's over all oversubscription below it."""
     plans = tier_plans(spec, ends)
     count = networks(spec)
-    levels, share = [ends.domain_level()], 1.0
+    levels, share, left = [ends.domain_level()], 1.0, 1.0
     for index, plan in enumerate(plans):
         if plan.group_gpus > levels[-1].group_gpus:
             levels.append(
                 Level(
                     name=plan.name,
                     group_gpus=plan.group_gpus,
-                    bandwidth=ends.injection * min(1.0, share),
+                    bandwidth=ends.injection * left,
                     latency=ends.latency(2 * index + 1),
                 )
             )
         top = min(1.0, share)
         share /= spec.tiers[index].oversubscription
+        # The narrowest tier on the way sets the rate, collisions on it included.
+        left = min(left, share * _collisions(plan, ends, count))
     links = {"host": ends.gpus}
     for lower, upper in itertools.pairwise(plans):
         links[f"{lower.name}-{upper.name}"] = count * lower.groups * lower.ports_up

@@ -13,7 +13,10 @@ from colossus_sim.errors import ScenarioError
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Clos, Topology
 from colossus_sim.topology.builders import BUILDERS, build_fabric, topology_problems
+from colossus_sim.topology.clos import tier_plans
+from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.full import full_graph
+from colossus_sim.topology.lost_parts import lost_part
 from colossus_sim.topology.quotient import quotient_graph
 
 LoadTopology = Callable[[str], Topology]
@@ -65,12 +68,13 @@ PUBLISHED = {
     "ndr_fat_tree_1to1": {"leaf": 512, "spine": 512, "core": 256},
     "dgx_gb200_superpod": {"leaf": 512, "spine": 384, "core": 144},
     "dgx_b300_superpod": {"leaf": 64, "spine": 36},
+    "alibaba_hpn_15k": {"leaf": 15 * 16, "spine": 2 * 60},
     "multi_plane_16k": {"leaf": 512, "spine": 256},
     "dragonfly_slingshot": {"router": 74 * 32},
 }
 """DGX SuperPOD H100 (4 scalable units); NVIDIA 512-server reference; DGX SuperPOD B200 (64 units of the same
-leaf groups); DGX SuperPOD GB200 (16 units) and B300 with XDR (8 units); arXiv:2505.09343 table 3 (768 in all);
-Frontier's compute groups."""
+leaf groups); DGX SuperPOD GB200 (16 units) and B300 with XDR (8 units); Alibaba HPN's pod; arXiv:2505.09343 table 3
+(768 in all); Frontier's compute groups."""
 
 COUNTED = {
     "ndr_fat_tree_2to1": {"leaf": 512, "spine": 384, "core": 128},
@@ -144,6 +148,19 @@ def test_b300_superpod_has_the_published_spines(
     between = {links for one, two, links in graph.edges(data="links") if "gpu" not in one + two}
     assert between == {72 // spines}
     assert len(build_fabric(with_switches(topology, None), gpu, 576 * units).switches) == 2
+
+
+def test_hpn_uses_every_port_of_its_aggregation_switches(
+    load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """Alibaba HPN (doi:10.1145/3651890.3672265): 64 + 60 ports of a ToR, 120 + 8 of an aggregation switch."""
+    topology, gpu = load_topology("alibaba_hpn_15k"), load_gpu("h800")
+    assert isinstance(topology.fabric, Clos)
+    leaf, spine, _ = tier_plans(topology.fabric, Endpoints.of(topology, gpu, 2 * 15360))
+    assert (leaf.lower, leaf.ports_up // leaf.switches) == (64, 60)
+    assert (spine.ports_down // spine.switches, spine.ports_up // spine.switches) == (120, 8)
+    tor = lost_part("switch", "leaf", topology=topology, gpu=gpu, fabric=build_fabric(topology, gpu))
+    assert (tor.group_gpus, tor.share) == (1024, 1 / 16)
 
 
 def with_switches(topology: Topology, count: int | None) -> Topology:
@@ -247,6 +264,13 @@ def test_torus_by_hand(load_gpu: LoadGpu) -> None:
     assert fabric.levels[0].ring_bandwidth == 150e9
 
 
+def test_tpu_v4_has_48_circuit_switches(load_topology: LoadTopology, load_gpu: LoadGpu) -> None:
+    """64 cubes on 48 switches, 128 of 136 ports in use (Jouppi et al. 2023, arXiv:2304.01433, section 2)."""
+    topology = load_topology("torus_3d")
+    assert build_fabric(topology, load_gpu(topology.gpu)).circuit_switches == 48
+    assert build_fabric(load_topology("tpu_v5p_pod"), load_gpu("tpu_v5p")).circuit_switches == 0
+
+
 def test_torus_of_nodes(load_gpu: LoadGpu) -> None:
     """With eight GPUs at each node they share its links, and the diameter equals the graph's."""
     torus = {"kind": "torus", "dims": [4, 3, 2], "link_bandwidth": "50 GB/s"}
@@ -294,11 +318,21 @@ def counted(spines: int, *, leaf: int | None = None, per_rail: bool = False) -> 
     return spec
 
 
+BLOCKS = {"kind": "torus", "dims": [8, 8, 8], "link_bandwidth": "50 GB/s"}
+
 REFUSED = {
     "radix": (make(1024, clos(("leaf", 512, 1), ("spine", 0, 1), rails=8)), "64 ports down and 64 up = 128"),
     "reach": (make(8192, clos(("leaf", 256, 1), ("spine", 0, 1), rails=8)), "can join 64 units"),
     "last tier": (make(4096, clos(("leaf", 256, 1), ("spine", 1024, 1), rails=8)), "cannot reach all 4096"),
     "rails": (make(1024, clos(("leaf", 256, 1), ("spine", 0, 1), rails=3)), "divisors are 1, 2, 4, 8"),
+    "twins": (
+        make(1024, clos(("leaf", 256, 1), ("leaf", 0, 1), rails=8)),
+        "two tiers have the same name, got leaf, leaf",
+    ),
+    "planes": (
+        make(1024, clos(("leaf", 256, 1), ("spine", 0, 1), rails=8, planes=3)),
+        "8 rails x 3 planes = 24 switches",
+    ),
     "order": (
         make(1024, clos(("leaf", 256, 1), ("spine", 128, 1), ("core", 0, 1), rails=8)),
         "must be larger",
@@ -337,6 +371,11 @@ REFUSED = {
         "at least 1 node",
     ),
     "dead torus": (make(9, {"kind": "torus", "dims": [4, 4], "link_bandwidth": "0 GB/s"}), "above 0"),
+    "odd blocks": (make(16, {**BLOCKS, "block": 3}), "blocks of side 3 do not fill a torus of 8 x 8 x 8"),
+    "blocks": (
+        make(16, {**BLOCKS, "block": 1}),
+        "joins the two ends of 512 blocks and needs 1024 ports, but has 136",
+    ),
     "no gpus": (make(0, clos(("leaf", 0, 1))), "at least 1 GPU"),
     "no nic": (make(64, clos(("leaf", 0, 1)), nic_bandwidth="0 Gbit/s"), "above 0"),
 }
@@ -405,3 +444,10 @@ def test_colossus_has_racks_of_64_in_arrays_of_512(
     assert [level.group_gpus for level in fabric.levels][1] == 512
     assert fabric.switches["leaf"] == 8 * -(-fabric.gpus // 512)
     assert list(fabric.switches) == ["leaf", "spine", "core"]
+
+
+@pytest.mark.parametrize("field", ["rails", "planes", "switch_radix"])
+def test_counts_of_nothing_are_refused(field: str) -> None:
+    """No rail, no plane and no port are errors of the field, not a division by zero later on."""
+    with pytest.raises(ValueError, match=field):
+        make(1024, clos(("leaf", 0, 1)) | {field: 0})
