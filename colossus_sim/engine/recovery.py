@@ -43,6 +43,7 @@ class Recovery:
         if any(tier.unreadable for tier in phase.policy.tiers):
             reads = stream(phase.world.seed, "unreadable", phase.job_name, phase.name)
             phase.work.saved.copies = Copies(phase.policy, reads)
+        self._own_times: dict[int, tuple[float, str]] = {}
         self._attempts = 0
         self._safe = 0
         self.stopped = False
@@ -86,7 +87,7 @@ class Recovery:
         self.stopped = True
         phase.queue_cause = signal.cause
         phase.interruptions += 1
-        phase.world.recorder.event(phase.now, "preempt", subject=signal.cause, **phase.where())
+        phase.world.recorder.event(phase.now, "preempt", *phase.where(), subject=signal.cause)
 
     def grow(self) -> Steps:
         """Save, take all the free domains that are of use, and start again."""
@@ -103,7 +104,7 @@ class Recovery:
             added = pool.allocate(phase.number, more, policy, phase.world.placement_rng)
             phase.domains = dict.fromkeys(sorted([*phase.domains, *added]))
             phase.resized()
-            phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
+            phase.world.recorder.event(phase.now, "resize", *phase.where(), value=phase.gpus)
         phase.leaving = False
         yield from self.launch()
 
@@ -153,8 +154,9 @@ class Recovery:
 
     def _check_progress(self) -> None:
         phase = self._phase
-        self._attempts = 0 if phase.work.safe_units > self._safe else self._attempts + 1
-        self._safe = max(self._safe, phase.work.safe_units)
+        safe = phase.work.safe_units
+        self._attempts = 0 if safe > self._safe else self._attempts + 1
+        self._safe = max(self._safe, safe)
         most = phase.world.scenario.faults.max_restarts_without_progress
         if self._attempts > most:
             raise SimulationError(
@@ -171,7 +173,7 @@ class Recovery:
         if phase.can_shrink and phase.now >= phase.site.outage_until:
             phase.domains = dict.fromkeys(sorted(phase.domains))
             phase.resized()
-            phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
+            phase.world.recorder.event(phase.now, "resize", *phase.where(), value=phase.gpus)
             return []
         phase.chosen_anew = True
         failures = yield from self._win_reserve()
@@ -199,7 +201,7 @@ class Recovery:
                     return failures
             if pool.counts[RESERVE]:
                 domain = pool.win()
-                phase.world.recorder.event(phase.now, "reserve", value=domain, **phase.where())
+                phase.world.recorder.event(phase.now, "reserve", *phase.where(), value=domain)
             phase.take_replacements()
         return []
 
@@ -207,12 +209,14 @@ class Recovery:
         """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
         phase = self._phase
         spec = phase.world.scenario.faults.restart
-        seconds, note = own_time(spec, phase.gpus)
+        if phase.gpus not in self._own_times:
+            self._own_times[phase.gpus] = own_time(spec, phase.gpus)
+        seconds, note = self._own_times[phase.gpus]
         if replaced:
             seconds += spec.swap_time
         if phase.chosen_anew and spec.selection_time:
             seconds += spec.selection_time
-            phase.world.recorder.event(phase.now, "selection", value=phase.gpus, **phase.where())
+            phase.world.recorder.event(phase.now, "selection", *phase.where(), value=phase.gpus)
         phase.chosen_anew = False
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
         if by_hand < spec.manual_fraction:
