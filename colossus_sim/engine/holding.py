@@ -105,13 +105,6 @@ class Holding:
         return self.partition
 
     @property
-    def held(self) -> int:
-        """Ranks that the domains at hand hold."""
-        if self.partition is None:
-            return 0
-        return len(self.domains) * self.partition.pool.used_per_domain
-
-    @property
     def ranks_per_domain(self) -> int:
         """Ranks in one scale-up domain of the partition."""
         return self.held_partition().pool.used_per_domain

@@ -115,7 +115,8 @@ class PhaseRun(Waiting):
             self._close_stretch()
             self._pass_milestones()
             if self.work.finished:
-                return
+                yield from self.recovery.deliver()
+                continue
             if self.shared_saves is not None:
                 yield from self.shared_saves.act()
             if (yield from self.react(self.take())):

@@ -12,6 +12,7 @@ from colossus_sim.engine.copies import Copies
 from colossus_sim.engine.pool import RESERVE
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.signals import Failure, Signal, Stop
+from colossus_sim.engine.storage_traffic import transfer_time
 from colossus_sim.errors import SimulationError
 from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.randomness import stream
@@ -230,15 +231,39 @@ class Recovery:
         if rank is not None:
             tier = phase.work.saved.restore_point(phase.work.tiers, rank, phase.now)[1]
         queue = phase.shared_saves
-        if tier is not None and queue is not None and tier.name == phase.work.by_event:
+        first = transfer_time(phase, phase.job.input_bytes, read=True) if not phase.work.units else 0.0
+        queued = tier is not None and tier.name == phase.work.by_event
+        if queue is not None and (queued or first):
             failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
             if not failures and not self.stopped:
-                failures = self._heed((yield from queue.load()))
+                moved = queue.load() if queued else queue.move(first, "restarting", "restart")
+                failures = self._heed((yield from moved))
         else:
-            seconds += tier.restore if tier is not None else 0.0
+            seconds += first + (tier.restore if tier is not None else 0.0)
             failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
         phase.site.readers -= 1
         return failures
+
+    def deliver(self) -> Steps:
+        """Write the output; a failure meanwhile rolls the phase back to its newest copy."""
+        phase = self._phase
+        seconds = transfer_time(phase, phase.job.output_bytes, read=False)
+        if not seconds:
+            return
+        phase.leave()
+        queue, end = phase.shared_saves, phase.now + seconds
+        failures: list[Failure] = []
+        done = False
+        while not done and not failures:
+            if queue is not None:
+                signals = yield from queue.move(seconds, "running", "checkpoint", read=False)
+                done = not signals
+            else:
+                signals = yield from phase.spend("running", "checkpoint", end)
+                done = phase.now >= end
+            failures = self._heed(signals)
+        if failures:
+            yield from self.recover(failures)
 
     def _heed(self, signals: list[Signal]) -> list[Failure]:
         """Note a request to stop; return the failures."""

@@ -60,7 +60,8 @@ class Waiting(Holding):
 
     def entry(self, state: str, cause: str = "", note: str = "") -> Entry:
         """Begin an interval of this phase."""
-        held, now = self.held, self._agenda.now
+        now, partition = self._agenda.now, self.partition
+        held = len(self.domains) * partition.pool.used_per_domain if partition is not None else 0
         return Entry(
             job=self.job_name,
             phase=self.name,
@@ -70,7 +71,7 @@ class Waiting(Holding):
             gpus=min(self.gpus, held),
             held=held,
             site=self.site.name,
-            partition=self.partition.pool.name if self.partition else "",
+            partition=partition.pool.name if partition is not None else "",
             cause=cause,
             note=note,
         )
