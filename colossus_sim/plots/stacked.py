@@ -22,10 +22,12 @@ Look = Mapping[str, tuple[str, str]]
 """Colour and hatch of each part."""
 
 
-def rows_figure(labels: Sequence[str], *, legend_lines: int) -> tuple[Figure, Axes, float]:
+def rows_figure(
+    labels: Sequence[str], *, legend_lines: int, highest: float = ROW_MAX, body: float = BODY
+) -> tuple[Figure, Axes, float]:
     """Return a figure, its panel (y counts rows from the top), and the height of a row. [in]"""
     count = max(1, len(labels))
-    row = min(ROW_MAX, max(ROW_MIN, BODY / count))
+    row = min(highest, max(ROW_MIN, body / count))
     foot = 0.75 + 0.21 * legend_lines
     height = HEADER + row * count + foot
     figure = new_figure(WIDTH, height)

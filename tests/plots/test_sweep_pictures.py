@@ -257,3 +257,28 @@ def test_numbers_side_by_side_have_the_same_decimals(values: list[float], decima
     assert decimals_for(values) == decimals
     assert numeral(-1234.5) == "\u22121,234"
     assert numeral(-4.19, 1) == "\u22124.2"
+
+
+def test_drivers_that_chance_could_give_are_pale() -> None:
+    """Bars below the level of chance are pale, a line marks it, and the largest driver comes first."""
+    mixed = replace(forecast(), chance=0.5, drivers=(("A model", (("rate", 0.2), ("tokens", 0.62))),))
+    figure = forecast_figures(mixed)["drivers"]
+    words = drawn_texts(figure)
+    assert [word for word in words if "tokens" in word or "rate" in word] == ["62% tokens", "20% rate"]
+    colours = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    assert colours[0] != colours[1]
+    assert any("chance alone" in word for word in words)
+    assert not any("chance alone" in word for word in drawn_texts(forecast_figures(forecast())["drivers"]))
+
+
+def test_a_forecast_of_many_jobs_shows_those_in_danger() -> None:
+    """Of sixty jobs the forty least likely to meet their targets are drawn, and the note says so."""
+    one = forecast().jobs[0]
+    jobs = tuple(replace(one, title=f"Job {number}", probability=number / 60) for number in range(60))
+    figure = forecast_figures(replace(forecast(), jobs=jobs, drivers=()))["gantt_bands"]
+    words = drawn_texts(figure)
+    assert "Job 0" in words
+    assert "Job 39" in words
+    assert "Job 40" not in words
+    assert any("40 of 60 jobs" in word for word in words)
+    assert figure.get_figheight() < 12.0
