@@ -109,7 +109,7 @@ class Defects:
 
     def _note(self, hit: Hit, text: str) -> None:
         self._world.recorder.event(
-            self._world.agenda.now, "misdiagnosis", value=hit.domain, note=text, **hit.where
+            self._world.agenda.now, "misdiagnosis", *hit.where, subject=hit.name, value=hit.domain, note=text
         )
 
     # -- what comes back -----------------------------------------------------------------------------

@@ -56,6 +56,7 @@ class Holding:
 
     def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
         self.world = world
+        self._agenda = world.agenda
         self.number = len(world.phases)
         """Its place among all phases; it owns its domains under this number."""
         self.job_name, self.name = names
@@ -84,16 +85,12 @@ class Holding:
     @property
     def now(self) -> float:
         """Seconds since the scenario's start."""
-        return self.world.agenda.now
+        return self._agenda.now
 
-    def where(self) -> dict[str, str]:
-        """Names for the event log."""
-        return {
-            "site": self.site.name,
-            "partition": self.partition.pool.name if self.partition else "",
-            "job": self.job_name,
-            "phase": self.name,
-        }
+    def where(self) -> tuple[str, str, str, str]:
+        """Return site, partition, job and phase, for the event log."""
+        partition = self.partition.pool.name if self.partition else ""
+        return self.site.name, partition, self.job_name, self.name
 
     def held_partition(self) -> PartitionState:
         """Return the partition that the phase runs in.

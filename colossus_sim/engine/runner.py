@@ -196,12 +196,20 @@ def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let the garbage collector look less often: a run makes many rows and hardly any cycles."""
+    """Let the garbage collector look less often: a run makes many rows and hardly any cycles.
+
+    What is there already (libraries, the scenario) is left out of its rounds meanwhile.
+    """
     before = gc.get_threshold()
+    freeze = not gc.get_freeze_count()
     gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
+    if freeze:
+        gc.freeze()
     try:
         yield
     finally:
+        if freeze:
+            gc.unfreeze()
         gc.set_threshold(*before)
 
 
@@ -222,7 +230,7 @@ def _play(world: World, progress: Progress | None) -> float:
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
     with rare_collections():
-        world.agenda.run(until=stop)
+        world.agenda.play(stop)
     end = world.agenda.now
     world.record_levels()
     for phase in world.phases:

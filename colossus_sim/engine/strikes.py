@@ -13,6 +13,7 @@ from colossus_sim.engine.failures import Strike, repair_time
 from colossus_sim.engine.groups import give_back, phases_on, take_out
 from colossus_sim.engine.hits import Hit, failure_of, time_out
 from colossus_sim.engine.lemons import NodeHistory
+from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.signals import Failure, Rerate
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.workshop import Workshop
@@ -55,38 +56,39 @@ class Strikes:
         self, site: SiteState, partition: PartitionState, name: str, spec: FaultClass, strike: Strike
     ) -> None:
         """Let a failure hit the unit at its place, and the phase that uses it."""
+        if spec.under_load and not partition.computing:
+            return
         pool = partition.pool
         place: float | None = strike.place
-        history = self._histories.get((site.name, pool.name)) if self._histories else None
-        if history is not None and spec.per in ("gpu", "node") and spec.lifetime is None:
-            place = history.place(strike.place)
+        if self._histories and spec.per in ("gpu", "node") and spec.lifetime is None:
+            place = self._histories[site.name, pool.name].place(strike.place)
         located = None if place is None else pool.locate(place, spec.per)
         if located is None:
             return
-        self._hit(Hit(site, partition, name, spec, strike, *located))
+        domain, node = located
+        phase = self._user(pool, spec, domain, node)
+        self._hit(Hit(site, partition, name, spec, strike, domain, node, phase))
 
-    def _user(self, hit: Hit) -> PhaseRun | None:
+    def _user(self, pool: PartitionPool, spec: FaultClass, domain: int, node: int) -> PhaseRun | None:
         """Return the phase that a failure of this unit concerns, if any."""
-        pool, spec = hit.partition.pool, hit.spec
         if (
             spec.per not in ("domain", "switch")
             and spec.removes != "domain"
-            and hit.node * pool.node_gpus >= pool.used_per_domain
-            and pool.has_hot_spare(hit.domain)
+            and node * pool.node_gpus >= pool.used_per_domain
+            and pool.has_hot_spare(domain)
         ):
             return None  # it hits a hot spare inside the domain, not a GPU in use
-        return self._world.scheduler.holders.get(int(pool.owner[hit.domain]))
+        return self._world.scheduler.holders.get(int(pool.owner[domain]))
 
     def _hit(self, hit: Hit) -> bool:
         """Let a failure hit a unit, and the phase that uses it; return False if the unit cannot fail now."""
-        spec, phase = hit.spec, self._user(hit)
+        spec, phase = hit.spec, hit.phase
         if spec.under_load and (phase is None or not phase.underway):
             return False
-        where = phase.where() if phase else {"site": hit.site.name, "partition": hit.partition.pool.name}
+        where = phase.where() if phase else hit.where
         self._world.recorder.event(
-            self._world.agenda.now, "failure", subject=hit.name, value=hit.domain, **where
+            self._world.agenda.now, "failure", *where, subject=hit.name, value=hit.domain
         )
-        hit = hit._replace(phase=phase)
         if spec.degrades is not None and not spec.interrupts:
             self._degrade(hit, spec.degrades)
         elif spec.interrupts:
@@ -97,7 +99,9 @@ class Strikes:
 
     def _again(self, hit: Hit) -> bool:
         """Let a failure that was not mended come back; return False if the unit cannot fail now."""
-        return hit.partition.pool.gpus_left(hit.domain) > 0 and self._hit(hit)
+        pool = hit.partition.pool
+        phase = self._user(pool, hit.spec, hit.domain, hit.node)
+        return pool.gpus_left(hit.domain) > 0 and self._hit(hit._replace(phase=phase))
 
     def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
@@ -116,7 +120,7 @@ class Strikes:
         def mended() -> None:
             self._tell(hit, number)
             del partition.degradations[number]
-            self._world.recorder.event(self._world.agenda.now, "repair", **hit.where)
+            self._world.recorder.event(self._world.agenda.now, "repair", *hit.where, subject=hit.name)
 
         self._repair(hit, self._defects.course(hit, hit.spec.repair), mended)
 
@@ -213,7 +217,7 @@ class Strikes:
         now = self._world.agenda.now
         repair = history.repair(hit.domain, hit.node, now, usual)
         if repair is not usual:
-            self._world.recorder.event(now, "evict", value=hit.domain, **hit.where)
+            self._world.recorder.event(now, "evict", *hit.where, value=hit.domain, subject=hit.name)
         return repair
 
     def strike_group(self, first: Hit, domains: list[int]) -> None:
@@ -221,7 +225,9 @@ class Strikes:
         if not domains:
             return
         pool, spec = first.partition.pool, first.spec
-        self._world.recorder.event(self._world.agenda.now, "failure", value=len(domains), **first.where)
+        self._world.recorder.event(
+            self._world.agenda.now, "failure", *first.where, value=len(domains), subject=first.name
+        )
         phases = phases_on(pool, domains, self._world.scheduler.holders)
         if spec.removes == "group" and spec.repair is not None:
             self._out_together(first, domains, spec.repair)
@@ -253,13 +259,14 @@ class Strikes:
 
     def _repair(self, hit: Hit, course: Course, done: Callable[[], None]) -> None:
         """Mend a unit: by itself, or (or then) by hand when a technician and a part are there."""
-        agenda = self._world.agenda
-        if course.manual is not None:
-            done = partial(self._workshops[hit.site.name].repair, course.manual, done)
-        if course.automatic is not None:
-            agenda.at(agenda.now + course.automatic, Order.REPAIR, done)
+        agenda, workshop = self._world.agenda, self._workshops[hit.site.name]
+        if course.manual is None or workshop.unlimited:
+            agenda.at(agenda.now + ((course.automatic or 0.0) + (course.manual or 0.0)), Order.REPAIR, done)
+        elif course.automatic is None:
+            workshop.repair(course.manual, done)
         else:
-            done()
+            by_hand = partial(workshop.repair, course.manual, done)
+            agenda.at(agenda.now + course.automatic, Order.REPAIR, by_hand)
 
     def _returned(self, hit: Hit, gpus: int, course: Course, *, found: bool) -> None:
         """A unit comes back from repair, mended or not."""
@@ -275,7 +282,9 @@ class Strikes:
 
     def _back(self, hit: Hit, gpus: int, note: str = "") -> None:
         """Record that GPUs are back, and let waiting phases have them."""
-        self._world.recorder.event(self._world.agenda.now, "repair", value=gpus, note=note, **hit.where)
+        self._world.recorder.event(
+            self._world.agenda.now, "repair", *hit.where, value=gpus, note=note, subject=hit.name
+        )
         self._world.note_level(hit.site, hit.partition)
         self._world.reschedule()
 

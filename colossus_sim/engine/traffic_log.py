@@ -27,9 +27,9 @@ class TrafficLog:
         now = phase.now
         if now <= begun or units <= 0 or not phase.gpus:
             return
-        demand, where = phase.demand(), phase.where()
+        demand, (site, partition, *_) = phase.demand(), phase.where()
         pace = units / (now - begun)
-        self.sendings.setdefault((where["site"], where["partition"]), []).append(
+        self.sendings.setdefault((site, partition), []).append(
             Sending(
                 start=begun,
                 end=now,

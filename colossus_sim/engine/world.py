@@ -45,8 +45,8 @@ class World:
         self._pending_resize: dict[tuple[str, str], int] = {}
         self._evicted: set[int] = set()
         self._changed_at = 0.0
-        self.agenda.settle = self.record_levels
         self._changed: dict[PartitionState, SiteState] = {}
+        self.agenda.settle, self.agenda.unsettled = self.record_levels, self._changed
         self._reschedule_at = -1.0
 
     # -- time and data -------------------------------------------------------------------------------
@@ -146,8 +146,6 @@ class World:
 
     def record_levels(self) -> None:
         """Write down the partitions that changed in the instant that is over."""
-        if not self._changed:
-            return
         queue = self.scheduler.queue
         for partition, site in self._changed.items():
             queued = sum(1 for phase in queue if partition in phase.candidates) if queue else 0

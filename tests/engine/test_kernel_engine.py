@@ -52,7 +52,8 @@ KNOWN = {
     CheckpointPolicy: ("tiers bytes_per_parameter "),
     Job: (
         "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit reserved "
-        "parallel phases data target observed published checkpoint planned_mfu step_time_factor "
+        "parallel phases data target observed published checkpoint input_bytes output_bytes "
+        "planned_mfu step_time_factor "
     ),
     Phase: (
         "kind title tokens gpu_time_share gpu_hours updates unit_time gpus gpu_share min_duration data_ready "
