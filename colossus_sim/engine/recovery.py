@@ -44,6 +44,8 @@ class Recovery:
         if any(tier.unreadable for tier in phase.policy.tiers):
             reads = stream(phase.world.seed, "unreadable", phase.job_name, phase.name)
             phase.work.saved.copies = Copies(phase.policy, reads)
+        self._gpus = 0
+        """GPUs that the phase worked on last; 0 before it did."""
         self._own_times: dict[int, tuple[float, str]] = {}
         self._attempts = 0
         self._safe = 0
@@ -215,6 +217,8 @@ class Recovery:
         seconds, note = self._own_times[phase.gpus]
         if replaced:
             seconds += spec.swap_time
+        if self._gpus not in (0, phase.gpus):
+            seconds += spec.reshard_time
         if phase.chosen_anew and spec.selection_time:
             seconds += spec.selection_time
             phase.world.recorder.event(phase.now, "selection", *phase.where(), value=phase.gpus)
@@ -242,6 +246,8 @@ class Recovery:
             seconds += first + (tier.restore if tier is not None else 0.0)
             failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
         phase.site.readers -= 1
+        if not failures and not self.stopped:
+            self._gpus = phase.gpus
         return failures
 
     def deliver(self) -> Steps:

@@ -195,6 +195,9 @@ class Restart(Spec):
     """Extra mean time of those; exponential."""
     swap_time: Duration = default("2 min")
     """Extra time to bring in a spare."""
+    reshard_time: Duration = default("0 s")
+    """Extra time of a restart on another number of GPUs than before (an elastic job that shrinks or grows): to cut
+    the copy anew for the ranks that there are now. Loading it is reckoned apart."""
     selection_time: Duration = default("0 s")
     """Extra time to choose units: at a start, and when no warm spare is left and free units take their place."""
 

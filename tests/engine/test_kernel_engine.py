@@ -31,7 +31,7 @@ KNOWN = {
     Faults: (
         "name enabled classes restart watchdog diagnosis lemons eviction max_restarts_without_progress "
     ),
-    Restart: ("base per_doubling manual_fraction manual_time swap_time selection_time parts"),
+    Restart: ("base per_doubling manual_fraction manual_time swap_time selection_time reshard_time parts"),
     Repair: (
         "auto_fraction auto_time manual_time distribution sigma auto_first auto_unmended manual_unmended "
         "recurs_after "

@@ -154,6 +154,20 @@ def test_an_elastic_job_shrinks_and_grows_back(play: Play, failures_at: Callable
     assert seconds(result)["fewer_gpus"] > 0
 
 
+def test_another_number_of_gpus_costs_the_time_to_reshard(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """The restart on fifteen nodes and that on sixteen again take five minutes longer; the first start does not."""
+    job = a_job(gpus=128, tokens=10000, min_gpus=64)
+    lengths = []
+    for more in ({}, {"restart": {"reshard_time": "5 min"}}):
+        failures_at(1500.0 * 16)
+        faults = {"classes": {"node": fault("domain", "1 /s", "domain")}} | more
+        result = play(faults=faults, jobs={"one": job}, policies={"resize_gain": 0.05})
+        lengths.append([row.end - row.start for row in result.intervals if row.state == "restarting"])
+    assert [b - a for a, b in zip(*lengths, strict=True)] == pytest.approx([0.0, 300.0, 300.0])
+
+
 def test_a_preempted_job_saves_leaves_and_comes_back(play: Play) -> None:
     """The urgent job takes the whole machine; the other one loses nothing but time."""
     jobs = {
