@@ -20,7 +20,7 @@ def test_every_gpu_is_in_one_state_at_every_moment(number: int) -> None:
         assert min(row.allocated, row.idle, row.spare, row.down) >= 0
 
 
-@pytest.mark.parametrize("number", [0, 3, 8, 17])
+@pytest.mark.parametrize("number", [5, 8, 10, 11])
 def test_the_same_holds_where_repairs_and_diagnoses_fail(number: int) -> None:
     """States add up, nothing is negative, the same world gives the same rows, and its features are seen."""
     run = simulate(imperfect_world(number), build_model=busy_model)
