@@ -124,7 +124,7 @@ class Recovery:
         """Go from one or more failures to the moment when training goes on; more may come on the way."""
         phase = self._phase
         phase.leave()
-        rank = 0
+        rank, in_vain = 0, phase.now
         first, standing = True, False
         while failures and not self.stopped:
             phase.interruptions += 1
@@ -140,7 +140,11 @@ class Recovery:
                 rank = max(rank, *(failure.rank for failure in failures))
                 phase.work.roll_back(rank, phase.now)
             first = False
-            wait = 0.0 if planned else max(failure.detection for failure in failures)
+            in_vain = max(in_vain, phase.now + max(failure.undetected for failure in failures))
+            failed, failures = failures, (yield from self._spend("running", "lost_work", in_vain))
+            if failures or self.stopped:
+                continue
+            wait = 0.0 if planned else max(failure.detection for failure in failed)
             failures = yield from self._spend("detecting", "restart", phase.now + wait)
             if failures or self.stopped:
                 continue

@@ -26,7 +26,7 @@ from tests.engine.kernel_worlds import random_world
 KNOWN = {
     FaultClass: (
         "title per rate distribution shape gaps lifetime group removes interrupts slowdown degrades "
-        "detection hang_fraction planned under_load needs_storage_checkpoint repair provenance "
+        "detection undetected hang_fraction planned under_load needs_storage_checkpoint repair provenance "
     ),
     Faults: (
         "name enabled classes restart watchdog diagnosis lemons eviction max_restarts_without_progress "
