@@ -227,11 +227,20 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
 
 
 def _check_points(plan: Plan, points: Sequence[Point]) -> None:
-    """Refuse a field path or value that a point cannot use, before any run."""
+    """Refuse a field path or value that a point cannot use, before any run, by the point's own assignment."""
+    from dataclasses import replace
+
+    from colossus_sim.errors import ScenarioError
     from colossus_sim.loading.load import load_scenario
 
     for point in points:
-        load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
+        names = {f"--set #{len(plan.overrides) + k}": f"point with {text}"
+                 for k, text in enumerate(point.overrides, start=1)}  # fmt: skip
+        try:
+            load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
+        except ScenarioError as error:
+            problems = [replace(item, where=names.get(item.where, item.where)) for item in error.problems]
+            raise ScenarioError(problems) from None
 
 
 def default_measures(plan: Plan) -> tuple[str, ...]:

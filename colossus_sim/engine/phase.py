@@ -177,8 +177,10 @@ class PhaseRun(Waiting):
         self.work.open(self.now, self._cost(self.held_partition()), self.entry("running"))
 
     def _close_stretch(self) -> None:
-        begun = self.work.stretch_start
+        begun, units = self.work.stretch_start, self.work.units
         self.work.close(self.now)
+        if self.world.watch is not None:
+            self.world.watch(self, begun, self.work.units - units)
         for hazard in self.hazards:
             hazard.age(self.now - begun)
 

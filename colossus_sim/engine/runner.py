@@ -16,7 +16,8 @@ from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_desk import StorageDesk
-from colossus_sim.engine.world import World
+from colossus_sim.engine.world import Watch, World
+from colossus_sim.intervals import IntervalTable
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
@@ -38,6 +39,7 @@ def simulate(
     build_model: ModelBuilder = build_phase_model,
     every_step: bool = False,
     build_desk: DeskBuilder = StorageDesk,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Run the discrete-event simulation of a scenario.
 
@@ -55,6 +57,8 @@ def simulate(
         Play each step as an event of its own instead of whole stretches; for tests: the answer is the same.
     build_desk : callable, optional
         How saves queue at a shared storage; for comparisons with other programs.
+    watch : callable, optional
+        Told of every stretch of computing that ends (see ``engine.world.Watch``).
 
     Returns
     -------
@@ -69,7 +73,7 @@ def simulate(
         If a plan does not fit its GPUs.
     """
     world, models = build_world(scenario, scenario.seed if seed is None else seed, build_model, build_desk)
-    world.every_step = every_step
+    world.every_step, world.watch = every_step, watch
     world.faults.add_sources()
     _plan_capacity(world)
     plan_maintenance(world)
@@ -248,7 +252,7 @@ def _result(world: World, models: dict[str, PhaseModel], end: float) -> RunResul
         case=source.case if source is not None else "central",
         end_time=end,
         events_processed=world.agenda.processed,
-        intervals=tuple(recorder.interval_rows(tokens, flops)),
+        intervals=IntervalTable.of(recorder.interval_rows(tokens, flops)),
         gpu_time=tuple(recorder.gpu_time_rows(end)),
         levels=tuple(recorder.levels),
         events=tuple(recorder.events),

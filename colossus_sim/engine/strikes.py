@@ -31,6 +31,8 @@ class Strikes:
     def __init__(self, world: World) -> None:
         self._world = world
         self._broken_parts = 0
+        self._known_parts: dict[tuple[str, str, str], Degradation | None] = {}
+        """What the loss of a named part takes, by partition: paths are worked out once."""
         self._histories: dict[tuple[str, str], NodeHistory] = {}
         self._workshops: dict[str, Workshop] = {}
         self._defects = Defects(world, self._again)
@@ -70,7 +72,7 @@ class Strikes:
     def _user(self, pool: PartitionPool, spec: FaultClass, domain: int, node: int) -> PhaseRun | None:
         """Return the phase that a failure of this unit concerns, if any."""
         if (
-            spec.per != "domain"
+            spec.per not in ("domain", "switch")
             and spec.removes != "domain"
             and node * pool.node_gpus >= pool.used_per_domain
             and pool.has_hot_spare(domain)
@@ -104,13 +106,7 @@ class Strikes:
     def _degrade(self, hit: Hit, spec: DegradationSpec) -> None:
         """Take bandwidth from the group around the broken part until it is mended."""
         partition = hit.partition
-        part = broken_part(
-            spec,
-            hit.domain,
-            topology=hit.site.spec.topology,
-            gpu=partition.pool.spec.gpu,
-            fabric=partition.fabric,
-        )
+        part = self._lost(hit, spec)
         if part is None or hit.spec.repair is None:
             return  # this partition has no such level or part
         if part.fraction >= 1.0:
@@ -127,6 +123,22 @@ class Strikes:
             self._world.recorder.event(self._world.agenda.now, "repair", *hit.where, subject=hit.name)
 
         self._repair(hit, self._defects.course(hit, hit.spec.repair), mended)
+
+    def _lost(self, hit: Hit, spec: DegradationSpec) -> Degradation | None:
+        """Return what breaks around the struck domain, or with the named part."""
+        key = (hit.site.name, hit.partition.pool.name, hit.name)
+        if spec.name and key in self._known_parts:
+            return self._known_parts[key]
+        part = broken_part(
+            spec,
+            hit.domain,
+            topology=hit.site.spec.topology,
+            gpu=hit.partition.pool.spec.gpu,
+            fabric=hit.partition.fabric,
+        )
+        if spec.name:
+            self._known_parts[key] = part
+        return part
 
     def _cut_off(self, hit: Hit, part: Degradation, repair: Repair) -> None:
         """Take a group that no way leads to out of service until the repair, and stop the jobs in it."""

@@ -48,12 +48,16 @@ class Group(Spec):
 class Degradation(Spec):
     """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
 
-    part: Literal["nic", "switch", "rail", "plane"] | None = Field(None)
+    part: Literal["nic", "switch", "cable", "rail", "plane"] | None = Field(None)
     """What is lost; the share follows from the topology, and traffic takes the ways that are left. nic: one GPU's
     NIC or its cable, the other NICs of the scale-up domain carry its traffic; switch: one of those of a group of
     `level` (a leaf switch of a rail-optimised network = that rail for the leaf group); rail, plane: of the groups
     of `level`, or of the whole network. A group that loses its only switch is cut off: its jobs stop, and its GPUs
     are out of service until the repair."""
+    name: str = Field("")
+    """Custom networks: which switch is lost, or with `part: cable` the cables between which two nodes, e.g. leaf0 -
+    spine1. Shortest paths are worked out anew on what is left, however much longer or narrower they are, and the
+    share is what they carry less when all hosts send to each other; hosts that none reaches are cut off."""
     level: str = Field("")
     """Fabric level whose group loses bandwidth: scale_up for a NIC or a cable of a domain, leaf, spine, core, ...
     Whatever crosses the fabric from a group of that level is slowed. Needed without `part` and for a switch."""
@@ -66,7 +70,11 @@ class Degradation(Spec):
         """Ask for a part or for a share, and for the level where there is no other way to know it."""
         if (self.part is None) == (self.fraction is None):
             raise ValueError("give part (nic, switch, rail, plane) or level and fraction")
-        if not self.level and self.part in (None, "switch"):
+        if self.name and self.part not in ("switch", "cable"):
+            raise ValueError("name goes with part: switch or part: cable")
+        if self.part == "cable" and not self.name:
+            raise ValueError("name is missing: the two ends of the cable, e.g. leaf0 - spine1")
+        if not self.level and not self.name and self.part in (None, "switch"):
             raise ValueError("level is missing: which level loses bandwidth, e.g. leaf")
         return self
 
@@ -81,9 +89,10 @@ class FaultClass(Spec):
 
     title: str = ""
     """Name for people."""
-    per: Literal["gpu", "node", "domain", "group", "site", "job"]
-    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each site,
-    each running job."""
+    per: Literal["gpu", "node", "domain", "group", "switch", "site", "job"]
+    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each switch
+    of the level that it `degrades` (as many as the installed share of the network has), each site, each running
+    job."""
     rate: Frequency
     """Failures per unit and time."""
     distribution: Literal["exponential", "weibull", "empirical"] = Field("exponential")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import rollout, transformer
+from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
@@ -16,7 +17,7 @@ from colossus_sim.specs.hardware import Calibration, Gpu
 from colossus_sim.specs.job import Rollouts
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.communication import seat_of
+from colossus_sim.training.communication import spans_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.sizes import kernels_of, peak_of
 from colossus_sim.training.step import estimate_step
@@ -55,8 +56,8 @@ class Work(Protocol):
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that can be used; 0 if none."""
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return all that the step on so many GPUs depends on of a placement and of the bandwidths there."""
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return all that the step on so many GPUs depends on of a placement: where its groups lie."""
 
     def step(
         self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None
@@ -100,15 +101,15 @@ class Setting:
             flop_multiplier=self.flop_multiplier,
         )
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return what the step depends on of a placement and bandwidths.
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return where the groups of the plan lie.
 
         Raises
         ------
         ValueError
             If the plan does not fit.
         """
-        return seat_of(mesh_of(self.plan, gpus), placement, self.fabric, bandwidths)
+        return spans_of(mesh_of(self.plan, gpus), placement, self.fabric)
 
 
 class TrainWork:
@@ -125,9 +126,9 @@ class TrainWork:
         """Return the largest count of at most `gpus` that the plan can use."""
         return usable_gpus(self._setting.plan, gpus)
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return what the step depends on of a placement and bandwidths."""
-        return self._setting.seat(gpus, placement, bandwidths)
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return where the groups of the plan lie."""
+        return self._setting.spans(gpus, placement)
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step."""
@@ -150,9 +151,9 @@ class ComputeWork:
         """Every count can be used."""
         return gpus
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
         """It does not matter where."""
-        return
+        return ()
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
         """There is no training step."""
@@ -195,9 +196,9 @@ class RlWork:
         generate = round(self._rollouts.generation_share * gpus)
         return usable_gpus(self._plan, gpus - generate), generate
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return what the training step of one update depends on of a placement and bandwidths."""
-        return self._setting.seat(self._pools(gpus)[0], placement, bandwidths)
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return where the groups of the training step of one update lie."""
+        return self._setting.spans(self._pools(gpus)[0], placement)
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step of one update."""

@@ -190,6 +190,7 @@ def _experts(row: TrainingRow, details: Mapping[str, str]) -> MixtureOfExperts |
         values["imbalance"] = 1
     values["capacity_padded"] = _dropped(row)
     values["clamped_bias"] = details["clamped_bias"] == "1"
+    values["n_group"], values["topk_group"] = int(details["n_group"]), int(details["topk_group"])
     return MixtureOfExperts.model_validate(values)
 
 

@@ -134,6 +134,8 @@ VIOLATIONS = [
     ([f"{SITE}.topology.gpus=512"], f"{SITE}.topology: the network joins 512 GPUs, but 1024 are installed"),
     ([f"{MAIN}.gpu.gpus_per_node=3"], f"{MAIN}.gpu.scale_up_domain: 8 GPUs are not a whole number of nodes of 3"),
     # faults
+    (["faults.classes.gpu={per: switch, rate: 1 /year, removes: nothing, interrupts: false, provenance: "
+      "{kind: assumption, reference: test, checked: 2026-08}}"], "a rate per switch needs to know which switches"),
     (["faults.classes.gpu.repair=null"], "faults.classes.gpu.repair: the class removes a node, so it needs"),
     (["checkpoint.tiers[0].survives=software"],
      "checkpoint.tiers[0].survives: the last tier 'storage' survives 'software' only, but fault class 'gpu'"),

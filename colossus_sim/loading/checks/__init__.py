@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     faults.laws_of_failure,
     faults.loads_and_defects,
     faults.groups,
+    faults.switches,
     faults.checkpoint_survives,
     faults.intervals,
 )

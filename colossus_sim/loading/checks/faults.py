@@ -34,7 +34,7 @@ def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
             )
         if fault.lifetime is None:
             continue
-        if fault.per in ("group", "site", "job"):
+        if fault.per in ("group", "switch", "site", "job"):
             yield Problem(
                 path=f"{path}.lifetime",
                 message=f"only gpus, nodes and domains have an age, but the rate counts a {fault.per}",
@@ -89,6 +89,19 @@ def groups(scenario: Scenario) -> Iterator[Problem]:
                 path=path,
                 message="a class of groups stops the jobs on them without warning and removes 'nothing' or 'group'",
                 hint="give slow units, broken links and planned work classes of their own",
+            )
+
+
+def switches(scenario: Scenario) -> Iterator[Problem]:
+    """A rate per switch says of which level, and that the switch is what is lost."""
+    for name, fault in scenario.faults.classes.items():
+        if fault.per == "switch" and (
+            fault.degrades is None or fault.degrades.part not in ("switch", "cable")
+        ):
+            yield Problem(
+                path=f"faults.classes.{name}.degrades",
+                message="a rate per switch needs to know which switches",
+                hint="e.g. degrades: {part: switch, level: leaf}, interrupts: false, and a repair",
             )
 
 
