@@ -145,6 +145,7 @@ def restart(seconds: float) -> Restart:
         manual_time=0.0,
         swap_time=0.0,
         selection_time=0.0,
+        reshard_time=0.0,
     )
 
 

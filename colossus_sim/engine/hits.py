@@ -42,6 +42,7 @@ def failure_of(
         rank=rank,
         detection=spec.detection if watchdog is None else watchdog,
         planned=spec.planned if planned is None else planned,
+        undetected=spec.undetected,
     )
 
 

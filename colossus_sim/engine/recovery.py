@@ -44,6 +44,8 @@ class Recovery:
         if any(tier.unreadable for tier in phase.policy.tiers):
             reads = stream(phase.world.seed, "unreadable", phase.job_name, phase.name)
             phase.work.saved.copies = Copies(phase.policy, reads)
+        self._gpus = 0
+        """GPUs that the phase worked on last; 0 before it did."""
         self._own_times: dict[int, tuple[float, str]] = {}
         self._attempts = 0
         self._safe = 0
@@ -122,7 +124,7 @@ class Recovery:
         """Go from one or more failures to the moment when training goes on; more may come on the way."""
         phase = self._phase
         phase.leave()
-        rank = 0
+        rank, in_vain = 0, phase.now
         first, standing = True, False
         while failures and not self.stopped:
             phase.interruptions += 1
@@ -138,7 +140,11 @@ class Recovery:
                 rank = max(rank, *(failure.rank for failure in failures))
                 phase.work.roll_back(rank, phase.now)
             first = False
-            wait = 0.0 if planned else max(failure.detection for failure in failures)
+            in_vain = max(in_vain, phase.now + max(failure.undetected for failure in failures))
+            failed, failures = failures, (yield from self._spend("running", "lost_work", in_vain))
+            if failures or self.stopped:
+                continue
+            wait = 0.0 if planned else max(failure.detection for failure in failed)
             failures = yield from self._spend("detecting", "restart", phase.now + wait)
             if failures or self.stopped:
                 continue
@@ -215,6 +221,8 @@ class Recovery:
         seconds, note = self._own_times[phase.gpus]
         if replaced:
             seconds += spec.swap_time
+        if self._gpus not in (0, phase.gpus):
+            seconds += spec.reshard_time
         if phase.chosen_anew and spec.selection_time:
             seconds += spec.selection_time
             phase.world.recorder.event(phase.now, "selection", *phase.where(), value=phase.gpus)
@@ -242,6 +250,8 @@ class Recovery:
             seconds += first + (tier.restore if tier is not None else 0.0)
             failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
         phase.site.readers -= 1
+        if not failures and not self.stopped:
+            self._gpus = phase.gpus
         return failures
 
     def deliver(self) -> Steps:

@@ -121,6 +121,10 @@ class FaultClass(Spec):
     place. Every job with GPUs in the group is touched."""
     detection: Duration = default("5 min")
     """From the fault to the decision to restart; for a slow unit, until it is found and replaced."""
+    undetected: Duration = default("0 s")
+    """Time before `detection` for which nobody notices (silent data corruption): the job computes and saves on, but
+    all that it does since the fault is lost, and no other failure ends that earlier. Booked as lost work. A wait
+    for `detection`, in which the job stands still, ends with the next failure that stops the job."""
     hang_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
     """Share of these failures that raise no error: the ranks wait for each other, and it takes the `watchdog`
     of the faults, instead of `detection`, to notice."""
@@ -204,6 +208,9 @@ class Restart(Spec):
     """Extra mean time of those; exponential."""
     swap_time: Duration = default("2 min")
     """Extra time to bring in a spare."""
+    reshard_time: Duration = default("0 s")
+    """Extra time of a restart on another number of GPUs than before (an elastic job that shrinks or grows): to cut
+    the copy anew for the ranks that there are now. Loading it is reckoned apart."""
     selection_time: Duration = default("0 s")
     """Extra time to choose units: at a start, and when no warm spare is left and free units take their place."""
 

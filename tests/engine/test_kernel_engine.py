@@ -26,12 +26,12 @@ from tests.engine.kernel_worlds import random_world
 KNOWN = {
     FaultClass: (
         "title per rate distribution shape gaps lifetime group removes interrupts slowdown degrades "
-        "detection hang_fraction planned under_load needs_storage_checkpoint repair provenance "
+        "detection undetected hang_fraction planned under_load needs_storage_checkpoint repair provenance "
     ),
     Faults: (
         "name enabled classes restart watchdog diagnosis lemons eviction max_restarts_without_progress "
     ),
-    Restart: ("base per_doubling manual_fraction manual_time swap_time selection_time parts"),
+    Restart: ("base per_doubling manual_fraction manual_time swap_time selection_time reshard_time parts"),
     Repair: (
         "auto_fraction auto_time manual_time distribution sigma auto_first auto_unmended manual_unmended "
         "recurs_after "

@@ -49,11 +49,13 @@ def _missing_in_faults(faults: Faults) -> Iterator[str]:
     for key in ("diagnosis", "lemons", "eviction"):
         if getattr(faults, key) is not None:
             yield f"faults.{key}"
-    if faults.restart.selection_time:
-        yield "faults.restart.selection_time"
+    for key in ("selection_time", "reshard_time"):
+        if getattr(faults.restart, key):
+            yield f"faults.restart.{key}"
     for name, spec in faults.classes.items():
-        if spec.under_load:
-            yield f"faults.classes.{name}.under_load"
+        for key in ("under_load", "undetected"):
+            if getattr(spec, key):
+                yield f"faults.classes.{name}.{key}"
         for key in ("auto_first", "auto_unmended", "manual_unmended", "recurs_after"):
             if getattr(spec.repair, key, None):
                 yield f"faults.classes.{name}.repair.{key}"
