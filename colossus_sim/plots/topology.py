@@ -7,9 +7,11 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from colossus_sim.plots.header import write_header
@@ -183,10 +185,16 @@ def _draw_lines(
     )
     if load:
         lines.set_array(np.array([load[first, second] for first, second, _ in edges]))
-        lines.set_cmap("viridis" if dark else "viridis_r")
+        lines.set_cmap(load_colours(dark))
         lines.set_clim(0.0, max(1.0, *load.values()))
     axes.add_collection(lines)
     return lines
+
+
+def load_colours(dark: bool) -> ListedColormap:
+    """Return the colours of loads: the busier, the further from the paper; even the idle ones differ from it."""
+    colours = colormaps["viridis"](np.linspace(0.3, 1.0, 256) if dark else np.linspace(0.92, 0.0, 256))
+    return ListedColormap(colours, name="load")
 
 
 def _colour_bar(figure: Figure, lines: LineCollection, most: float, sent: float) -> None:
