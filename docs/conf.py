@@ -24,6 +24,7 @@ exclude_patterns = ["_build", "generate.py", "make_images.py"]
 html_theme = "furo"
 html_title = "colossus_sim"
 html_copy_source = False
+html_show_copyright = False
 suppress_warnings = ["misc.highlighting_failure", "myst.xref_missing"]
 
 

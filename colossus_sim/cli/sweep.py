@@ -123,7 +123,8 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         title = "" if asked.spec.title == "untitled" else asked.spec.title
         plots = not options["no_plots"]
         command = _command(file, settings, options)
-        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command)
+        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command,
+              question=asked.spec.question)  # fmt: skip
     show(folder, plan, outcomes, measures, settings)
     return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
 
@@ -278,6 +279,7 @@ def write(
     plots: bool,
     command: str,
     title: str = "",
+    question: str = "",
 ) -> None:
     """Write tables and pictures, each whole or not at all.
 
@@ -291,7 +293,7 @@ def write(
 
     tables = {"results": run_table(plan, outcomes), "points": summary_table(plan, outcomes)}
     files: dict[str, Content] = {**table_files(tables)}
-    files |= study_file(plan, outcomes, measures, command=command, title=title)
+    files |= study_file(plan, outcomes, measures, command=command, title=title, question=question)
     if "parquet" in formats:
         files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
     if plots and any(item.status == "done" for item in outcomes.values()):

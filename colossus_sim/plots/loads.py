@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -45,11 +45,10 @@ class LoadScale:
         return f"{self.words} ({high})"
 
 
-def load_colours(dark: bool) -> Colormap:
-    """Return the colour map of loads, its low end clear of the background; cables without a load are grey."""
-    if dark:
-        return colormaps["viridis"]
-    return ListedColormap(colormaps["YlGnBu"](np.linspace(0.25, 1.0, 256)))
+def load_colours(dark: bool) -> ListedColormap:
+    """Return the colours of loads: the busier, the further from the paper; even the least differ from it."""
+    colours = colormaps["viridis"](np.linspace(0.3, 1.0, 256) if dark else np.linspace(0.92, 0.0, 256))
+    return ListedColormap(colours, name="load")
 
 
 def colour_bar(figure: Figure, lines: Any, most: float, scale: LoadScale) -> None:

@@ -63,7 +63,7 @@ def test_scenarios_are_valid_in_every_case(name: str, case: Case) -> None:
     assert scenario.name == name
     assert scenario.title != "untitled"
     assert scenario.question.endswith("?")
-    if case == "central" and name != "dense_10t":
+    if case == "central" and name not in ("dense_10t", "fleet_131k"):  # they say what breaks them
         assert scenario.loaded.warnings == ()
 
 
