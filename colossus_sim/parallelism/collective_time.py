@@ -152,9 +152,12 @@ class _Call:
         elif self.operation == "all_to_all":
             yield self._all_to_all(protocol), "direct"
         else:
-            yield self._ring(protocol), "ring"
+            ring = self._ring(protocol)
+            yield ring, "ring"
             if self.operation == "all_reduce":
-                yield self._tree(protocol), "tree"
+                tree = self._tree(protocol)
+                if tree < ring and self._takes_tree(protocol, ring):
+                    yield tree, "tree"
             if self.constants is None or self.constants.hierarchical:
                 yield self._hierarchical(protocol), "hierarchical"
 
@@ -210,7 +213,13 @@ class _Call:
             overhead += protocol.pipeline_overhead_scale_out
         return formulas.chunked_time(streaming, overhead / max(1, steps))
 
-    def _tree(self, protocol: Protocol | None) -> float:
+    def _takes_tree(self, protocol: Protocol | None, ring: float) -> bool:
+        """Whether the library picks a tree that is faster: see `CollectiveConstants.fastest_tree`."""
+        if self.constants is None or self.constants.fastest_tree or self.span.groups[0] != 2:
+            return True
+        return self._tree(protocol, least_volume=2.0) < ring
+
+    def _tree(self, protocol: Protocol | None, least_volume: float = 0.0) -> float:
         """Chains inside domains, double binary trees across, all levels pipelined (NCCL's shape)."""
         fanouts = self._fanouts()
         hops = [fanouts[0] - 1, *(formulas.tree_depth(fan) for fan in fanouts[1:])]
@@ -218,7 +227,7 @@ class _Call:
         payload = protocol.tree_bandwidth_fraction if protocol else 1.0
         groups = (self.span.size, *self.span.groups)[: self.levels]
         volumes = [
-            formulas.tree_volume(count) * self.size * share
+            max(least_volume, formulas.tree_volume(count)) * self.size * share
             for count, share in zip(groups, self.crossings, strict=True)
         ]
         volumes[0] *= self._own_copy()

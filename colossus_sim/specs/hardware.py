@@ -166,6 +166,13 @@ class Stack(Spec):
     """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch."""
     routed_elementwise: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.5)
     """Bytes moved by permutation, weighting and activation of routed tokens relative to the fused minimum."""
+    permutation_bytes: Annotated[Ratio, Field(ge=0, le=64)] = Field(8.0)
+    """Bytes per routed token and hidden element that sorting by expert and back moves, forward: 4 for each pass in
+    16 bits. Two passes with DeepEP; four with plain all-to-all (by rank, then by local expert); none with HybridEP,
+    which sorts while it sends."""
+    padded_elementwise: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.0)
+    """Further factor on the bytes of `routed_elementwise` where each expert takes a fixed number of tokens:
+    choosing and padding them is not fused."""
     clamped_bias_bytes: Annotated[Ratio, Field(ge=0, le=1000)] = Field(0.0)
     """Bytes that biases and clamping of experts that have them move, per routed token and element of their two
     products, forward; backward twice as many."""
@@ -236,7 +243,7 @@ class Stack(Spec):
     """Bytes per parameter of buffers that a sharded optimizer adds and does not shard (gathered updates), alive
     during the optimizer step only."""
     gathered_parameter_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
-    """Bytes per parameter when sharded parameters are gathered (1 = fp8 all-gather)."""
+    """Bytes per parameter when sharded parameters are gathered (1 = fp8 all-gather in plans below 16 bits)."""
     master_bytes: Annotated[int, Field(ge=0, le=4)]
     """Bytes per parameter of the master copy (0 = none)."""
     moment_bytes: Annotated[int, Field(ge=1, le=8)]

@@ -199,6 +199,10 @@ class CollectiveConstants(Spec):
     """Fixed time of one exchange of tokens by kernels of their own (DeepEP: counts, layout, barrier)."""
     token_exchange_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)
     """Share of the bandwidth that such an exchange reaches (tokens are copied in and out of buffers)."""
+    fastest_tree: bool = Field(False)
+    """Whether trees are taken wherever they are the fastest. NCCL's own estimate gives a tree half of the links'
+    rate over any number of domains (src/graph/tuning.cc), though over two it sends half of a ring's bytes, so that
+    it keeps to rings for large messages; the tuner of AWS's plug-in does not."""
     hierarchical: bool = Field(False)
     """Whether the library splits groups level by level (BlueConnect, process groups inside process groups)."""
     provenance: Provenance

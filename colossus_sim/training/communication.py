@@ -132,6 +132,9 @@ class Traffic:
     ) -> None:
         self._arch, self._plan, self._sizes = architecture, plan, sizes
         self._expert_domains = expert_domains
+        # What a 16-bit plan gathers has no 8-bit copy.
+        least = 2.0 if sizes.element_bytes >= 2.0 else 0.0
+        self._gathered_bytes = max(least, plan.stack.gathered_parameter_bytes)
         self._again = plan.recomputed_share if plan.activation_recomputation == "full" else 0.0
         # In a pipeline ZeRO-2 keeps weights and gradients whole until the last micro-batch (Llama 3,
         # arXiv:2407.21783, sec. 3.3.2: no resharding after forward).
@@ -258,7 +261,7 @@ class Traffic:
             ("dp_cp", own / mesh.tp),
             ("edp", experts / (mesh.ep * mesh.etp)),
         ):
-            weights = parameters * plan.stack.gathered_parameter_bytes
+            weights = parameters * self._gathered_bytes
             gradients = parameters * plan.stack.gradient_bytes
             calls.append(Call("dp", group, "all_gather", weights, 1, again))
             calls.append(Call("dp", group, "reduce_scatter", gradients, 0, 1))
@@ -276,7 +279,7 @@ class Traffic:
         behind, before = [], []
         for group, parameters in (("dp_cp", own), ("edp", experts)):
             gradients = parameters * plan.stack.gradient_bytes
-            weights = parameters * plan.stack.gathered_parameter_bytes
+            weights = parameters * self._gathered_bytes
             if plan.zero_stage == 0:
                 behind.append(Call("dp", group, "all_reduce", gradients, 0, 1))
             else:

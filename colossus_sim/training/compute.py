@@ -28,8 +28,6 @@ _LOGIT_FORWARD_BYTES, _LOGIT_BACKWARD_BYTES = 14.0, 8.0
 write 4)."""
 _EMBEDDING_FORWARD_BYTES, _EMBEDDING_BACKWARD_BYTES = 4.0, 8.0
 """Per token and hidden element: look-up (read 2, write 2); scatter-add into the gradient (read 4, write 4)."""
-_PERMUTE_BYTES = 8.0
-"""Per routed token and hidden element, forward: sort before and weigh after the experts (read 2, write 2 each)."""
 
 
 class Work(NamedTuple):
@@ -205,7 +203,9 @@ class LayerModel:
             # Of plain pieces the last attends to all before it: twice the mean, less half of its own.
             keys *= 1.0 + (self._stack.context_imbalance - 1.0) * (1.0 - 1.0 / sizes.mesh.cp)
         flops = sizes.tokens * transformer.attention_core_flops(1, score, value, keys) * heads
-        return self._fused(flops, float(sizes.sequence), 0.5 * (score + value))
+        # A ring attends to one piece at a time, an all-gather to the whole sequence.
+        piece = sizes.mesh.cp if self._stack.context_exchange == "ring" else 1
+        return self._fused(flops, sizes.sequence / piece, 0.5 * (score + value))
 
     def _fused(self, flops: float, keys: float, head_size: float) -> Block:
         kernel, peak = self._machine.kernel, self._machine.half_peak
@@ -276,8 +276,10 @@ class LayerModel:
         block = block.plus(self._grouped(routed / local, (2.0 if gated else 1.0) * width, hidden, local))
         block = block.plus(self._grouped(routed / local, hidden, width, local))
         traffic = routed * width * (_GATED_BYTES if gated else _PLAIN_BYTES)
-        traffic += tokens * moe.num_experts_per_tok * hidden * _PERMUTE_BYTES
+        traffic += tokens * moe.num_experts_per_tok * hidden * self._stack.permutation_bytes
         traffic *= self._stack.routed_elementwise
+        if moe.capacity_padded:
+            traffic *= self._stack.padded_elementwise
         if moe.clamped_bias:
             outputs = routed * ((2.0 if gated else 1.0) * width + hidden)
             traffic += outputs * self._stack.clamped_bias_bytes

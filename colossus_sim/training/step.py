@@ -199,7 +199,7 @@ class _Step:
         parts = dict(zip(PASS_PARTS, mean, strict=True))
         busiest = min(m * max(stage_times), alone)
         parts["bubble"] = alone - busiest
-        parts["imbalance"] = busiest - math.fsum(mean)
+        parts["imbalance"] = busiest - math.fsum(mean) if stages > 1 else 0.0
         parts["pipeline_communication"] = joined - alone
         data = self._data_parallel(network, table)
         parts["data_communication"] += data.exposed

@@ -102,8 +102,10 @@ def stated_stack(row: TrainingRow, stack: Stack) -> Stack:
     to each of its experts, DeepEP and HybridEP one to each rank or domain that holds any of them."""
     text = row.notes.lower()
     if 'dispatcher "alltoall"' in text or "all-to-all dispatcher" in text:
-        return stack.model_copy(update={"expert_deduplication": False})
-    if '"deepep"' in text or '"hybridep"' in text or "deepep" in text:
+        return stack.model_copy(update={"expert_deduplication": False, "permutation_bytes": 16.0})
+    if "deepep" in text:
+        return stack.model_copy(update={"expert_deduplication": True, "permutation_bytes": 8.0})
+    if "hybridep" in text:
         return stack.model_copy(update={"expert_deduplication": True})
     return stack
 

@@ -127,7 +127,8 @@ class Tables:
         return not self._stack_record(row)["id_pattern"]
 
     def _stack_record(self, row: TrainingRow) -> Mapping[str, str]:
-        text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp} | {row.precision} on {row.gpu}"
+        run = f"{row.precision} on {row.gpu} for {row.model}"
+        text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp} | {run}"
         return next(
             record
             for record in self._stacks

@@ -53,7 +53,7 @@ def test_explanation_names_who_counts_and_where_constants_come_from(
     for constants in (
         "GPU h100: data sheet; ",
         "kernel rates of h100 at *: fit; ",
-        "stack megatron_core_0_8: fit; ",
+        "stack meta_llama3: paper; ",
     ):
         assert constants in out
 

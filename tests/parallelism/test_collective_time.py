@@ -243,6 +243,26 @@ def test_protocol_follows_the_message() -> None:
     assert group_collective_time("all_gather", 1e6, nodes, net).algorithm == "logarithmic"
 
 
+def test_large_all_reduces_over_two_nodes_keep_to_rings() -> None:
+    """NCCL counts a tree's bytes over two nodes as over many, so that it takes the faster tree for small messages
+    only; a tuner that knows takes it for large ones too, at half of a ring's time across."""
+    net = fabric(library="nccl_nvlink3", nvlink=4e12)
+    assert net.collectives is not None
+    tuned = net.collectives.model_copy(update={"fastest_tree": True})
+    knowing = dataclasses.replace(net, collectives=tuned)
+    span = packed(16, net)
+    ring = group_collective_time("all_reduce", 4e9, span, net)
+    tree = group_collective_time("all_reduce", 4e9, span, knowing)
+    assert (ring.algorithm, tree.algorithm) == ("ring/Simple", "tree/Simple")
+    assert ring.time == pytest.approx(2 * 15 / 16 * 4e9 / (8 * NIC), rel=0.05)
+    assert tree.time == pytest.approx(4e9 / (8 * NIC * 0.92), rel=0.05)
+    assert group_collective_time("all_reduce", 1e3, span, net).algorithm.startswith("tree")
+    four = packed(32, net)
+    assert group_collective_time("all_reduce", 4e9, four, net) == group_collective_time(
+        "all_reduce", 4e9, four, knowing
+    )
+
+
 def test_pairs_use_no_ll128() -> None:
     """Between pairs LL carries up to 16 KiB per peer, and Simple everything else."""
     net = fabric(library="nccl_nvlink4")

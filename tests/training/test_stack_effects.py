@@ -274,3 +274,60 @@ def test_slow_exchange_of_gradients(bench: Bench) -> None:
         for share in (1.0, 0.5)
     ]
     assert times[1] == pytest.approx(2.0 * times[0], rel=1e-9)
+
+
+def test_sorting_tokens_moves_their_bytes(bench: Bench) -> None:
+    """Each byte of sorting per routed token and element costs one at the reached bandwidth, forward and twice
+    backward; padded experts multiply what routed layers move."""
+    model = bench.entry("models", "mixtral_8x7b")
+    padded = model.model_copy(update={"moe": model.moe.model_copy(update={"capacity_padded": True})})
+
+    def elementwise(name: Any, **fields: float) -> float:
+        stack = bench.entry("stacks", "megatron_core").model_copy(
+            update={"routed_elementwise": 1.0, **fields}
+        )
+        plan = bench.plan("megatron_core", expert_parallel=8, global_batch_size=64, sequence_length=4096)
+        plan = plan.model_copy(update={"stack": stack})
+        return bench.estimate(name, "h100", 64, plan).parts["elementwise"]
+
+    none, sixteen = (elementwise(model, permutation_bytes=count) for count in (0.0, 16.0))
+    gpu = bench.entry("gpus", "h100")
+    kernels = kernels_of(bench.entry("calibrations", "default"), gpu, "bf16")
+    moved = 3 * 32 * 4096 * 2 * 4096 * 16.0  # passes, layers, tokens, experts per token, hidden size, bytes
+    assert sixteen - none == pytest.approx(moved / (gpu.hbm_bandwidth * kernels.memory_fraction), rel=1e-6)
+    assert elementwise(padded, padded_elementwise=1.5) > elementwise(padded, padded_elementwise=1.0)
+    assert elementwise(model, padded_elementwise=1.5) == elementwise(model, padded_elementwise=1.0)
+
+
+def test_a_ring_attends_to_one_piece_at_a_time(bench: Bench) -> None:
+    """Eight ring members attend over an eighth of the sequence at a time, at the rate that attention has there;
+    with all-gathered keys the rate is that of the whole sequence."""
+    sequence, ranks = 32768, 8
+
+    def attention(exchange: str, degree: int) -> float:
+        fields = {"context_exchange": exchange, "context_imbalance": 1.0}
+        stack = bench.entry("stacks", "generic").model_copy(update=fields)
+        plan = bench.plan(
+            "generic", context_parallel=degree, global_batch_size=16 // degree, sequence_length=sequence
+        )
+        plan = plan.model_copy(update={"stack": stack})
+        return bench.estimate("llama3_8b", "h100", 16, plan).parts["attention"]
+
+    half = kernels_of(bench.entry("calibrations", "default"), bench.entry("gpus", "h100"), "bf16")
+    half_keys = half.attention_half_sequence
+    slower = (sequence / ranks + half_keys) / (sequence / ranks) * sequence / (sequence + half_keys)
+    assert attention("ring", ranks) / attention("all_gather", ranks) == pytest.approx(slower)
+    assert attention("ring", 1) == attention("all_gather", 1)
+
+
+def test_a_16_bit_plan_gathers_two_bytes(bench: Bench) -> None:
+    """A stack that gathers fp8 parameters does so only where the plan is below 16 bits."""
+
+    def gathered(precision: str) -> float:
+        stack = bench.entry("stacks", "generic").model_copy(update={"gathered_parameter_bytes": 1.0})
+        plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, precision=precision)
+        plan = plan.model_copy(update={"stack": stack, "zero_stage": 1})
+        rows = bench.estimate("llama3_8b", "h100", 16, plan).communication
+        return next(row.message_bytes for row in rows if row.axis == "dp" and row.operation == "all_gather")
+
+    assert gathered("bf16") == 2.0 * gathered("fp8")

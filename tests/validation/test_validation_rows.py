@@ -171,7 +171,7 @@ def test_releases_are_stacks_of_their_own(rows: dict[str, TrainingRow]) -> None:
     """The same source maps to one stack per release; a patch release shares its parent's."""
     names = [
         case(rows[key]).stack_name
-        for key in ("bridge-0002", "bridge-0020", "bridge-0050", "bridge-0172", "bridge-0232")
+        for key in ("bridge-0002", "bridge-0020", "bridge-0039", "bridge-0172", "bridge-0232")
     ]
     assert names == [
         "megatron_bridge_26_08_graphs", "megatron_bridge_26_06_graphs", "megatron_bridge_26_06",
@@ -179,10 +179,31 @@ def test_releases_are_stacks_of_their_own(rows: dict[str, TrainingRow]) -> None:
     ]  # fmt: skip
 
 
+def test_recipes_without_graphs_and_with_overlap_are_stacks_of_their_own(
+    rows: dict[str, TrainingRow],
+) -> None:
+    """Mixtures of experts on H100 run without CUDA graphs, two recipes overlap their expert exchange, a dense model
+    of the same release does neither."""
+    keys = ("bridge-0050", "bridge-0101", "bridge-0086", "bridge-0132", "bridge-0039", "bridge-0288")
+    assert [case(rows[key]).stack_name for key in keys] == [
+        "megatron_bridge_eager", "megatron_bridge_overlap", "megatron_bridge_overlap", "megatron_bridge_eager",
+        "megatron_bridge_26_06", "megatron_bridge_25_09",
+    ]  # fmt: skip
+
+
+def test_deepseek_routes_within_groups_of_experts(rows: dict[str, TrainingRow]) -> None:
+    """V3 picks 4 of 8 groups per token (its config.json); Qwen3 has one group."""
+    groups = [case(rows[key]).architecture.moe for key in ("bridge-0002", "bridge-0101")]
+    assert [(moe.n_group, moe.topk_group) for moe in groups if moe is not None] == [(8, 4), (1, 1)]
+
+
 def test_a_stated_dispatcher_decides_what_is_sent(rows: dict[str, TrainingRow]) -> None:
     """A plain all-to-all sends a copy per expert, HybridEP one per domain, whatever the stack does by default."""
-    assert not case(rows["bridge-0101"]).plan.stack.expert_deduplication
-    assert case(rows["bridge-0050"]).plan.stack.expert_deduplication
+    plain, deduplicated = (case(rows[key]).plan.stack for key in ("bridge-0101", "bridge-0050"))
+    assert not plain.expert_deduplication
+    assert deduplicated.expert_deduplication
+    assert plain.permutation_bytes == 16.0
+    assert case(rows["bridge-0086"]).plan.stack.permutation_bytes == 8.0
 
 
 def test_an_unknown_stack_gets_the_generic_constants_and_says_so(rows: dict[str, TrainingRow]) -> None:
