@@ -5,6 +5,7 @@
 The plain model is what one writes first: a process that times out step after step and save after save, and another
 that interrupts it. All times are multiples of 1/1024 s, so that neither sum rounds and the answers have to be equal
 to the last bit. Failures come from a list of gaps drawn again with replacement; both models see the same ones.
+With numba, the compiled kernel plays the same run too: what a run costs in a sweep of many.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ import simpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, play_bench, saves
+from colossus_sim.engine.bench import BenchJob, a_site, bench_world, fault_class, faults, saves
+from colossus_sim.engine.kernel.machine_code import jit_available
+from colossus_sim.engine.kernel.play import Kernel
+from colossus_sim.engine.kernel.rows import run_result
+from colossus_sim.engine.runner import simulate
 from colossus_sim.randomness import stream
 from colossus_sim.records import CAUSES, RunResult
+from colossus_sim.specs.scenario import Scenario
+from colossus_sim.training.phases import ModelBuilder
 
 DAY = 86400.0
 GAPS, GRAIN = 1024, 1024
@@ -74,16 +81,33 @@ def gaps_of(world: World) -> tuple[float, ...]:
     return tuple(grain / GRAIN for grain in [*grains, rest])
 
 
-def play_engine(world: World, steps: int) -> RunResult:
-    """Play the job in the engine, which jumps from event to event."""
+def build(world: World, steps: int) -> tuple[Scenario, ModelBuilder]:
+    """Return the job as the engine takes it."""
     gaps = [f"{gap!r} s" for gap in gaps_of(world)]
     spec = fault_class("site", 1.0 / world.mean_gap, distribution="empirical", gaps=gaps)
-    return play_bench(
+    return bench_world(
         {"one": BenchJob(units=steps, unit_time=world.step, state_bytes=1.0)},
         site=a_site(1),
         faults=faults(world.restart, any=spec),
         checkpoint=saves(world.steps_per_save * world.step, world.save),
     )
+
+
+def play_engine(world: World, steps: int) -> RunResult:
+    """Play the job in the engine, which jumps from event to event."""
+    scenario, models = build(world, steps)
+    return simulate(scenario, build_model=models)
+
+
+def play_kernel(world: World, steps: int) -> tuple[Answer, float] | None:
+    """Return the compiled kernel's answer and the CPU time of one of its runs [s]; None without numba."""
+    if not jit_available():
+        return None
+    scenario, models = build(world, steps)
+    kernel = Kernel(scenario, models)
+    state = kernel.play(scenario.seed)  # compiles, and sees how much room the run needs
+    spent = cpu_time(lambda: kernel.play(scenario.seed), 5)
+    return answer_of(run_result(kernel, state, scenario.seed)), spent
 
 
 def answer_of(result: RunResult) -> Answer:
@@ -177,10 +201,14 @@ def main() -> None:
     days = parser.parse_args().days
     for world in WORLDS:
         ours, plain, engine_time, plain_time = compare(world, days)
-        verdict = "equal to the last bit" if ours == plain else f"DIFFERENT: {ours} {plain}"
+        compiled = play_kernel(world, round(days * DAY / world.step))
+        equal = ours == plain and (compiled is None or compiled[0] == ours)
+        verdict = "equal to the last bit" if equal else f"DIFFERENT: {ours} {plain} {compiled}"
+        by_kernel = f", kernel {compiled[1]:.5f}, ratio {plain_time / compiled[1]:.0f}" if compiled else ""
         print(
             f"{world.name}: {ours.interruptions} failures, {days * DAY / world.step:,.0f} steps; {verdict}; "
-            f"engine {engine_time:.4f} CPU s, every step {plain_time:.2f}, ratio {plain_time / engine_time:.0f}"
+            f"engine {engine_time:.4f} CPU s, every step {plain_time:.2f}, "
+            f"ratio {plain_time / engine_time:.0f}{by_kernel}"
         )
 
 

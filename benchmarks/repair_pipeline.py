@@ -1,40 +1,65 @@
 """H2: AIReSim's job on 4,096 servers with two-stage repairs, and the same failures on ever more servers.
 
-AIReSim itself takes 18 to 27 CPU-seconds for one run of its defaults, and its time grows with servers x failures.
-Its checkout has to be installed to measure that again: `python -m airesim.run --config config.yaml`.
+AIReSim itself takes 18 to 27 CPU-seconds for one run of its defaults, and its time grows with servers x failures;
+`vs_airesim.py` measures it from a checkout.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from colossus_sim.validation.operations_pipeline import Pipeline, pipeline_cases, play_pipeline
+from colossus_sim.engine.runner import simulate
+from colossus_sim.loading.load import load_scenario
+from colossus_sim.validation.operations_pipeline import SCENARIO, pipeline_cases
 
-RUNS = 20
+RUNS = 12
+SERVERS, STANDBYS, POOL, SPARES = 4096, 16, 4160, 200
+PER_SERVER = 8
+"""GPUs."""
+RATE = 0.01
+"""Failures of a good server. [1/day]"""
+
+
+def larger(factor: int) -> list[str]:
+    """Return what to change for so many times the servers and equally many failures.
+
+    All servers are good: with bad ones, more servers would have more failures.
+    """
+    installed = (SERVERS * factor + POOL - SERVERS + SPARES) * PER_SERVER
+    gpus = SERVERS * factor * PER_SERVER
+    fabric = "{kind: clos, switch_radix: 1000000000, rails: 1, tiers: [{name: leaf, group_gpus: 0}]}"
+    source = "{kind: assumption, reference: one switch, checked: 2026-11}"
+    return [
+        f"cluster.sites.pool.topology={{title: one switch, gpu: h100, gpus: {installed}, fabric: {fabric}, "
+        f"provenance: {source}}}",
+        f"cluster.sites.pool.partitions.servers.capacity=[{{at: 2026-01-01, gpus: {installed}}}]",
+        f"jobs.job.gpus={gpus}",
+        f"jobs.job.phases.work.gpu_hours={gpus * 256 * 24}",
+        "faults.lemons=null",
+        f"faults.classes.server.rate={RATE / factor} /day",
+    ]
 
 
 def main() -> None:
     """Print the published figures beside ours, then CPU time per run by number of servers."""
     for case in pipeline_cases(RUNS, 1):
         print(f"{case.name}: {case.simulated:,.4g} against {case.expected:,.4g}, z {case.z:+.2f}")
-    base = Pipeline(bad_share=0.0)  # with bad servers, larger pools would have more failures
-    for factor in (1, 10, 100, 1000):
-        servers = base.servers * factor
-        spec = replace(
-            base,
-            servers=servers,
-            pool=servers + base.pool - base.servers,
-            failure_rate=base.failure_rate / factor,
-        )
-        begun = time.process_time()
-        failures = sum(play_pipeline(spec, seed).failures for seed in range(RUNS))
-        spent = (time.process_time() - begun) / RUNS
-        print(f"{servers:9,} servers: {failures / RUNS:,.0f} failures, {spent:.3f} CPU s a run")
+    for name, changes in (("as published", []), *((f"x {n}, all good", larger(n)) for n in (1, 10, 100))):
+        scenario = load_scenario(SCENARIO, overrides=changes)
+        spent, failures = [], []
+        for seed in range(3):
+            begun = time.process_time()
+            result = simulate(scenario, seed=seed)
+            spent.append(time.process_time() - begun)
+            failures.append(sum(row.kind == "failure" for row in result.events))
+        servers = scenario.jobs["job"].gpus // PER_SERVER
+        mean = math.fsum(failures) / len(failures)
+        print(f"{servers:9,} servers, {name}: {mean:,.0f} failures, {min(spent):.2f} CPU s a run")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ is computed from these rows and from the scenario, never from engine objects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -128,8 +128,8 @@ class EventRow(NamedTuple):
 
     time: float
     kind: str
-    """failure, repair, evict, maintenance, capacity, start, finish, preempt, resize, gate, save, throttle,
-    gave_up."""
+    """failure, misdiagnosis, repair, evict, reserve (a domain of it was won), selection (of units for a job),
+    maintenance, capacity, start, finish, preempt, resize, gate, save, throttle, gave_up."""
     site: str
     partition: str
     job: str
@@ -196,7 +196,7 @@ class RunResult:
     case: str
     end_time: float
     events_processed: int
-    intervals: tuple[IntervalRow, ...]
+    intervals: Sequence[IntervalRow]
     gpu_time: tuple[GpuTimeRow, ...]
     levels: tuple[LevelRow, ...]
     events: tuple[EventRow, ...]

@@ -24,6 +24,7 @@ exclude_patterns = ["_build", "generate.py", "make_images.py"]
 html_theme = "furo"
 html_title = "colossus_sim"
 html_copy_source = False
+html_show_copyright = False
 suppress_warnings = ["misc.highlighting_failure", "myst.xref_missing"]
 
 
@@ -45,25 +46,25 @@ def validation_page() -> str:
 
 
 def gallery_page() -> str:
-    """Draw every shipped network and return the page that shows them."""
-    from colossus_sim.cli.topology import _build, _facts
-    from colossus_sim.plots import save_figure
-    from colossus_sim.plots.topology import draw_topology
-    from colossus_sim.topology.quotient import quotient_graph
+    """Draw every shipped network, as it is and under uniform load, and return the page that shows them."""
+    from colossus_sim.cli.topology import _build, _draw, _facts
 
     lines = [
         "# Networks",
         "",
         "Every network in `topologies/`, drawn by group: dots are groups, lines are cables, as thick as their",
-        "bandwidth. `colossus-sim topology show NAME --png FILE` draws one; `compare` puts several side by side.",
+        "bandwidth; below each, coloured by the load when all GPUs send to all. `colossus-sim topology show NAME",
+        "--png FILE --load` draws one, `topology compare` puts several side by side, and",
+        "`topology load RUN_FOLDER` shows the load that the jobs of a run made.",
         "",
     ]
     for path in sorted((ROOT / "topologies").glob("*.yaml")):
-        built = _build(str(path), None)
-        graph = quotient_graph(built.topology, built.gpu, None)
-        save_figure(draw_topology(built.fabric, graph), GENERATED / f"{path.stem}.png")
-        facts = [f"- {name}: {text}" for name, text in _facts(built).items()]
-        lines += [f"## {path.stem}", "", f"![{path.stem}]({path.stem}.png)", "", *facts, ""]
+        built, name = _build(str(path), None), path.stem
+        for suffix, load in (("", False), ("_load", True)):
+            _draw(built, None, str(GENERATED / f"{name}{suffix}.png"), load=load, dark=False)
+        facts = [f"- {label}: {text}" for label, text in _facts(built).items()]
+        pictures = [f"![{name}]({name}.png)", "", f"![{name} under uniform load]({name}_load.png)", ""]
+        lines += [f"## {name}", "", *pictures, *facts, ""]
     return "\n".join(lines) + "\n"
 
 

@@ -121,7 +121,7 @@ def play(
 ) -> dict[int, Outcome]:
     """Run the replicas, in growing batches if a precision is asked for."""
     from colossus_sim.sweeps.engines import engine_choice, with_engine
-    from colossus_sim.sweeps.forecast import widest_interval
+    from colossus_sim.sweeps.forecast import likely_runs, widest_interval
     from colossus_sim.sweeps.precision import batches
 
     choice = engine_choice(asked.plan)
@@ -130,6 +130,8 @@ def play(
     outcomes: dict[int, Outcome] = {}
     with Progress(settings) as progress:
         for count in batches(asked.replicas, growing=precision is not None):
+            if precision is not None:
+                opened.state.total = likely_runs(asked, outcomes, precision, least=count)
             outcomes = opened.run(workers, tasks[:count], progress)
             if precision is not None and widest_interval(asked, outcomes) <= precision:
                 note(f"precise enough after {count} runs", settings)

@@ -123,7 +123,8 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         title = "" if asked.spec.title == "untitled" else asked.spec.title
         plots = not options["no_plots"]
         command = _command(file, settings, options)
-        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command)
+        write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command,
+              question=asked.spec.question)  # fmt: skip
     show(folder, plan, outcomes, measures, settings)
     return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
 
@@ -227,11 +228,20 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
 
 
 def _check_points(plan: Plan, points: Sequence[Point]) -> None:
-    """Refuse a field path or value that a point cannot use, before any run."""
+    """Refuse a field path or value that a point cannot use, before any run, by the point's own assignment."""
+    from dataclasses import replace
+
+    from colossus_sim.errors import ScenarioError
     from colossus_sim.loading.load import load_scenario
 
     for point in points:
-        load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
+        names = {f"--set #{len(plan.overrides) + k}": f"point with {text}"
+                 for k, text in enumerate(point.overrides, start=1)}  # fmt: skip
+        try:
+            load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
+        except ScenarioError as error:
+            problems = [replace(item, where=names.get(item.where, item.where)) for item in error.problems]
+            raise ScenarioError(problems) from None
 
 
 def default_measures(plan: Plan) -> tuple[str, ...]:
@@ -269,6 +279,7 @@ def write(
     plots: bool,
     command: str,
     title: str = "",
+    question: str = "",
 ) -> None:
     """Write tables and pictures, each whole or not at all.
 
@@ -282,7 +293,7 @@ def write(
 
     tables = {"results": run_table(plan, outcomes), "points": summary_table(plan, outcomes)}
     files: dict[str, Content] = {**table_files(tables)}
-    files |= study_file(plan, outcomes, measures, command=command, title=title)
+    files |= study_file(plan, outcomes, measures, command=command, title=title, question=question)
     if "parquet" in formats:
         files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
     if plots and any(item.status == "done" for item in outcomes.values()):

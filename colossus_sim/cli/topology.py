@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colossus_sim.cli import link_load
 from colossus_sim.cli.common import Settings, echo, echo_json, note, output_options, text_table
 from colossus_sim.units import format_duration, format_si
 
@@ -43,13 +44,20 @@ def topology() -> None:
     """
 
 
+topology.add_command(link_load.load)
+
+
 @topology.command("show")
 @click.argument("network")
 @click.option("--gpus", type=int, metavar="N", help="Build it for so many GPUs instead of its own number.")
 @click.option(
     "--png", type=click.Path(dir_okay=False), metavar="FILE", help="Draw it into FILE (.png, .svg)."
 )
-@click.option("--load", is_flag=True, help="Colour its cables by their load when all GPUs send to all.")
+@click.option(
+    "--load",
+    is_flag=True,
+    help="Colour its cables by their load when all GPUs send to all; that of a run: `topology load`.",
+)
 @click.option("--dark", is_flag=True, help="Light on dark.")
 @output_options
 def show(
@@ -78,14 +86,21 @@ def show(
 
 def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool) -> str:
     from colossus_sim.plots.draw import save_figure
+    from colossus_sim.plots.loads import LoadScale
     from colossus_sim.plots.topology import draw_topology
-    from colossus_sim.topology.load import uniform_load
+    from colossus_sim.topology.load import dragonfly_inside, uniform_load
     from colossus_sim.topology.quotient import quotient_graph
 
     graph = quotient_graph(built.topology, built.gpu, gpus)
-    loads = uniform_load(graph, built.nic) if load else None
+    # A chip of a torus sends what the longest ring lets all of them send at once.
+    torus = built.fabric.kind == "torus"
+    sent = built.fabric.levels[-1].bandwidth / built.topology.link_efficiency if torus else built.nic
+    loads = uniform_load(graph, sent) if load else None
+    if load and built.topology.fabric.kind == "dragonfly":
+        graph.graph["inside"] = dragonfly_inside(built.topology.fabric, built.fabric.gpus, sent, built.nic)
     title = built.topology.title or None
-    figure = draw_topology(built.fabric, graph, load=loads, sent=built.nic, dark=dark, title=title)
+    scale = LoadScale.uniform(sent)
+    figure = draw_topology(built.fabric, graph, load=loads, scale=scale, dark=dark, title=title)
     return str(save_figure(figure, target, dark=dark))
 
 
@@ -165,12 +180,18 @@ def named_topology(network: str) -> tuple[Topology, Gpu]:
     UsageError, ScenarioError
         If there is none, or its file is wrong.
     """
+    from colossus_sim.errors import UsageError
     from colossus_sim.loading.catalog import Catalog
     from colossus_sim.loading.files import Files
     from colossus_sim.loading.listing import validated_entry, validated_file
 
     catalog = Catalog(Files())
     spec: Any
+    if network.lower().endswith((".graphml", ".csv", ".ibnet", ".topo", ".txt")):
+        raise UsageError(
+            f"{network} is a list of cables: name it in a YAML file, e.g. fabric: {{kind: custom, file: "
+            f"{Path(network).name}}} (see topologies/custom_64.yaml)"
+        )
     if network.lower().endswith((".yaml", ".yml")):
         spec = validated_file("topologies", catalog, Path(network))
     else:
@@ -211,7 +232,11 @@ def _levels(built: Built) -> str:
         for index, (level, ratio) in enumerate(zip(fabric.levels, oversubscription(fabric), strict=True))
     ]
     header = ("level", "GPUs per group", "groups", "bandwidth per GPU", "latency", "oversubscription")
-    return text_table(header, rows, right=(1, 2, 3, 4, 5))
+    table = text_table(header, rows, right=(1, 2, 3, 4, 5))
+    if built.topology.routing != "ecmp":
+        return table
+    flows = built.topology.flows_per_nic
+    return f"{table}\n\nBandwidth and oversubscription include collisions of hashed paths, {flows} flows per NIC."
 
 
 def _facts(built: Built) -> dict[str, str]:
@@ -238,6 +263,8 @@ def _counts(built: Built) -> str:
     fabric = built.fabric
     rows = list(_facts(built).items())
     rows += [(f"{tier} switches", f"{count:,}") for tier, count in fabric.switches.items()]
+    if fabric.circuit_switches:
+        rows.append(("optical circuit switches, not priced", f"{fabric.circuit_switches:,}"))
     rows += [(f"{tier} cables", f"{count:,}") for tier, count in fabric.links.items()]
     return text_table(("network", ""), rows, right=(1,))
 
@@ -301,6 +328,7 @@ def _document(built: Built) -> dict[str, Any]:
             for level, ratio in zip(fabric.levels, oversubscription(fabric), strict=True)
         ],
         "switches": dict(fabric.switches),
+        "circuit_switches": fabric.circuit_switches,
         "cables": dict(fabric.links),
         "bisection_B_per_s": fabric.bisection_bandwidth,
         "diameter": fabric.diameter,

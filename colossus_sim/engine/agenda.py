@@ -8,7 +8,7 @@ does not prevent it, and the scheduler sees everything that has happened.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from enum import IntEnum
 from heapq import heappop, heappush
 from typing import Any
@@ -40,13 +40,20 @@ class Agenda(simpy.Environment):
     processed : int
         Callbacks run so far.
     settle : callable
-        Called when an instant is over: before the first callback of the next one.
+        Called when an instant is over, before the first callback of the next one, if there is anything `unsettled`.
+    unsettled : sized
+        What `settle` looks at.
     """
+
+    now: float = 0.0  # SimPy's is a property, and everybody asks all the time
+    """Seconds since the start."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.now = 0.0
         self.processed = 0
         self.settle: Callable[[], None] = lambda: None
+        self.unsettled: Sized = ()
         self._instant = 0.0
         self._entries: Any = self._queue  # the same heap; SimPy's type allows no callbacks in it
 
@@ -69,11 +76,35 @@ class Agenda(simpy.Environment):
         """Run the next callback, or let SimPy process its next event."""
         entries = self._entries
         if not entries or isinstance(entries[0][3], simpy.Event):
+            self.now = entries[0][0] if entries else self.now
             super().step()
             return
-        self._now, _, _, action = heappop(entries)
-        if self._now != self._instant:
-            self.settle()
-            self._instant = self._now
+        now, _, _, action = heappop(entries)
+        self._now = self.now = now
+        if now != self._instant:
+            if self.unsettled:
+                self.settle()
+            self._instant = now
         self.processed += 1
         action()
+
+    def play(self, stop: simpy.Event) -> None:
+        """Do what `run(until=stop)` does, without a method call for each callback and event."""
+        entries = self._entries
+        while stop.callbacks is not None:
+            now, _, _, what = heappop(entries)
+            self._now = self.now = now
+            if isinstance(what, simpy.Event):
+                event: Any = what  # SimPy's type has no room for the None that it sets itself
+                callbacks, event.callbacks = event.callbacks, None
+                for callback in callbacks:
+                    callback(event)
+                if not event.ok and not event.defused:
+                    raise event.value
+                continue
+            if now != self._instant:
+                if self.unsettled:
+                    self.settle()
+                self._instant = now
+            self.processed += 1
+            what()

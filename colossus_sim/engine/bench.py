@@ -25,6 +25,7 @@ from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.policies import Policies
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.specs.topology import Topology
+from colossus_sim.training.phases import ModelBuilder
 
 _SOURCE = Provenance(kind="assumption", reference="a bench, not a real device", checked="2026-11")
 _NOWHERE = 1e18
@@ -94,6 +95,8 @@ class BenchJob:
         Larger goes first.
     state_bytes : float
         Size of a checkpoint; 0 = it never saves. [B]
+    input_bytes, output_bytes : float
+        Read before its first unit and written after its last one. [B]
     checkpoint : CheckpointPolicy, optional
         Its own saves; default: those of the bench.
     reserved : bool
@@ -108,6 +111,8 @@ class BenchJob:
     account: str = ""
     priority: int = 0
     state_bytes: float = 0.0
+    input_bytes: float = 0.0
+    output_bytes: float = 0.0
     checkpoint: CheckpointPolicy | None = None
     reserved: bool = False
 
@@ -134,7 +139,13 @@ def no_faults() -> Faults:
 def restart(seconds: float) -> Restart:
     """Return restarts of a fixed time. [s]"""
     return Restart.model_construct(
-        base=seconds, per_doubling=0.0, manual_fraction=0.0, manual_time=0.0, swap_time=0.0
+        base=seconds,
+        per_doubling=0.0,
+        manual_fraction=0.0,
+        manual_time=0.0,
+        swap_time=0.0,
+        selection_time=0.0,
+        reshard_time=0.0,
     )
 
 
@@ -223,6 +234,23 @@ def play_bench(
     build_desk : callable, optional
         See `simulate`.
     """
+    scenario, build = bench_world(
+        jobs, site=site, faults=faults, checkpoint=checkpoint, policies=policies, horizon=horizon, seed=seed
+    )
+    return simulate(scenario, build_model=build, build_desk=build_desk)
+
+
+def bench_world(
+    jobs: Mapping[str, BenchJob],
+    *,
+    site: Site,
+    faults: Faults | None = None,
+    checkpoint: CheckpointPolicy | None = None,
+    policies: Policies | None = None,
+    horizon: float = 1e12,
+    seed: int = 1,
+) -> tuple[Scenario, ModelBuilder]:
+    """Return the scenario of a bench and what builds its models; the parameters are those of `play_bench`."""
     scenario = Scenario.model_construct(
         version=1, name="bench", start=0.0, horizon=horizon, seed=seed,
         cluster=Cluster.model_construct(sites={"site": site}),
@@ -235,7 +263,7 @@ def play_bench(
         job = jobs[job_name]
         return FixedModel(job.units, job.unit_time, job.gpus, job.state_bytes)
 
-    return simulate(scenario, build_model=build, build_desk=build_desk)
+    return scenario, build
 
 
 _MODEL = _bare(Architecture, name="none")
@@ -247,5 +275,6 @@ def _job(job: BenchJob) -> Job:
     return Job.model_construct(
         model=_MODEL, site="site", partition="all", gpus=job.gpus, submit=job.submit, parallel=_PLAN,
         phases=_PHASES, priority=job.priority, walltime=job.walltime, account=job.account,
-        checkpoint=job.checkpoint, reserved=job.reserved,
+        checkpoint=job.checkpoint, reserved=job.reserved, input_bytes=job.input_bytes,
+        output_bytes=job.output_bytes,
     )  # fmt: skip

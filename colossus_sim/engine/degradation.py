@@ -63,9 +63,15 @@ def broken_part(
         group = group_of(fabric, spec.level, domain)
         return None if group is None else Degradation(*group, spec.fraction)
     try:
-        lost = lost_part(spec.part or "", spec.level, topology=topology, gpu=gpu, fabric=fabric)
+        lost = lost_part(
+            spec.part or "", spec.level, topology=topology, gpu=gpu, fabric=fabric, name=spec.name
+        )
     except ValueError:
         return None
+    if lost.first_gpu is not None:
+        domains = fabric.gpus_per_domain
+        start = lost.first_gpu // domains
+        return Degradation(lost.level, start, (lost.first_gpu + lost.group_gpus - 1) // domains, lost.share)
     size = max(1, lost.group_gpus // fabric.gpus_per_domain)
     first = domain // size * size
     return Degradation(lost.level, first, first + size - 1, lost.share)

@@ -48,11 +48,16 @@ def by_hand(repair: Repair, strike: Strike) -> bool:
 def repair_time(repair: Repair, strike: Strike) -> float:
     """Return the time until the unit is back. [s]"""
     mean = repair.manual_time if by_hand(repair, strike) else repair.auto_time
+    return repair_law(repair, mean, strike.normal, strike.exponential)
+
+
+def repair_law(repair: Repair, mean: float, normal: float, exponential: float) -> float:
+    """Return a time of this mean, from the draw that the law of the repair needs. [s]"""
     if repair.distribution == "fixed":
         return mean
     if repair.distribution == "exponential":
-        return mean * strike.exponential
-    return mean * math.exp(repair.sigma * strike.normal - 0.5 * repair.sigma**2)
+        return mean * exponential
+    return mean * math.exp(repair.sigma * normal - 0.5 * repair.sigma**2)
 
 
 def gap(spec: FaultClass, rng: np.random.Generator) -> float:
@@ -77,7 +82,7 @@ def draw_strike(spec: FaultClass, rng: np.random.Generator, place: float | None 
         auto=rng.random(),
         normal=rng.standard_normal(),
         exponential=rng.standard_exponential(),
-        hang=hangs(spec, rng),
+        hang=spec.hang_fraction > 0.0 and hangs(spec, rng),
     )
 
 
@@ -100,6 +105,8 @@ class FailureSource:
         self._left = gap(spec, self._rng)
         self._since = agenda.now
         self._version = 0
+        self._due: Callable[[], None] = lambda: None
+        """What the next failure calls; replaced when the population changes."""
 
     def set_population(self, units: float) -> None:
         """Say that from now on so many units can fail."""
@@ -107,15 +114,14 @@ class FailureSource:
         self._left -= (now - self._since) * self._units * self._spec.rate
         self._since = now
         self._units = units
+        self._version += 1
+        self._due = partial(self._fire, self._version)
         self._plan()
 
     def _plan(self) -> None:
-        self._version += 1
-        version = self._version
         rate = self._units * self._spec.rate
         if rate > 0:
-            due = self._agenda.now + max(self._left, 0.0) / rate
-            self._agenda.at(due, Order.FAILURE, partial(self._fire, version))
+            self._agenda.at(self._agenda.now + max(self._left, 0.0) / rate, Order.FAILURE, self._due)
 
     def _fire(self, version: int) -> None:
         if version != self._version:

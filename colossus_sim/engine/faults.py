@@ -11,7 +11,7 @@ from colossus_sim.engine.failures import FailureSource, Strike
 from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched
 from colossus_sim.engine.hits import Hit, failure_of
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
-from colossus_sim.engine.network_parts import check_network_parts
+from colossus_sim.engine.network_parts import check_network_parts, switches_installed
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.strikes import Strikes
 from colossus_sim.randomness import stream
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from colossus_sim.engine.world import World
 
 
-_EVERY = ("gpu", "node", "domain", "group", "site", "job")
+_EVERY = ("gpu", "node", "domain", "group", "switch", "site", "job")
 """All that a rate may count."""
 
 
@@ -84,7 +84,7 @@ class FaultInjector:
             for name, spec in self.classes("site"):
                 self._add(site, None, name, spec).set_population(1.0)
             for partition in site.partitions.values():
-                for name, spec in self.classes("gpu", "node", "domain", "group"):
+                for name, spec in self.classes("gpu", "node", "domain", "group", "switch"):
                     self._add(site, partition, name, spec)
 
     def _add(
@@ -129,6 +129,9 @@ class FaultInjector:
             "node": domains * pool.nodes_per_domain,
             "domain": domains,
         }
-        for name, spec in self.classes(*units, "group"):
-            count = units[spec.per] if spec.group is None else groups_installed(pool, spec.group)
+        for name, spec in self.classes(*units, "group", "switch"):
+            if spec.per == "switch":
+                count = switches_installed(partition.fabric, spec, domains)
+            else:
+                count = units[spec.per] if spec.group is None else groups_installed(pool, spec.group)
             self._sources[(site.name, pool.name, name)].set_population(count)

@@ -27,9 +27,9 @@ class Hit(NamedTuple):
     phase: PhaseRun | None = None
 
     @property
-    def where(self) -> dict[str, str]:
-        """Names for the event log."""
-        return {"site": self.site.name, "partition": self.partition.pool.name, "subject": self.name}
+    def where(self) -> tuple[str, str]:
+        """Site and partition, for the event log."""
+        return self.site.name, self.partition.pool.name
 
 
 def failure_of(
@@ -42,6 +42,7 @@ def failure_of(
         rank=rank,
         detection=spec.detection if watchdog is None else watchdog,
         planned=spec.planned if planned is None else planned,
+        undetected=spec.undetected,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_traffic import storage_traffic
@@ -55,6 +56,7 @@ class Holding:
 
     def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
         self.world = world
+        self._agenda = world.agenda
         self.number = len(world.phases)
         """Its place among all phases; it owns its domains under this number."""
         self.job_name, self.name = names
@@ -74,6 +76,8 @@ class Holding:
         """Changes whenever the ranks are placed anew."""
         self.held_since = 0.0
         """When the run on the GPUs at hand began. [s]"""
+        self.chosen_anew = False
+        """Whether units were chosen since the last restart: no warm spare took the place of what failed."""
         self.account = self.job.account or self.job_name
         self._placement: Placement | None = None
         self._known_tiers: dict[tuple[int, int, float, int], tuple[SaveTier, ...]] = {}
@@ -81,16 +85,12 @@ class Holding:
     @property
     def now(self) -> float:
         """Seconds since the scenario's start."""
-        return self.world.agenda.now
+        return self._agenda.now
 
-    def where(self) -> dict[str, str]:
-        """Names for the event log."""
-        return {
-            "site": self.site.name,
-            "partition": self.partition.pool.name if self.partition else "",
-            "job": self.job_name,
-            "phase": self.name,
-        }
+    def where(self) -> tuple[str, str, str, str]:
+        """Return site, partition, job and phase, for the event log."""
+        partition = self.partition.pool.name if self.partition else ""
+        return self.site.name, partition, self.job_name, self.name
 
     def held_partition(self) -> PartitionState:
         """Return the partition that the phase runs in.
@@ -168,6 +168,7 @@ class Holding:
         self._placement = None
         self.layout += 1
         self.held_since = self.now
+        self.chosen_anew = True
         self.fit()
         self.world.holding_changed(self)
 
@@ -220,9 +221,14 @@ class Holding:
         """Fill up with spare or free domains; return whether none is missing."""
         pool = self.held_partition().pool
         while len(self.domains) < self.wanted_domains and self.now >= self.site.outage_until:
+            spares = pool.counts[SPARE]
             domain = pool.replace(self.number)
             if domain is None:
                 break
+            if not spares:
+                self.chosen_anew = True
+                if pool.spec.refill_spares:
+                    pool.refill_spares()
             self.domains[domain] = None
             self.world.note_level(self.site, self.held_partition())
         return len(self.domains) >= self.wanted_domains and self.now >= self.site.outage_until

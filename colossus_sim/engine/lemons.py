@@ -25,6 +25,7 @@ class NodeHistory:
         self._pool = pool
         self._factor = lemons.factor if lemons is not None else 1.0
         self._eviction = eviction
+        self._mends = lemons is not None and lemons.mended_by_repair
         self._lemons = self._draw(seed, lemons.share if lemons is not None else 0.0)
         self._exchanged: set[int] = set()
         self._removals: dict[int, deque[float]] = {}
@@ -64,6 +65,11 @@ class NodeHistory:
         which, inside = divmod(place / share * len(lemons), 1.0)
         node, index = lemons[min(int(which), len(lemons) - 1)]
         return None if node in self._exchanged else (index + inside) / nodes
+
+    def mended(self, domain: int, node: int) -> None:
+        """Note that a repair has mended a node, which may end its being a lemon."""
+        if self._mends:
+            self._exchanged.add(domain * self._pool.nodes_per_domain + node)
 
     def repair(self, domain: int, node: int, now: float, usual: Repair) -> Repair:
         """Note that a node leaves service; return its repair, which is an exchange if it has left too often."""

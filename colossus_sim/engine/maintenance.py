@@ -39,7 +39,8 @@ class _Rounds:
         self._site = site
         self._partition = partition
         self._spec = spec
-        self._where = {"site": site.name, "partition": partition.pool.name, "subject": name}
+        self._where = (site.name, partition.pool.name)
+        self._name = name
         self._notice = Failure(cause=name, rank=REMOVES["domain"], detection=0.0, planned=True)
 
     def begin(self) -> None:
@@ -56,7 +57,9 @@ class _Rounds:
         if not batch:
             return
         phases = phases_on(pool, batch, holders)
-        self._world.recorder.event(self._world.agenda.now, "maintenance", value=len(batch), **self._where)
+        self._world.recorder.event(
+            self._world.agenda.now, "maintenance", *self._where, value=len(batch), subject=self._name
+        )
         taken = take_out(pool, batch, holders)
         self._world.note_level(self._site, self._partition)
         for phase in phases:
@@ -66,7 +69,7 @@ class _Rounds:
 
     def _give_back(self, taken: dict[int, int], rest: Sequence[int]) -> None:
         now, gpus = self._world.agenda.now, give_back(self._partition.pool, taken)
-        self._world.recorder.event(now, "repair", value=gpus, **self._where)
+        self._world.recorder.event(now, "repair", *self._where, value=gpus, subject=self._name)
         self._world.note_level(self._site, self._partition)
         self._world.reschedule()
         self._world.agenda.at(now + self._spec.pause, Order.CAPACITY, partial(self._take, rest))

@@ -70,7 +70,7 @@ class PhaseRun(Waiting):
         while self.now < floor:
             yield from self.spend("calendar_floor", "calendar_floor", floor)
         self.ended = self.now
-        self.world.recorder.event(self.now, "finish", **self.where())
+        self.world.recorder.event(self.now, "finish", *self.where())
         for action in self.at_end:
             action()
         self.world.phase_ended(self)
@@ -78,7 +78,7 @@ class PhaseRun(Waiting):
     def _wait_for_data(self, posix: float | None) -> Steps:
         gate = -math.inf if posix is None else self.world.clock(posix)
         if self.now < gate:
-            self.world.recorder.event(self.now, "gate", value=gate, **self.where())
+            self.world.recorder.event(self.now, "gate", *self.where(), value=gate)
         while self.now < gate:
             yield from self.spend("data_wait", "data_wait", gate)
 
@@ -93,12 +93,12 @@ class PhaseRun(Waiting):
         self.queue_cause = "gpu_wait"
         if math.isnan(self.started):
             self.started = self.now
-        self.world.recorder.event(self.now, "start", value=self.gpus, **self.where())
+        self.world.recorder.event(self.now, "start", *self.where(), value=self.gpus)
 
     def _short_of_capacity(self) -> bool:
         """Whether not even an empty partition would be large enough today."""
         return all(
-            len(partition.pool.installed_ids) - partition.pool.spec.spare_domains
+            len(partition.pool.installed_ids) - partition.pool.spec.kept_domains
             < self.least_domains(partition)
             for partition in self.candidates
         )
@@ -115,7 +115,8 @@ class PhaseRun(Waiting):
             self._close_stretch()
             self._pass_milestones()
             if self.work.finished:
-                return
+                yield from self.recovery.deliver()
+                continue
             if self.shared_saves is not None:
                 yield from self.shared_saves.act()
             if (yield from self.react(self.take())):
@@ -126,7 +127,7 @@ class PhaseRun(Waiting):
         failures = [signal for signal in signals if isinstance(signal, Failure)]
         for hazard in self.hazards:
             if hazard.fires():
-                self.world.recorder.event(self.now, "failure", subject=hazard.name, **self.where())
+                self.world.recorder.event(self.now, "failure", *self.where(), subject=hazard.name)
                 watchdog = time_out(self.world.scenario.faults, hazard.hang)
                 failures.append(failure_of(hazard.name, hazard.spec, watchdog=watchdog))
         if failures:
@@ -141,7 +142,7 @@ class PhaseRun(Waiting):
     def _starve(self) -> Generator[simpy.Event, Any, bool]:
         """At the data gate: wait for the next release, or give the GPUs back; return True in that case."""
         release = self.world.next_release(self, self.now)
-        self.world.recorder.event(self.now, "gate", value=release, **self.where())
+        self.world.recorder.event(self.now, "gate", *self.where(), value=release)
         self.leave()
         self.recovery.excuse()
         if self.job.data.when_starved == "yield":
@@ -176,8 +177,10 @@ class PhaseRun(Waiting):
         self.work.open(self.now, self._cost(self.held_partition()), self.entry("running"))
 
     def _close_stretch(self) -> None:
-        begun = self.work.stretch_start
+        begun, units = self.work.stretch_start, self.work.units
         self.work.close(self.now)
+        if self.world.watch is not None:
+            self.world.watch(self, begun, self.work.units - units)
         for hazard in self.hazards:
             hazard.age(self.now - begun)
 

@@ -1,7 +1,7 @@
 """The scale-up domains of one partition: who has which, what is broken, what is kept aside.
 
-Every installed domain is in exactly one place: free, spare, out of service, or owned. All counts are kept up to
-date at each change, so that nothing is ever recounted.
+Every installed domain is in exactly one place: free, spare, in the reserve, out of service, or owned. All counts
+are kept up to date at each change, so that nothing is ever recounted.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.engine.lowest import Lowest
 from colossus_sim.engine.placers import PLACERS, fragmentation, from_domain
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.cluster import Partition
 
-ABSENT, FREE, SPARE, OUT = -4, -1, -2, -3
+ABSENT, FREE, SPARE, OUT, RESERVE = -4, -1, -2, -3, -5
 """Owners of a domain that no job has; owners of the others are numbers from 0 up."""
 
 IntArray = npt.NDArray[np.int64]
@@ -41,12 +42,15 @@ class PartitionPool:
         """Domains below one group of each scale-out level that has more than one group; at least one entry."""
         most = max(step.gpus for step in spec.capacity) // self.domain_gpus
         self.owner = np.full(most, ABSENT, dtype=np.int64)
+        self._lowest = Lowest(self.owner)
         self.broken: dict[int, int] = {}
         """GPUs under repair of each domain that has any."""
         self.installed_gpus = 0
         self.installed_ids: IntArray = np.empty(0, dtype=np.int64)
         self._ids: list[int] = []
-        self.counts = {FREE: 0, SPARE: 0, OUT: 0}
+        self.counts = {FREE: 0, SPARE: 0, OUT: 0, RESERVE: 0}
+        self._won = 0
+        """Domains of the reserve that have been won."""
         self.owned_domains = 0
         """Domains in use."""
         self.owned: dict[int, int] = {}
@@ -76,7 +80,7 @@ class PartitionPool:
         used = owned * self.used_per_domain
         inside = owned * self.domain_gpus - used
         down = self.counts[OUT] * self.domain_gpus + self.broken_in_owned
-        spare = self.counts[SPARE] * self.domain_gpus + inside - self.broken_in_owned
+        spare = (self.counts[SPARE] + self.counts[RESERVE]) * self.domain_gpus + inside - self.broken_in_owned
         return used, self.installed_gpus - used - spare - down, spare, down
 
     def has_hot_spare(self, domain: int) -> bool:
@@ -111,13 +115,31 @@ class PartitionPool:
             self.broken_in_owned += self.broken.get(domain, 0)
         elif owner in self.counts:
             self.counts[owner] += 1
+            self._lowest.entered(owner, domain)
         self.owner[domain] = owner
 
     def _home(self, domain: int) -> int:
-        """Where a domain goes that nobody uses: out of service, spare, or free."""
+        """Where a domain goes that nobody uses: out of service, spare, reserve, or free."""
         if self.domain_gpus - self.broken.get(domain, 0) < self.used_per_domain:
             return OUT
-        return SPARE if self.counts[SPARE] < self.spec.spare_domains else FREE
+        if self.counts[SPARE] < self.spec.spare_domains:
+            return SPARE
+        return RESERVE if self.reserve_missing > 0 else FREE
+
+    @property
+    def reserve_missing(self) -> int:
+        """Domains that broke in the reserve and have not come back to it."""
+        return self.spec.reserve_domains - self._won - self.counts[RESERVE]
+
+    @property
+    def spares_missing(self) -> int:
+        """Spares that are in use or under repair."""
+        return max(0, self.spec.spare_domains - self.counts[SPARE])
+
+    @property
+    def kept_missing(self) -> int:
+        """Domains that go to spares and reserve before any that come free are free to jobs."""
+        return self.spares_missing + max(0, self.reserve_missing)
 
     def allocate(
         self, owner: int, count: int, policy: str, rng: np.random.Generator, *, first: int | None = None
@@ -152,10 +174,29 @@ class PartitionPool:
         """Give `owner` one spare, or else free, domain; return it, or None if there is neither."""
         for source in (SPARE, FREE):
             if self.counts[source]:
-                domain = int(np.argmax(self.owner == source))
+                domain = self._lowest.first(source)
                 self._move(domain, owner)
                 return domain
         return None
+
+    def refill_spares(self) -> None:
+        """Make free domains spares, until none is missing or free."""
+        while self.counts[FREE] and self.spares_missing:
+            self._move(self._lowest.first(FREE), SPARE)
+
+    def win(self) -> int:
+        """Take one domain from the reserve for good, and return it.
+
+        Raises
+        ------
+        ValueError
+            If nothing is left there.
+        """
+        domain = self._lowest.first(RESERVE)
+        self._won += 1
+        self._move(domain, ABSENT)
+        self._move(domain, self._home(domain))
+        return domain
 
     # -- failures and repairs ------------------------------------------------------------------------
 
@@ -209,6 +250,7 @@ class PartitionPool:
         self.counts[home] += 1
         if home != place:
             self.owner[domain] = home
+            self._lowest.entered(home, domain)
 
     def repair(self, domain: int, gpus: int) -> None:
         """Bring repaired GPUs back (nothing happens if the domain has left meanwhile)."""
@@ -255,7 +297,7 @@ class PartitionPool:
 
     def _leaving(self, count: int, victims: Sequence[int]) -> list[int]:
         chosen: list[int] = []
-        for owner in (OUT, FREE, SPARE, *victims):
+        for owner in (OUT, FREE, SPARE, RESERVE, *victims):
             if len(chosen) >= count:
                 break
             chosen += np.flatnonzero(self.owner == owner)[::-1].tolist()

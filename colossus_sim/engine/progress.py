@@ -8,7 +8,8 @@ time of any unit, and the unit of any time, have closed forms.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _SLACK = 1e-9
 """Relative tolerance, in units, of a step that ends exactly at an event."""
@@ -42,7 +43,7 @@ class SaveTier:
     survives: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stretch:
     """Units at a constant pace from a starting point.
 
@@ -65,6 +66,8 @@ class Stretch:
     unit_time: float
     stall_left: float
     tiers: tuple[SaveTier, ...]
+    _ends: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
+    """Ends of units that have been worked out; the last one is asked for several times."""
 
     def stall_after(self, unit: int) -> float:
         """Return the stall right after this unit: that of the largest tier that saves there. [s]"""
@@ -82,17 +85,21 @@ class Stretch:
             if index + 1 < len(self.tiers):
                 larger = self.tiers[index + 1].period
                 count -= (high - 1) // larger - first // larger
-            total += max(count, 0) * tier.stall
+            if count > 0:
+                total += count * tier.stall
         return total
 
     def end_of(self, unit: int) -> float:
         """Return the time at which this unit completes, before any save after it. [s]"""
-        return (
-            self.start
-            + self.stall_left
-            + (unit - self.units) * self.unit_time
-            + self.stalls_between(self.units, unit)
-        )
+        end = self._ends.get(unit)
+        if end is None:
+            end = self._ends[unit] = (
+                self.start
+                + self.stall_left
+                + (unit - self.units) * self.unit_time
+                + self.stalls_between(self.units, unit)
+            )
+        return end
 
     def saved_at(self, unit: int) -> float:
         """Return the time at which the save after this unit no longer stalls training. [s]"""
@@ -110,7 +117,7 @@ class Stretch:
             cycles = int(elapsed / cycle)
             low = max(low, first + (cycles - 2) * period)
             high = min(high, first + (cycles + 2) * period)
-            middle = first + int(elapsed / cycle * period)
+            middle = self._guess(elapsed, period, cycle)
         tolerance = time + _SLACK * self.unit_time
         low, high = self._bracket(middle, low, high, tolerance)
         while low < high:
@@ -120,6 +127,14 @@ class Stretch:
             else:
                 high = middle - 1
         return low
+
+    def _guess(self, elapsed: float, period: int, cycle: float) -> int:
+        """Return about which unit is done so long after the start; exact up to rounding where one tier saves."""
+        inside = self.units % period
+        since = max(0.0, elapsed - self.stall_left) + inside * self.unit_time
+        whole = int(since / cycle)
+        last = math.floor(self.units - inside + 0.5) + whole * period
+        return last + min(int((since - whole * cycle) / self.unit_time), period)
 
     def _bracket(self, guess: int, low: int, high: int, limit: float) -> tuple[int, int]:
         """Narrow the range of the last unit that ends by `limit`, in growing strides from a good guess."""
@@ -142,8 +157,7 @@ class Stretch:
         return Moment(self, time, self.last_unit_by(time))
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """A stretch seen at one time; `unit` is the last whole unit completed by then."""
 
     stretch: Stretch

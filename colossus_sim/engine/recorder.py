@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 from colossus_sim.records import CAUSES, GPU_STATES, EventRow, GpuTimeRow, IntervalRow, LevelRow
 
 CAUSE = {name: index for index, name in enumerate(CAUSES)}
 GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
-_IDLE, _SPARE, _DOWN = (GPU_STATE[name] for name in ("idle", "spare", "down"))
+_IDLE, _SPARE, _DOWN, _STRANDED = (GPU_STATE[name] for name in ("idle", "spare", "down", "stranded"))
+_PLANNED, _SLOWER, _FEWER, _PLACEMENT = (
+    CAUSE[name] for name in ("planned", "slower_step", "fewer_gpus", "placement")
+)
+_CONTENTION, _DEGRADED, _LOST, _CHECKPOINT = (
+    CAUSE[name] for name in ("contention", "degraded", "lost_work", "checkpoint")
+)
 
 GPU_STATE_OF_CAUSE = {
     "planned": "productive",
@@ -83,15 +88,14 @@ class Entry:
             seconds[CAUSE[self.cause]] = length
             return tuple(seconds)
         cost, kept = self.cost, self.kept
-        seconds[CAUSE["checkpoint"]] = self.stalled
-        seconds[CAUSE["slower_step"]] = kept * (cost.reference - cost.planned)
-        seconds[CAUSE["fewer_gpus"]] = kept * (cost.packed - cost.reference)
-        seconds[CAUSE["placement"]] = kept * (cost.alone - cost.packed)
-        seconds[CAUSE["contention"]] = kept * (cost.shared - cost.alone)
-        seconds[CAUSE["degraded"]] = kept * (cost.actual - cost.shared)
-        seconds[CAUSE["lost_work"]] = max(0.0, (self.done - self.begun - kept) * cost.actual)
-        others = math.fsum(seconds)
-        seconds[CAUSE["planned"]] = length - others
+        seconds[_CHECKPOINT] = self.stalled
+        seconds[_SLOWER] = kept * (cost.reference - cost.planned)
+        seconds[_FEWER] = kept * (cost.packed - cost.reference)
+        seconds[_PLACEMENT] = kept * (cost.alone - cost.packed)
+        seconds[_CONTENTION] = kept * (cost.shared - cost.alone)
+        seconds[_DEGRADED] = kept * (cost.actual - cost.shared)
+        seconds[_LOST] = max(0.0, (self.done - self.begun - kept) * cost.actual)
+        seconds[_PLANNED] = length - math.fsum(seconds)
         return tuple(seconds)
 
 
@@ -106,16 +110,27 @@ class Recorder:
     """GPU-seconds per state of GPUs that no job holds, by partition."""
     _last_level: dict[tuple[str, str], LevelRow] = field(default_factory=dict)
 
-    def event(self, time: float, kind: str, **details: Any) -> None:
-        """Note that something happened; the details are columns of `EventRow`: names as text, `value` a number."""
-        get = details.get
-        names = (get("site", ""), get("partition", ""), get("job", ""), get("phase", ""), get("subject", ""))
-        self.events.append(EventRow(time, kind, *names, float(get("value", 0.0)), get("note", "")))
+    def event(
+        self,
+        time: float,
+        kind: str,
+        site: str = "",
+        partition: str = "",
+        job: str = "",
+        phase: str = "",
+        *,
+        subject: str = "",
+        value: float = 0.0,
+        note: str = "",
+    ) -> None:
+        """Note that something happened; the details are columns of `EventRow`."""
+        row = EventRow(time, kind, site, partition, job, phase, subject, float(value), note)
+        self.events.append(row)
 
     def level(self, row: LevelRow) -> None:
         """Note the state of a partition from now on; GPU-seconds of the state before are booked."""
-        key = row[1:3]
-        self.close_level(key, row.time)
+        key = (row[1], row[2])
+        self.close_level(key, row[0])
         self._last_level[key] = row
         self.levels.append(row)
 
@@ -166,7 +181,7 @@ class Recorder:
             if not entry.held or entry.end <= entry.start:
                 continue
             seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * len(GPU_STATES))
-            seconds[GPU_STATE["stranded"]] += (entry.held - entry.gpus) * (entry.end - entry.start)
+            seconds[_STRANDED] += (entry.held - entry.gpus) * (entry.end - entry.start)
             if entry.cost is None:
                 seconds[_STATE_OF[CAUSE[entry.cause]]] += (entry.end - entry.start) * entry.gpus
                 continue

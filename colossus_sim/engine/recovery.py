@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from colossus_sim.engine.copies import Copies
+from colossus_sim.engine.pool import RESERVE
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.signals import Failure, Signal, Stop
+from colossus_sim.engine.storage_traffic import transfer_time
 from colossus_sim.errors import SimulationError
 from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.randomness import stream
@@ -42,6 +44,9 @@ class Recovery:
         if any(tier.unreadable for tier in phase.policy.tiers):
             reads = stream(phase.world.seed, "unreadable", phase.job_name, phase.name)
             phase.work.saved.copies = Copies(phase.policy, reads)
+        self._gpus = 0
+        """GPUs that the phase worked on last; 0 before it did."""
+        self._own_times: dict[int, tuple[float, str]] = {}
         self._attempts = 0
         self._safe = 0
         self.stopped = False
@@ -85,7 +90,7 @@ class Recovery:
         self.stopped = True
         phase.queue_cause = signal.cause
         phase.interruptions += 1
-        phase.world.recorder.event(phase.now, "preempt", subject=signal.cause, **phase.where())
+        phase.world.recorder.event(phase.now, "preempt", *phase.where(), subject=signal.cause)
 
     def grow(self) -> Steps:
         """Save, take all the free domains that are of use, and start again."""
@@ -102,7 +107,7 @@ class Recovery:
             added = pool.allocate(phase.number, more, policy, phase.world.placement_rng)
             phase.domains = dict.fromkeys(sorted([*phase.domains, *added]))
             phase.resized()
-            phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
+            phase.world.recorder.event(phase.now, "resize", *phase.where(), value=phase.gpus)
         phase.leaving = False
         yield from self.launch()
 
@@ -119,7 +124,7 @@ class Recovery:
         """Go from one or more failures to the moment when training goes on; more may come on the way."""
         phase = self._phase
         phase.leave()
-        rank = 0
+        rank, in_vain = 0, phase.now
         first, standing = True, False
         while failures and not self.stopped:
             phase.interruptions += 1
@@ -135,7 +140,11 @@ class Recovery:
                 rank = max(rank, *(failure.rank for failure in failures))
                 phase.work.roll_back(rank, phase.now)
             first = False
-            wait = 0.0 if planned else max(failure.detection for failure in failures)
+            in_vain = max(in_vain, phase.now + max(failure.undetected for failure in failures))
+            failed, failures = failures, (yield from self._spend("running", "lost_work", in_vain))
+            if failures or self.stopped:
+                continue
+            wait = 0.0 if planned else max(failure.detection for failure in failed)
             failures = yield from self._spend("detecting", "restart", phase.now + wait)
             if failures or self.stopped:
                 continue
@@ -152,8 +161,9 @@ class Recovery:
 
     def _check_progress(self) -> None:
         phase = self._phase
-        self._attempts = 0 if phase.work.safe_units > self._safe else self._attempts + 1
-        self._safe = max(self._safe, phase.work.safe_units)
+        safe = phase.work.safe_units
+        self._attempts = 0 if safe > self._safe else self._attempts + 1
+        self._safe = max(self._safe, safe)
         most = phase.world.scenario.faults.max_restarts_without_progress
         if self._attempts > most:
             raise SimulationError(
@@ -170,11 +180,14 @@ class Recovery:
         if phase.can_shrink and phase.now >= phase.site.outage_until:
             phase.domains = dict.fromkeys(sorted(phase.domains))
             phase.resized()
-            phase.world.recorder.event(phase.now, "resize", value=phase.gpus, **phase.where())
+            phase.world.recorder.event(phase.now, "resize", *phase.where(), value=phase.gpus)
             return []
+        phase.chosen_anew = True
+        failures = yield from self._win_reserve()
+        if failures or self.stopped or phase.take_replacements():
+            return failures
         broken = phase.world.scheduler.broken
         broken.append(phase)
-        failures: list[Failure] = []
         while phase in broken and not failures and not self.stopped:
             failures = yield from self._spend("repair_wait", "repair_wait", math.inf)
             if phase in broken and phase.take_replacements():
@@ -183,13 +196,37 @@ class Recovery:
             broken.remove(phase)
         return failures
 
+    def _win_reserve(self) -> Failures:
+        """Win domains of the reserve one after another until neither the phase nor the spares lack one."""
+        phase = self._phase
+        pool = phase.held_partition().pool
+        while pool.counts[RESERVE] and (len(phase.domains) < phase.wanted_domains or pool.spares_missing):
+            until = phase.now + pool.spec.reserve_time
+            while phase.now < until:
+                failures = yield from self._spend("repair_wait", "repair_wait", until)
+                if failures or self.stopped:
+                    return failures
+            if pool.counts[RESERVE]:
+                domain = pool.win()
+                phase.world.recorder.event(phase.now, "reserve", *phase.where(), value=domain)
+            phase.take_replacements()
+        return []
+
     def _restart(self, rank: int | None, *, replaced: bool) -> Failures:
         """Requeue, start processes, load (unless `rank` is None: from scratch); return failures meanwhile."""
         phase = self._phase
         spec = phase.world.scenario.faults.restart
-        seconds, note = own_time(spec, phase.gpus)
+        if phase.gpus not in self._own_times:
+            self._own_times[phase.gpus] = own_time(spec, phase.gpus)
+        seconds, note = self._own_times[phase.gpus]
         if replaced:
             seconds += spec.swap_time
+        if self._gpus not in (0, phase.gpus):
+            seconds += spec.reshard_time
+        if phase.chosen_anew and spec.selection_time:
+            seconds += spec.selection_time
+            phase.world.recorder.event(phase.now, "selection", *phase.where(), value=phase.gpus)
+        phase.chosen_anew = False
         by_hand, exponential = float(self._rng.random()), float(self._rng.standard_exponential())
         if by_hand < spec.manual_fraction:
             seconds += spec.manual_time * exponential
@@ -202,15 +239,41 @@ class Recovery:
         if rank is not None:
             tier = phase.work.saved.restore_point(phase.work.tiers, rank, phase.now)[1]
         queue = phase.shared_saves
-        if tier is not None and queue is not None and tier.name == phase.work.by_event:
+        first = transfer_time(phase, phase.job.input_bytes, read=True) if not phase.work.units else 0.0
+        queued = tier is not None and tier.name == phase.work.by_event
+        if queue is not None and (queued or first):
             failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
             if not failures and not self.stopped:
-                failures = self._heed((yield from queue.load()))
+                moved = queue.load() if queued else queue.move(first, "restarting", "restart")
+                failures = self._heed((yield from moved))
         else:
-            seconds += tier.restore if tier is not None else 0.0
+            seconds += first + (tier.restore if tier is not None else 0.0)
             failures = yield from self._spend("restarting", "restart", phase.now + seconds, note)
         phase.site.readers -= 1
+        if not failures and not self.stopped:
+            self._gpus = phase.gpus
         return failures
+
+    def deliver(self) -> Steps:
+        """Write the output; a failure meanwhile rolls the phase back to its newest copy."""
+        phase = self._phase
+        seconds = transfer_time(phase, phase.job.output_bytes, read=False)
+        if not seconds:
+            return
+        phase.leave()
+        queue, end = phase.shared_saves, phase.now + seconds
+        failures: list[Failure] = []
+        done = False
+        while not done and not failures:
+            if queue is not None:
+                signals = yield from queue.move(seconds, "running", "checkpoint", read=False)
+                done = not signals
+            else:
+                signals = yield from phase.spend("running", "checkpoint", end)
+                done = phase.now >= end
+            failures = self._heed(signals)
+        if failures:
+            yield from self.recover(failures)
 
     def _heed(self, signals: list[Signal]) -> list[Failure]:
         """Note a request to stop; return the failures."""

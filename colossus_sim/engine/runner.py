@@ -16,7 +16,8 @@ from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_desk import StorageDesk
-from colossus_sim.engine.world import World
+from colossus_sim.engine.world import Watch, World
+from colossus_sim.intervals import IntervalTable
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
@@ -38,6 +39,7 @@ def simulate(
     build_model: ModelBuilder = build_phase_model,
     every_step: bool = False,
     build_desk: DeskBuilder = StorageDesk,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Run the discrete-event simulation of a scenario.
 
@@ -55,6 +57,8 @@ def simulate(
         Play each step as an event of its own instead of whole stretches; for tests: the answer is the same.
     build_desk : callable, optional
         How saves queue at a shared storage; for comparisons with other programs.
+    watch : callable, optional
+        Told of every stretch of computing that ends (see ``engine.world.Watch``).
 
     Returns
     -------
@@ -69,7 +73,7 @@ def simulate(
         If a plan does not fit its GPUs.
     """
     world, models = build_world(scenario, scenario.seed if seed is None else seed, build_model, build_desk)
-    world.every_step = every_step
+    world.every_step, world.watch = every_step, watch
     world.faults.add_sources()
     _plan_capacity(world)
     plan_maintenance(world)
@@ -192,12 +196,20 @@ def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let the garbage collector look less often: a run makes many rows and hardly any cycles."""
+    """Let the garbage collector look less often: a run makes many rows and hardly any cycles.
+
+    What is there already (libraries, the scenario) is left out of its rounds meanwhile.
+    """
     before = gc.get_threshold()
+    freeze = not gc.get_freeze_count()
     gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
+    if freeze:
+        gc.freeze()
     try:
         yield
     finally:
+        if freeze:
+            gc.unfreeze()
         gc.set_threshold(*before)
 
 
@@ -218,7 +230,7 @@ def _play(world: World, progress: Progress | None) -> float:
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
     with rare_collections():
-        world.agenda.run(until=stop)
+        world.agenda.play(stop)
     end = world.agenda.now
     world.record_levels()
     for phase in world.phases:
@@ -240,7 +252,7 @@ def _result(world: World, models: dict[str, PhaseModel], end: float) -> RunResul
         case=source.case if source is not None else "central",
         end_time=end,
         events_processed=world.agenda.processed,
-        intervals=tuple(recorder.interval_rows(tokens, flops)),
+        intervals=IntervalTable.of(recorder.interval_rows(tokens, flops)),
         gpu_time=tuple(recorder.gpu_time_rows(end)),
         levels=tuple(recorder.levels),
         events=tuple(recorder.events),

@@ -9,7 +9,6 @@ import numpy as np
 
 from colossus_sim.engine.bookings import Bookings
 from colossus_sim.engine.disciplines import SCHEDULERS
-from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.signals import Granted, Grow, Stop
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.specs.policies import Policies
@@ -108,7 +107,7 @@ class Scheduler:
                 continue
             # Domains that come free fill the missing spares first, so that much more has to be freed.
             pool = partition.pool
-            missing = max(0, pool.spec.spare_domains - pool.counts[SPARE])
+            missing = pool.kept_missing
             need = phase.least_domains(partition) - self.room(phase.site, partition) + missing
             leaving = self._leaving(partition)
             need -= sum(self._domains(victim) for victim in leaving)

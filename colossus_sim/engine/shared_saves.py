@@ -77,14 +77,20 @@ class SharedSaves:
 
     def load(self) -> Generator[simpy.Event, Any, list[Signal]]:
         """Read the newest copy; return the signals that cut it short."""
+        self._last_save = self._phase.now
+        return (yield from self.move(self.tier.restore, "restarting", "restart"))
+
+    def move(
+        self, seconds: float, state: str, cause: str, *, read: bool = True
+    ) -> Generator[simpy.Event, Any, list[Signal]]:
+        """Stand still until a transfer of so many seconds is over; return the signals that cut it short."""
         phase = self._phase
-        self._last_save = phase.now
-        transfer = self._ask(stops=True, seconds=self.tier.restore)
+        transfer = self._ask(stops=True, seconds=seconds, read=read)
         signals: list[Signal] = []
         while not transfer.done and not signals:
             if transfer.granted and not transfer.running:
                 self._desk.begin(transfer)
-            found = yield from phase.spend("restarting", "restart", math.inf)
+            found = yield from phase.spend(state, cause, math.inf)
             signals = [signal for signal in found if not isinstance(signal, Rerate)]
         if not transfer.done:
             self._desk.cancel(transfer)
@@ -92,10 +98,10 @@ class SharedSaves:
 
     # -- one save ------------------------------------------------------------------------------------
 
-    def _ask(self, *, stops: bool, seconds: float | None = None) -> Transfer:
+    def _ask(self, *, stops: bool, seconds: float | None = None, read: bool = True) -> Transfer:
         phase, tier = self._phase, self.tier
         storage = phase.site.spec.storage
-        bandwidth = storage.write_bandwidth if seconds is None else storage.read_bandwidth
+        bandwidth = storage.read_bandwidth if read and seconds is not None else storage.write_bandwidth
         since = self._last_save if seconds is None and not stops else phase.now
         transfer = Transfer(
             seconds=(tier.drain if self._asynchronous else tier.stall) if seconds is None else seconds,

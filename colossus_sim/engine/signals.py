@@ -19,12 +19,15 @@ class Failure:
         Time until the restart is decided. [s]
     planned : bool
         Announced: the phase saves first and loses nothing.
+    undetected : float
+        Time before that for which nobody notices, and all work is in vain. [s]
     """
 
     cause: str
     rank: int
     detection: float
     planned: bool = False
+    undetected: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

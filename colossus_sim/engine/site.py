@@ -46,11 +46,12 @@ class PartitionState:
 
     def limited(self, phase: PhaseRun) -> tuple[float, ...]:
         """Return what a phase gets of the links now, broken ones in its groups included. [B/s]"""
-        return limited(self.bandwidths[phase.number], phase.domains, tuple(self.degradations.values()))
+        mine = self.bandwidths[phase.number]
+        return limited(mine, phase.domains, tuple(self.degradations.values())) if self.degradations else mine
 
     def slowdown(self, phase: PhaseRun) -> float:
         """Return the step-time factor that the slow units among its domains cause."""
-        return slowest(phase.domains, self.slow.values())
+        return slowest(phase.domains, self.slow.values()) if self.slow else 1.0
 
     def enter(self, phase: PhaseRun) -> None:
         """A phase begins to compute."""
@@ -71,10 +72,12 @@ class PartitionState:
 
     def _share_alone(self) -> None:
         """Give every phase its links to itself; cheap, for thousands of jobs."""
-        for number in self.bandwidths.keys() - self.computing.keys():
-            del self.bandwidths[number]
-        for number in self.computing.keys() - self.bandwidths.keys():
-            self.bandwidths[number] = self.alone(self.computing[number])
+        known, computing = self.bandwidths, self.computing
+        for number in [number for number in known if number not in computing]:
+            del known[number]
+        for number in computing:
+            if number not in known:
+                known[number] = self.alone(computing[number])
 
     def share_links(self) -> None:
         """Work out anew what each phase gets of the links, and tell those for which it changed."""
@@ -122,6 +125,8 @@ class SiteState:
         """Return the share of the storage's write bandwidth that this phase gets."""
         if self.desk is not None:
             return 1.0  # the wait and the sharing are played
+        if len(self.savers) == 1 and number in self.savers:
+            return 1.0
         others = sum(mean for key, mean in self.savers.items() if key != number)
         return storage_share(others / self.spec.storage.write_bandwidth, len(self.savers.keys() | {number}))
 

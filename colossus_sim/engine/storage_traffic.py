@@ -38,3 +38,14 @@ def storage_traffic(holding: Holding) -> tuple[float, float]:
     saves = storage_demand(holding) if holding.work.tiers else 0.0
     burst = min(storage.write_bandwidth, storage.bandwidth_per_gpu * holding.gpus) if saves else 0.0
     return (reads + saves) / holding.gpus, (reads + max(burst, saves)) / holding.gpus
+
+
+def transfer_time(phase: Holding, size: float, *, read: bool) -> float:
+    """Return how long a phase takes to move so many bytes; alone at the storage, where jobs queue for it. [s]"""
+    site = phase.site
+    storage = site.spec.storage
+    share = 1.0
+    if site.desk is None:
+        share = 1.0 / max(1, site.readers) if read else site.storage_share(phase.number)
+    bandwidth = (storage.read_bandwidth if read else storage.write_bandwidth) * share
+    return size / min(bandwidth, storage.bandwidth_per_gpu * phase.gpus) if size else 0.0

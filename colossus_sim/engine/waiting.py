@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -42,11 +43,11 @@ class Waiting(Holding):
     def sleep(self, until: float) -> Steps:
         """Wait until a moment or until a signal arrives, whichever is first."""
         self._version += 1
-        version = self._version
         if self.inbox:
             return
-        self._wake = simpy.Event(self.world.agenda)
-        self.world.agenda.at(max(until, self.now), Order.COMPLETION, lambda: self._ring(version))
+        agenda = self._agenda
+        self._wake = simpy.Event(agenda)
+        agenda.at(max(until, agenda.now), Order.COMPLETION, partial(self._ring, self._version))
         yield self._wake
         self._wake = None
 
@@ -59,17 +60,18 @@ class Waiting(Holding):
 
     def entry(self, state: str, cause: str = "", note: str = "") -> Entry:
         """Begin an interval of this phase."""
-        held = len(self.domains) * self.ranks_per_domain if self.domains else 0
+        now, partition = self._agenda.now, self.partition
+        held = len(self.domains) * partition.pool.used_per_domain if partition is not None else 0
         return Entry(
             job=self.job_name,
             phase=self.name,
             state=state,
-            start=self.now,
-            end=self.now,
+            start=now,
+            end=now,
             gpus=min(self.gpus, held),
             held=held,
             site=self.site.name,
-            partition=self.partition.pool.name if self.partition else "",
+            partition=partition.pool.name if partition is not None else "",
             cause=cause,
             note=note,
         )

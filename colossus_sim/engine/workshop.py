@@ -23,13 +23,18 @@ class Workshop:
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
 
     @property
+    def unlimited(self) -> bool:
+        """Whether nobody ever waits."""
+        return self._crew is None and self._parts is None
+
+    @property
     def waiting(self) -> int:
         """Units that wait for hands or for a part."""
         return len(self._waiting)
 
     def repair(self, seconds: float, done: Callable[[], None]) -> None:
         """Take in a unit whose repair takes so many seconds of work; `done` is called when it is mended."""
-        if self._crew is None and self._parts is None:  # nobody ever waits
+        if self.unlimited:
             self._agenda.at(self._agenda.now + seconds, Order.REPAIR, done)
             return
         self._waiting.append((seconds, done))

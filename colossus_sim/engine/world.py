@@ -19,6 +19,9 @@ from colossus_sim.engine.storage_traffic import storage_demand
 from colossus_sim.randomness import stream
 from colossus_sim.specs.scenario import Scenario
 
+Watch = Callable[[PhaseRun, float, float], None]
+"""Gets the phase, when its stretch began [s], and the units done in it."""
+
 
 class World:
     """Sites, phases, scheduler, clock and record of one run."""
@@ -36,12 +39,14 @@ class World:
         self.every_step = False
         """Whether each unit of work is an event of its own (slow; the fast engine must agree)."""
         self.on_all_done: Callable[[], None] = lambda: None
+        self.watch: Watch | None = None
+        """Told of every stretch of computing that ends; it changes nothing."""
         self.faults = FaultInjector(self)
         self._pending_resize: dict[tuple[str, str], int] = {}
         self._evicted: set[int] = set()
         self._changed_at = 0.0
-        self.agenda.settle = self.record_levels
         self._changed: dict[PartitionState, SiteState] = {}
+        self.agenda.settle, self.agenda.unsettled = self.record_levels, self._changed
         self._reschedule_at = -1.0
 
     # -- time and data -------------------------------------------------------------------------------
@@ -141,8 +146,6 @@ class World:
 
     def record_levels(self) -> None:
         """Write down the partitions that changed in the instant that is over."""
-        if not self._changed:
-            return
         queue = self.scheduler.queue
         for partition, site in self._changed.items():
             queued = sum(1 for phase in queue if partition in phase.candidates) if queue else 0

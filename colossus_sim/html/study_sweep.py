@@ -55,7 +55,7 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
     shown = [name for name in study["shown"] if name in set(points["measure"])]
     header = ["point", *parameters]
     for name in shown:
-        header += [f"{known[name]['label']} [{known[name]['unit']}]", "+-", "difference", "+-"]
+        header += [f"{known[name]['label']} [{known[name]['unit']}]", "\u00b1", "difference", "\u00b1"]
     indexed = points.set_index(["point", "measure"])
     rows = []
     for row in points.drop_duplicates("point").to_dict("records"):

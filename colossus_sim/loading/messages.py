@@ -146,7 +146,7 @@ def _words(item: Mapping[str, Any], value: Any, reference: str | None) -> tuple[
     special = _SPECIAL.get(kind)
     if special is not None:
         return special(item, value)
-    text = str(item["msg"])
+    text = str(item["msg"]).removeprefix("Value error, ")
     return text[:1].lower() + text[1:], ""
 
 

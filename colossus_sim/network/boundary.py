@@ -81,9 +81,14 @@ class Boundary:
         return self._fair[key]
 
     def _solved(self, demanding: _Jobs) -> _Array:
-        result = np.empty(len(self.usage))
-        result[demanding] = lockstep_rates(self.capacity, self.usage[demanding], self.limit)
-        for index in np.flatnonzero(~demanding):
+        result = np.full(len(self.usage), self.limit)
+        together = self.usage[demanding].sum(axis=0)
+        weights = np.where(demanding[:, None], together, together + self.usage)
+        levels = np.divide(self.capacity, weights, out=np.full(weights.shape, np.inf), where=weights > 0)
+        held_back = levels.min(axis=1, initial=np.inf) < self.limit
+        if bool((held_back & demanding).any()):
+            result[demanding] = lockstep_rates(self.capacity, self.usage[demanding], self.limit)
+        for index in np.flatnonzero(held_back & ~demanding):
             joined = np.vstack((self.usage[demanding], self.usage[index]))
             result[index] = lockstep_rates(self.capacity, joined, self.limit)[-1]
         return result

@@ -51,11 +51,11 @@ def flow_classes(
         What else tells flows apart: size, start.
     """
     flows = len(ptr) - 1
-    _, flow_colour = np.unique(marks, axis=0, return_inverse=True)
-    flow_colour = flow_colour.reshape(-1)
-    used, links = np.unique(idx, return_inverse=True)
-    links = links.reshape(-1)
-    _, link_colour = np.unique(capacity[used], return_inverse=True)
+    flow_colour = _colours(marks)
+    used, links = used_links(idx, len(capacity))
+    link_colour = _colours(capacity[used][:, np.newaxis])
+    if WORTH_IT * _least_classes(flow_colour, link_colour, ptr, links) > flows:
+        return None
     owner = np.repeat(np.arange(flows), np.diff(ptr))
     found = 0
     while True:
@@ -68,6 +68,35 @@ def flow_classes(
         link_colour = _refined(link_colour, links, flow_colour[owner])
         flow_colour = _refined(flow_colour, owner, link_colour[links])
     return _quotient(capacity[used], ptr, links, flow_colour, link_colour)
+
+
+def used_links(idx: IntArray, num_links: int) -> tuple[IntArray, IntArray]:
+    """Return the links that are crossed, rising, and for each hop the place of its link among them."""
+    crossed = np.zeros(num_links, dtype=np.bool_)
+    crossed[idx] = True
+    return np.flatnonzero(crossed), (np.cumsum(crossed) - 1)[idx]
+
+
+def _colours(marks: FloatArray) -> IntArray:
+    """Number rows of marks, equal rows alike."""
+    colour = np.zeros(len(marks), dtype=np.int64)
+    for column in marks.T:
+        values, code = np.unique(column, return_inverse=True)
+        _, colour = np.unique(colour * len(values) + code.reshape(-1), return_inverse=True)
+        colour = colour.reshape(-1)
+    return colour
+
+
+def _least_classes(flow_colour: IntArray, link_colour: IntArray, ptr: IntArray, links: IntArray) -> int:
+    """Return how many classes of flows there are at least: those of two refinements, as hashes without order."""
+    lengths = np.diff(ptr)
+    flow, link = _hash(flow_colour, 1), _hash(link_colour, 1)
+    for _ in range(2):
+        met = np.zeros(len(link), dtype=np.uint64)
+        np.add.at(met, links, np.repeat(flow, lengths))
+        link = _hash(link + met, 1)
+        flow = _hash(flow + np.add.reduceat(link[links], ptr[:-1]), 2)
+    return len(np.unique(flow))
 
 
 def _refined(colour: IntArray, rows: IntArray, neighbours: IntArray) -> IntArray:
@@ -86,7 +115,7 @@ def _refined(colour: IntArray, rows: IntArray, neighbours: IntArray) -> IntArray
     return refined
 
 
-def _hash(values: IntArray, salt: int) -> HashArray:
+def _hash(values: IntArray | HashArray, salt: int) -> HashArray:
     """Scatter integers over 64 bits (splitmix64; Steele et al. 2014, doi:10.1145/2660193.2660195)."""
     mixed = values.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed += np.uint64(salt * 0xD1B54A32D192ED03 % 2**64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.network.classes import used_links
 from colossus_sim.network.jit import compiled_play, jit_available
 from colossus_sim.network.kernel import play
 from colossus_sim.network.state import Work
@@ -41,8 +42,8 @@ def run_kernel(
     jit : bool, optional
         Compiled or not; default: by what is installed and how much there is to do.
     """
-    used, links = np.unique(idx, return_inverse=True)
-    work = _work(capacity[used], ptr, links.reshape(-1), weight, size)
+    used, links = used_links(idx, len(capacity))
+    work = _work(capacity[used], ptr, links, weight, size)
     order = np.argsort(start, kind="stable").astype(np.int32)
     finish = np.zeros(len(size))
     fast = jit_available() and len(idx) >= COMPILE_FROM if jit is None else jit
@@ -94,7 +95,9 @@ def _work(
         spare=np.zeros(num_links),
         open=np.zeros(num_links),
         level=np.zeros(num_links),
+        least=np.zeros(flows),
+        passed=ints(num_links),
         link_heap=ints(num_links),
         link_key=np.zeros(num_links),
-        counter=np.zeros(5, dtype=np.int64),
+        counter=np.zeros(6, dtype=np.int64),
     )

@@ -9,36 +9,13 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from colossus_sim.network import kernel
+from colossus_sim.network import ends, filling, kernel, whole
 
 SWITCH = "COLOSSUS_SIM_NO_JIT"
 """Environment variable: anything but empty or 0 keeps the kernel interpreted."""
 
-_ORDER = (
-    "rise",
-    "sink",
-    "reorder",
-    "pop",
-    "join_links",
-    "leave_links",
-    "add_up",
-    "choose",
-    "choose_bottlenecked",
-    "choose_all",
-    "push_link",
-    "lower_top",
-    "drop_top",
-    "fix",
-    "fill",
-    "verify_link",
-    "verify",
-    "settle",
-    "solve",
-    "change",
-    "end_flows",
-    "play",
-)
-"""Functions of the kernel, each after those that it calls."""
+_MODULES = (ends, filling, whole, kernel)
+"""Each after those that it calls, as are the functions in them."""
 
 
 def jit_available() -> bool:
@@ -57,17 +34,24 @@ def compiled_play() -> Callable[..., None]:
     ImportError
         If numba is not installed.
     """
-    import numba
-
-    known: dict[str, Any] = dict(vars(kernel))
-    for name in _ORDER:
-        plain = getattr(kernel, name)
-        # Each function sees the compiled ones below it; the module itself stays plain Python.
-        bound = FunctionType(plain.__code__, dict(known), name)
-        bound.__module__, bound.__qualname__ = kernel.__name__, name
-        try:
-            known[name] = numba.njit(cache=True)(bound)
-        except RuntimeError:  # nowhere to keep machine code
-            known[name] = numba.njit(bound)
+    known: dict[str, Any] = {}
+    for module in _MODULES:
+        for name, plain in vars(module).items():
+            if isinstance(plain, FunctionType) and plain.__module__ == module.__name__:
+                # Each function sees the compiled ones before it; the module itself stays plain Python.
+                bound = FunctionType(plain.__code__, {**vars(module), **known}, name)
+                bound.__module__, bound.__qualname__ = module.__name__, name
+                known[name] = _machine_code(bound)
     play: Callable[..., None] = known["play"]
     return play
+
+
+def _machine_code(function: FunctionType) -> Any:
+    import numba
+
+    # Python owns the arrays for as long as the kernel runs, so nothing has to count references to them.
+    options: dict[str, Any] = {"_nrt": False}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # nowhere to keep machine code
+        return numba.njit(**options)(function)

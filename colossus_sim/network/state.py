@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-CHOSEN, TOUCHED, EPOCH, WAITING, LINKS = range(5)
+CHOSEN, TOUCHED, EPOCH, WAITING, LINKS, ROUND = range(6)
 """Places in ``Work.counter``: flows being solved, links they touch, number of this solve, flows in the event
-heap, links in the heap of one solve."""
+heap, links in the heap of one solve, number of this round."""
 
 
 class Work(NamedTuple):
@@ -55,6 +55,9 @@ class Work(NamedTuple):
     level: Any
     """Per touched link: rate and number of flows that keep theirs, weight of the solved ones; while filling:
     capacity left, weight not yet filled, share at which it became a bottleneck (infinite: it did not)."""
+    least: Any
+    passed: Any
+    """Per flow: least share of its links in this round; per link: last round in which it held back nobody."""
     link_heap: Any
     link_key: Any
     """Heap of links by fair share."""

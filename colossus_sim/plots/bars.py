@@ -129,7 +129,7 @@ class _Dates(ConciseDateFormatter):
 
 def date_axis(axes: Axes, *, top: bool = False, labels: bool = True) -> None:
     """Put dates (UTC) on the x axis."""
-    locator = AutoDateLocator(tz=UTC, minticks=4, maxticks=14)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=UTC, minticks=5, maxticks=14)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     formatter = _Dates(locator, tz=UTC, show_offset=False)  # type: ignore[no-untyped-call]
     formatter.formats = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"]
@@ -142,7 +142,7 @@ def date_axis(axes: Axes, *, top: bool = False, labels: bool = True) -> None:
 def count_axis(axes: Axes, largest: float) -> str:
     """Put GPU counts on the y axis in a readable unit and return its name, e.g. ``thousand``."""
     scale, name = (1e6, "million") if largest >= 2e6 else (1e3, "thousand") if largest >= 2e3 else (1.0, "")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:,g}"))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
     return name
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from colossus_sim.formulas.reliability import efficiency, optimal_interval
 from colossus_sim.plots.header import run_title, write_header
-from colossus_sim.plots.panels import MOST_PANELS, panel, panel_title, panels_figure
+from colossus_sim.plots.panels import most, panel, panel_title, panels_figure
 from colossus_sim.plots.series import column
 from colossus_sim.plots.style import BLUE, GREEN, VERMILLION, theme, themed
 from colossus_sim.units import DAY, HOUR, format_duration
@@ -42,13 +42,13 @@ class Saving:
 def draw_checkpoints(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
     """Return a panel per job: share of time lost to saves and lost work against the interval between saves."""
     found = savings(result)
-    shown = found[:MOST_PANELS]
+    shown, part = most(found, excess, "those that lose most by their interval")
     figure = panels_figure(len(shown))
     head = f"{run_title(result)}: how often to save" if title is None else title
     note = (
         "curve: memoryless failures, restart time left out (Daly 2006); stall and MTBF as measured in the run"
     )
-    write_header(figure, head, note if shown else "no job both saved and failed", dark=dark)
+    write_header(figure, head, part + note if shown else "no job both saved and failed", dark=dark)
     for number, saving in enumerate(shown):
         axes = panel(figure, number, len(shown), left=0.75)
         _draw(axes, saving, dark=dark)
@@ -63,6 +63,11 @@ def draw_checkpoints(result: Any, *, dark: bool = False, title: str | None = Non
 def best(saving: Saving) -> float:
     """Return the interval that loses least. [s]"""
     return optimal_interval(saving.stall, saving.mtbf)
+
+
+def excess(saving: Saving) -> float:
+    """Return the share of time that the interval used loses more than the best one."""
+    return lost_share(saving, saving.interval) - lost_share(saving, best(saving))
 
 
 def lost_share(saving: Saving, interval: float) -> float:
@@ -113,7 +118,7 @@ def _draw(axes: Axes, saving: Saving, *, dark: bool) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100.0 * value:g}"))
     axes.tick_params(labelsize=7.0)
-    axes.set_xlabel("Work between saves (green: best, red: used; shaded: stalls alone)", size=7.0)
+    axes.set_xlabel("Work between saves (circle: best, diamond: used; shaded: stalls alone)", size=7.0)
     axes.set_ylabel("Time lost [%]", size=7.0)
     axes.grid(color=look.grid, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -37,6 +37,8 @@ WIDTH, LEFT, RIGHT, HEADER, FOOT = 15.0, 3.05, 1.2, 1.2, 0.8
 LANES = ((0.12, 0.48), (0.54, 0.90))
 """Where the bars of the two runs lie in a row, as shares of its height."""
 BINS = 440
+MOST_JOBS = 30
+"""Jobs that have a row: what can be read on one page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +76,18 @@ def draw_comparison(
 
     At the right stands how much later (+) or earlier the job ends in the second run. [days]
     """
-    pairs, xlim = _pairs(first, second)
+    every, xlim = _pairs(first, second)
+    pairs, part = _shown(every)
     row = min(0.6, max(0.3, 5.2 / max(1, len(pairs))))
     height = HEADER + row * max(1, len(pairs)) + FOOT
     figure = new_figure(WIDTH, height)
     shown = tuple(plain(name) for name in names)
     head = f"{run_title(first)}: {shown[0]} and {shown[1]}" if title is None else title
-    shifts = [pair.shift for pair in pairs if not math.isnan(pair.shift)]
+    shifts = [pair.shift for pair in every if not math.isnan(pair.shift)]
     later = sum(shift >= 0.5 for shift in shifts)
     earlier = sum(shift <= -0.5 for shift in shifts)
     note = f"{later} of {len(shifts)} jobs that end in both end later in {shown[1]}, {earlier} earlier"
-    write_header(figure, head, note, dark=dark)
+    write_header(figure, head, f"{note}{part}", dark=dark)
     box = (LEFT / WIDTH, FOOT / height, (WIDTH - LEFT - RIGHT) / WIDTH, 1.0 - (HEADER + FOOT) / height)
     axes = figure.add_axes(box)
     axes.set_xlim(*xlim)
@@ -106,6 +109,19 @@ def _pairs(first: Any, second: Any) -> tuple[list[Pair], tuple[float, float]]:
     names = dict.fromkeys((*rows[0], *rows[1]))
     pairs = [Pair(name=name, first=rows[0].get(name), second=rows[1].get(name)) for name in names]
     return pairs, (min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def _shown(pairs: list[Pair]) -> tuple[list[Pair], str]:
+    """Return the jobs that have a row, of many those whose ends differ most, and a note if some have none."""
+    if len(pairs) <= MOST_JOBS:
+        return pairs, ""
+
+    def difference(pair: Pair) -> float:
+        ends = [job is not None and not math.isnan(job.finish) for job in (pair.first, pair.second)]
+        return abs(pair.shift) if all(ends) else math.inf if any(ends) else -1.0
+
+    shown = sorted(pairs, key=lambda pair: -difference(pair))[:MOST_JOBS]
+    return shown, f"; shown: the {MOST_JOBS} of {len(pairs):,} jobs whose ends differ most"
 
 
 def _draw_rows(axes: Axes, pairs: Sequence[Pair], *, dark: bool) -> None:

@@ -17,7 +17,10 @@ from colossus_sim.plots.style import VERMILLION, blend, legend, theme, themed
 MOST_ROWS = 40
 """Classes that are shown, the most frequent first."""
 
-_SPELLING = MappingProxyType({"gpu": "GPU", "hbm": "HBM", "nvlink": "NVLink", "nic": "NIC", "cpu": "CPU"})
+_SPELLING = MappingProxyType({
+    "gpu": "GPU", "hbm": "HBM", "nvlink": "NVLink", "nic": "NIC", "cpu": "CPU", "nccl": "NCCL", "ssd": "SSD",
+    "io": "I/O", "sram": "SRAM", "dram": "DRAM", "pcie": "PCIe", "psu": "PSU", "bmc": "BMC",
+})  # fmt: skip
 
 
 @themed

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import PercentFormatter
 
 from colossus_sim.plots.bars import date_axis
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.stacked import HEADER, LEFT, RIGHT, WIDTH, rows_figure
+from colossus_sim.plots.stacked import HEADER, LEFT, MOST_ROWS, WIDTH, rows_figure
 from colossus_sim.plots.style import (
     BLUE,
     FAMILIES,
@@ -23,13 +26,16 @@ from colossus_sim.plots.style import (
     phase_family,
     plain,
     shorten,
+    text_width,
     theme,
     themed,
 )  # fmt: skip
 from colossus_sim.plots.views import ForecastView, JobBand, PhaseBand
 from colossus_sim.units import DAY, format_instant
 
-MAX_DRIVERS = 5
+BARS, RANGES, END = (0.1, 0.5), (0.52, 0.78), 0.88
+"""Where bars, ranges of the ends of phases, and the end that the target means lie in a row."""
+MAX_DRIVERS, MOST_JOBS = 5, 8
 LEAST = 0.005
 """Shares of variance below this are not drawn."""
 
@@ -46,15 +52,22 @@ def forecast_figures(view: ForecastView, *, dark: bool = False) -> dict[str, Fig
 def draw_bands(view: ForecastView, *, dark: bool = False) -> Figure:
     """Return a Gantt chart of the median schedule with the P10 to P90 range of every phase's start and end.
 
-    A row per job. Bars go from median start to median end of a phase, light boxes from P10 to P90 of its end; the
-    diamond is the median end of what the target means, the line through it P10 to P90, the flag the target.
+    A row per job. Bars go from median start to median end of a phase, thin lines under them from P10 to P90 of its
+    end; the diamond is the median end of what the target means, the line through it P10 to P90, the flag the
+    target. Of many jobs those least likely to meet their targets are drawn.
     """
     look = theme(dark)
-    figure, axes, _ = rows_figure([job.title for job in view.jobs], legend_lines=2)
-    write_header(figure, view.title, view.note, dark=dark)
+    jobs, note = list(view.jobs), view.note
+    if len(jobs) > MOST_ROWS:
+        likely = sorted(jobs, key=lambda job: 2.0 if math.isnan(job.probability) else job.probability)
+        jobs = likely[:MOST_ROWS]
+        note = f"the {MOST_ROWS} of {len(view.jobs):,} jobs least likely to meet their targets; {note}"
+    view = replace(view, jobs=tuple(jobs))
+    figure, axes, _ = rows_figure([job.title for job in jobs], legend_lines=2, highest=0.66, body=5.9)
+    write_header(figure, view.title, note, dark=dark)
     left, right = _span(view)
     axes.set_xlim(left, right)
-    for number, job in enumerate(view.jobs):
+    for number, job in enumerate(jobs):
         if number % 2:
             axes.axhspan(number, number + 1, color=look.stripe, zorder=0)
         _draw_job(axes, job, number, limits=(left, right), dark=dark)
@@ -83,21 +96,22 @@ def _span(view: ForecastView) -> tuple[float, float]:
 def _draw_job(axes: Axes, job: JobBand, number: int, *, limits: tuple[float, float], dark: bool) -> None:
     look = theme(dark)
     lanes = _lanes(job.phases)
-    count = max(lanes, default=0) + 1
-    height = 0.74 / count
-    for phase, lane in zip(job.phases, lanes, strict=True):
-        _draw_phase(axes, phase, number + 0.13 + height * lane, height, limits=limits, dark=dark)
+    height = (BARS[1] - BARS[0]) / (max(lanes, default=0) + 1)
+    step = (RANGES[1] - RANGES[0]) / max(1, len(job.phases))
+    for order, (phase, lane) in enumerate(zip(job.phases, lanes, strict=True)):
+        _draw_phase(axes, phase, number + BARS[0] + height * lane, height, limits=limits)
+        _draw_range(axes, phase, number + RANGES[0] + step * (order + 0.5), limits[1])
     low, middle, high = (min(value, limits[1]) for value in job.finish)
     if math.isfinite(middle):
-        y = number + 0.5
-        axes.plot([low, high], [y, y], color=look.ink, linewidth=2.2, solid_capstyle="butt", zorder=6)
+        y = number + END
+        axes.plot([low, high], [y, y], color=look.ink, linewidth=1.8, solid_capstyle="butt", zorder=6)
         for edge in (low, high):
-            axes.plot([edge, edge], [y - 0.16, y + 0.16], color=look.ink, linewidth=1.6, zorder=6)
-        axes.plot([middle], [y], marker="D", markersize=5.5, markerfacecolor=look.paper, markeredgecolor=look.ink,
+            axes.plot([edge, edge], [y - 0.07, y + 0.07], color=look.ink, linewidth=1.6, zorder=6)
+        axes.plot([middle], [y], marker="D", markersize=5.0, markerfacecolor=look.paper, markeredgecolor=look.ink,
                   zorder=7)  # fmt: skip
     if math.isfinite(job.target):
-        axes.plot([job.target] * 2, [number + 0.05, number + 0.95], color=look.late, linewidth=2.0, zorder=5)
-        axes.plot([job.target], [number + 0.1], marker="v", markersize=6.0, color=look.late, zorder=5)
+        axes.plot([job.target] * 2, [number + 0.04, number + 0.96], color=look.late, linewidth=1.8, zorder=5)
+        axes.plot([job.target], [number + 0.08], marker="v", markersize=5.5, color=look.late, zorder=5)
 
 
 def _lanes(phases: Sequence[PhaseBand]) -> list[int]:
@@ -116,9 +130,8 @@ def _lanes(phases: Sequence[PhaseBand]) -> list[int]:
 
 
 def _draw_phase(
-    axes: Axes, phase: PhaseBand, top: float, height: float, *, limits: tuple[float, float], dark: bool
+    axes: Axes, phase: PhaseBand, top: float, height: float, *, limits: tuple[float, float]
 ) -> None:
-    look = theme(dark)
     colour = FAMILY_COLOURS[phase_family(phase.name, phase.kind)]
     start, end = phase.start[1], min(phase.end[1], limits[1])
     if math.isfinite(start) and start < limits[1]:
@@ -126,13 +139,17 @@ def _draw_phase(
         axes.add_patch(
             Rectangle((start, top), long, height * 0.92, facecolor=colour, linewidth=0.0, zorder=2)
         )
-    # The range of the end: a light box from P10 to P90.
-    low, high = (min(value, limits[1]) for value in (phase.end[0], phase.end[2]))
+
+
+def _draw_range(axes: Axes, phase: PhaseBand, y: float, right: float) -> None:
+    """Draw the range of the end of a phase as a thin line; one that runs off the chart ends without a cap."""
+    colour = FAMILY_COLOURS[phase_family(phase.name, phase.kind)]
+    low, high = phase.end[0], min(phase.end[2], right)
     if math.isfinite(low) and high > low:
-        light = blend(colour, look.paper, 0.35)
-        box = Rectangle((low, top + 0.2 * height), high - low, 0.52 * height, facecolor=light, edgecolor=colour,
-                        linewidth=0.7, zorder=3, alpha=0.85)  # fmt: skip
-        axes.add_patch(box)
+        axes.plot([low, high], [y, y], color=colour, linewidth=1.3, solid_capstyle="butt", zorder=3)
+        ends = [low] if phase.end[2] > right else [low, high]
+        axes.plot(ends, [y] * len(ends), linestyle="none", marker="|", markersize=3.2, markeredgewidth=1.0,
+                  color=colour, zorder=3)  # fmt: skip
 
 
 def _right_text(figure: Figure, axes: Axes, job: JobBand, number: int, *, dark: bool) -> None:
@@ -157,7 +174,7 @@ def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: boo
     width, height = (float(size) for size in figure.get_size_inches())
     legend(figure, handles, labels, loc="lower left", ncols=7, bbox_to_anchor=(0.1 / width, 0.32 / height))
     marks: list[Patch | Line2D] = [
-        Patch(facecolor=blend(BLUE, look.paper, 0.35), edgecolor=BLUE),
+        Line2D([], [], color=BLUE, linewidth=1.3, marker="|", markersize=4),
         Line2D([], [], color=look.ink, marker="D", markerfacecolor=look.paper, linewidth=2.0, markersize=5),
         Line2D([], [], color=look.late, marker="v", linewidth=2.0, markersize=6),
     ]
@@ -171,22 +188,20 @@ def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: boo
 
 @themed
 def draw_drivers(view: ForecastView, *, dark: bool = False) -> Figure:
-    """Return per job the shares of variance of what drives its end."""
+    """Return per job the shares of variance of what drives its end, pale where chance alone could give them."""
     look = theme(dark)
-    jobs = [
-        (title, [item for item in items if item[1] >= LEAST][:MAX_DRIVERS]) for title, items in view.drivers
-    ]
-    lines = sum(max(1, len(items)) for _, items in jobs)
-    step = 0.24
-    height = HEADER + step * (lines + 0.5 * len(jobs)) + 0.6
+    jobs = _shown_drivers(view)
+    lines = sum(max(1, len(items)) for _, items in jobs) + 0.5 * len(jobs)
+    step = 0.21
+    height = HEADER + step * lines + 0.62
     figure = new_figure(WIDTH, height)
     note = "share of the variance of the end that would go away if this were known (first-order Sobol index)"
+    if len(jobs) < len(view.drivers):
+        note = f"{len(jobs)} of {len(view.drivers):,} jobs, those with the strongest drivers; {note}"
     write_header(figure, f"{view.title}: what drives the spread", note, dark=dark)
-    axes = figure.add_axes(
-        (LEFT / WIDTH, 0.6 / height, (WIDTH - LEFT - RIGHT) / WIDTH, 1 - (HEADER + 0.6) / height)
-    )
-    total = lines + 0.5 * len(jobs)
-    axes.set_ylim(total, 0.0)
+    box = (LEFT / WIDTH, 0.62 / height, (WIDTH - LEFT - 0.3) / WIDTH, 1 - (HEADER + 0.62) / height)
+    axes = figure.add_axes(box)
+    axes.set_ylim(lines, 0.0)
     axes.set_xlim(0.0, 1.0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -197,15 +212,48 @@ def draw_drivers(view: ForecastView, *, dark: bool = False) -> Figure:
             0.16 / WIDTH, middle, shorten(figure, title, 9.0, LEFT - 0.3), size=9.0, va="center_baseline"
         )
         for number, (name, share) in enumerate(items):
-            axes.barh(top + number + 0.5, share, height=0.7, color=BLUE)
-            label = f"{share:.0%}  {shorten(figure, name, 8.0, 7.5 - 8.85 * min(share, 0.4))}"
-            inside = share > 0.45
-            axes.text(0.006 if inside else share + 0.006, top + number + 0.5, plain(label), size=8.0,
-                      va="center_baseline", color="#FFFFFF" if inside else look.ink)  # fmt: skip
+            _draw_driver(axes, top + number, name, share, chance=view.chance, dark=dark)
         if not items:
             axes.text(
                 0.006, top + 0.5, "nothing above 0.5 %", size=8.0, color=look.muted, va="center_baseline"
             )
         top += max(1, len(items)) + 0.5
-    axes.set_xlabel("share of variance")
+    if view.chance > 0.0:
+        axes.axvline(view.chance, color=look.ink, linewidth=1.0, linestyle=(0, (4, 3)), zorder=3)
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=""))
+    few = (
+        "; pale, left of the dashed line: chance alone may give it with so few runs"
+        if view.chance > 0.0
+        else ""
+    )
+    axes.set_xlabel(f"share of variance [%]{few}")
     return figure
+
+
+def _shown_drivers(view: ForecastView) -> list[tuple[str, list[tuple[str, float]]]]:
+    """Return the drivers of each job, the largest first; of many jobs those that have the strongest ones."""
+    jobs = [
+        (title, sorted((item for item in items if item[1] >= LEAST), key=lambda item: -item[1])[:MAX_DRIVERS])
+        for title, items in view.drivers
+    ]
+    if len(jobs) > 2 * MOST_JOBS:
+        jobs = sorted(jobs, key=lambda job: -max((share for _, share in job[1]), default=0.0))[:MOST_JOBS]
+    return jobs
+
+
+def _draw_driver(axes: Axes, top: float, name: str, share: float, *, chance: float, dark: bool) -> None:
+    look = theme(dark)
+    sure = share >= chance
+    axes.barh(top + 0.5, share, height=0.7, color=BLUE if sure else blend(BLUE, look.paper, 0.3), zorder=2)
+    figure = axes.get_figure()
+    if not isinstance(figure, Figure):
+        return
+    room = WIDTH - LEFT - 0.3
+    text = f"{share:.0%}  {name}"
+    inside = share > 0.45 and text_width(figure, plain(text), 8.0) < share * room - 0.1
+    text = shorten(figure, text, 8.0, room * share - 0.1 if inside else room * (1.0 - share) - 0.1)
+    colour = look.ink if not (inside and sure) else "#FFFFFF"
+    label = axes.text(0.006 if inside else share + 0.006, top + 0.5, text, size=8.0, va="center_baseline",
+                      color=colour, zorder=4)  # fmt: skip
+    if not inside:
+        label.set_path_effects([withStroke(linewidth=2.5, foreground=look.paper)])

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from colossus_sim.plots.bars import date_axis
 from colossus_sim.plots.gantt_legend import draw_legend
+from colossus_sim.plots.gantt_packed import MANY, Group, packed_rows, without_far_targets, write_groups
 from colossus_sim.plots.gantt_rows import Row, draw_rows
 from colossus_sim.plots.header import draw_header
 from colossus_sim.plots.roadmap import JobRow, job_rows, span, without_short_waits
@@ -31,10 +32,8 @@ GAP = 0.14
 """Space between panels. [in]"""
 BODY = 4.0
 """Height that the rows fill if there are few enough jobs. [in]"""
-ROW_LOW, ROW_MIN, ROW_MAX = 0.18, 0.26, 0.62
-"""Least height of a job with one lane in a chart of many jobs, and of few, and the greatest. [in]"""
-MANY = 80
-"""Jobs from which rows become low."""
+ROW_MIN, ROW_MAX = 0.2, 0.62
+"""Least and greatest height of the row of a job with one lane. [in]"""
 TWO_LINES = 0.45
 """Least height of a row whose title may take two lines. [in]"""
 BINS = 440
@@ -47,7 +46,6 @@ class Layout:
 
     height: float
     body: float
-    row: float
     gpus: float
     """Height of a strip of GPUs."""
 
@@ -56,24 +54,25 @@ class Layout:
 def draw_gantt(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
     """Return the Gantt chart of a run.
 
-    A row per job: phases in colour, waits hatched, failures as a strip of thin marks whose opacity is their
-    number, data gates, target dates, slip from target to end, reported outcomes; under them the GPUs by what
-    they do, and the power.
+    A row per job, or rows that jobs share where there are more than `MANY`: phases in colour, waits hatched,
+    failures as a strip of thin marks whose opacity is their number, data gates, target dates, slip from target to
+    end, reported outcomes; under them the GPUs by what they do, and the power.
     """
     horizon = end_of(result)
     begin = start_of(result.tables) / DAY
     jobs = job_rows(result, horizon=horizon)
-    left, right = span(jobs, begin=begin, horizon=horizon)
+    marked = without_far_targets(jobs) if len(jobs) > MANY else jobs
+    left, right = span(marked, begin=begin, horizon=horizon)
     jobs = without_short_waits(jobs, (right - left) / BINS)
     sites = shown_sites(result)
-    layout = _layout(jobs, max(1, len(sites)))
+    rows, groups = _placed_rows(result, jobs, (left, right))
+    layout = _layout(rows, max(1, len(sites)))
     figure = new_figure(WIDTH, layout.height)
     draw_header(figure, result, jobs, title=title, dark=dark)
-    rows = _rows(jobs, layout)
     axes = _panel(figure, HEADER + DATES, layout.body, xlim=(left, right))
-    edges = np.linspace(left, right, BINS + 1)
-    draw_rows(axes, rows, edges=edges, horizon=horizon, dark=dark)
-    _labels(figure, rows, dark=dark)
+    draw_rows(axes, rows, edges=np.linspace(left, right, BINS + 1), horizon=horizon, dark=dark)
+    _labels(figure, () if groups else rows, dark=dark)
+    write_groups(figure, groups, HEADER + DATES, room=LEFT - 0.32, dark=dark)
     bins = np.linspace(begin, max(begin + 1e-6, min(right, horizon)), BINS + 1)
     shown = levels(result, bins)
     by_site = [(site_title(result, site), levels(result, bins, site=site)) for site in sites]
@@ -95,26 +94,32 @@ def site_title(result: Any, site: str) -> str:
     return str(spec.title) if spec is not None and spec.title else site
 
 
-def _layout(jobs: Sequence[JobRow], strips: int) -> Layout:
-    weight = max(1.0, math.fsum(_weight(job) for job in jobs))
-    row = min(ROW_MAX, max(ROW_LOW if len(jobs) > MANY else ROW_MIN, BODY / weight))
-    body = row * weight
-    gpus = STRIPS[0] if strips == 1 else SITE_STRIP
-    height = HEADER + DATES + body + strips * (gpus + GAP) + STRIPS[1] + GAP + FOOT
-    return Layout(height=height, body=body, row=row, gpus=gpus)
+def _placed_rows(
+    result: Any, jobs: Sequence[JobRow], xlim: tuple[float, float]
+) -> tuple[list[Row], list[Group]]:
+    """Return a row of its own for each job, or where there are many rows that they share, site by site."""
+    if len(jobs) > MANY:
+        table = result.tables["jobs"]
+        named = zip(table["job"].astype(str), table["site"].fillna("").astype(str), strict=True)
+        sites = {job: site_title(result, site) for job, site in named}
+        return packed_rows(new_figure(WIDTH, 1.0), jobs, sites, xlim=xlim, width=WIDTH - LEFT - RIGHT)
+    row = min(ROW_MAX, max(ROW_MIN, BODY / max(1.0, math.fsum(_weight(job) for job in jobs))))
+    rows, top = [], 0.0
+    for job in jobs:
+        rows.append(Row(job=job, top=top, height=row * _weight(job)))
+        top += rows[-1].height
+    return rows, []
 
 
 def _weight(job: JobRow) -> float:
     return 1.0 + 0.4 * (job.lanes - 1)
 
 
-def _rows(jobs: Sequence[JobRow], layout: Layout) -> list[Row]:
-    rows, top = [], 0.0
-    for job in jobs:
-        height = layout.row * _weight(job)
-        rows.append(Row(job=job, top=top, height=height))
-        top += height
-    return rows
+def _layout(rows: Sequence[Row], strips: int) -> Layout:
+    body = max((row.top + row.height for row in rows), default=ROW_MAX)
+    gpus = STRIPS[0] if strips == 1 else SITE_STRIP
+    height = HEADER + DATES + body + strips * (gpus + GAP) + STRIPS[1] + GAP + FOOT
+    return Layout(height=height, body=body, gpus=gpus)
 
 
 def _panel(

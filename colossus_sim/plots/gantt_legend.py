@@ -69,6 +69,7 @@ def _open(jobs: Sequence[JobRow]) -> bool:
 
 def _marks(rows: Sequence[Row], look: Theme) -> Entries:
     jobs = [row.job for row in rows]
+    packed = any(row.packed for row in rows)
 
     def mark(shape: str, face: str, size: float = 5.5) -> Line2D:
         return Line2D([], [], linestyle="none", marker=shape, markersize=size, markerfacecolor=face,
@@ -87,9 +88,10 @@ def _marks(rows: Sequence[Row], look: Theme) -> Entries:
         (any(phase.slowed for job in jobs for phase in job.phases), slow,
          "slowed by other jobs"),
         (any(len(job.gates) for job in jobs), mark("D", "#F0E442"), "data ready"),
-        (any(not math.isnan(job.target) for job in jobs), mark(">", look.ink), "target"),
+        (any(not math.isnan(row.target) for row in rows), mark(">", look.ink),
+         "target of a late job" if packed else "target"),
         (any(slip >= 0.5 for slip in slips), late, "late"),
-        (any(slip < 0.5 for slip in slips), early, "early or on time"),
+        (any(slip < 0.5 for slip in slips) and not packed, early, "early or on time"),
         (any(job.observed for job in jobs), mark("o", look.paper),
          "reported outcome (arrow: not by then)" if _open(jobs) else "reported outcome"),
         (any(math.isnan(job.finish) and not math.isnan(job.projected) for job in jobs), ahead,

@@ -16,8 +16,12 @@ from colossus_sim.plots.series import Floats
 from colossus_sim.plots.style import FAMILY_COLOURS, WAIT_HATCHES, Theme, plain, text_on, text_width, theme
 from colossus_sim.units import DAY, format_instant
 
-MARK_LANE, BARS, RUG = (0.06, 0.28), (0.30, 0.78), (0.82, 0.95)
+Shares = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+ROOMY: Shares = ((0.06, 0.28), (0.30, 0.78), (0.82, 0.95))
 """Where markers, phase bars and failure marks lie in a row of one lane, as shares of its height."""
+PACKED: Shares = ((0.04, 0.18), (0.20, 0.80), (0.84, 0.96))
+"""The same in a row that jobs share."""
 
 FADE = 1.0
 """Length over which the bar of an unfinished phase fades out before the horizon. [in]"""
@@ -32,47 +36,77 @@ OPEN = 0.42
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A job and its place. [in]"""
+    """A job and its place. [in]
+
+    Attributes
+    ----------
+    packed : bool
+        Whether other jobs may lie on the same row, so that the job has to carry its name itself.
+    named, name : str
+        Phase whose bar holds the name, or the name beside the bars.
+    left : bool
+        Whether name and slip stand left of the job.
+    """
 
     job: JobRow
     top: float
     height: float
+    packed: bool = False
+    named: str = ""
+    name: str = ""
+    left: bool = False
+
+    @property
+    def shares(self) -> Shares:
+        """Where markers, bars and failure marks lie."""
+        return PACKED if self.packed else ROOMY
 
     @property
     def unit(self) -> float:
         """Height that one lane alone would have. [in]"""
-        return self.height / (1.0 + 0.4 * (self.job.lanes - 1))
+        return self.height if self.packed else self.height / (1.0 + 0.4 * (self.job.lanes - 1))
+
+    @property
+    def target(self) -> float:
+        """Target that is marked, NaN if none: on a shared row that of a late job only; others may lie far off."""
+        return self.job.target if self.job.late or not self.packed else math.nan
 
     @property
     def marks(self) -> float:
         """Middle of the lane of markers."""
-        return self.top + self.unit * 0.5 * (MARK_LANE[0] + MARK_LANE[1])
+        return self.top + self.unit * 0.5 * sum(self.shares[0])
 
     @property
     def rug(self) -> tuple[float, float]:
         """Top and bottom of the failure marks."""
         bottom = self.top + self.height
-        return bottom - (1.0 - RUG[0]) * self.unit, bottom - (1.0 - RUG[1]) * self.unit
+        first, last = self.shares[2]
+        return bottom - (1.0 - first) * self.unit, bottom - (1.0 - last) * self.unit
 
     def lane(self, number: int) -> tuple[float, float]:
         """Return top and bottom of a lane of bars."""
-        top = self.top + BARS[0] * self.unit
-        bottom = self.top + self.height - (1.0 - BARS[1]) * self.unit
+        first, last = self.shares[1]
+        top = self.top + first * self.unit
+        bottom = self.top + self.height - (1.0 - last) * self.unit
         step = (bottom - top) / self.job.lanes
         gap = 0.04 * step if self.job.lanes > 1 else 0.0
         return top + number * step + gap, top + (number + 1) * step - gap
+
+    @property
+    def middle(self) -> float:
+        """Middle of all lanes of bars."""
+        return 0.5 * (self.lane(0)[0] + self.lane(self.job.lanes - 1)[1])
 
 
 def draw_rows(axes: Axes, rows: Sequence[Row], *, edges: Floats, horizon: float, dark: bool) -> None:
     """Draw every job into a panel whose x limits are set."""
     look = theme(dark)
-    bottom = rows[-1].top + rows[-1].height if rows else 1.0
-    axes.set_ylim(bottom, 0.0)
+    axes.set_ylim(max((row.top + row.height for row in rows), default=1.0), 0.0)
     axes.set_yticks([])
     axes.grid(axis="x", color=look.grid, linewidth=0.6)
     left, right = axes.get_xlim()
-    add_boxes(axes, [(left, right, r.top, r.top + r.height) for r in rows[1::2]],
-              [look.stripe] * len(rows[1::2]), zorder=0.1)  # fmt: skip
+    places = sorted({(row.top, row.top + row.height) for row in rows})[1::2]
+    add_boxes(axes, [(left, right, *place) for place in places], [look.stripe] * len(places), zorder=0.1)
     if not rows:
         axes.text(0.5, 0.5, "no jobs", transform=axes.transAxes, ha="center", va="center", color=look.muted)
     _draw_phases(axes, rows, horizon, dark=dark)
@@ -108,12 +142,12 @@ def _draw_phases(axes: Axes, rows: Sequence[Row], horizon: float, *, dark: bool)
             else:
                 boxes.append((phase.start, solid, top, bottom))
                 colours.append(colour)
-            _name_phase(axes, row.job, phase, (phase.start, solid, top, bottom))
+            _name_phase(axes, row, phase, (phase.start, solid, top, bottom))
     bars = add_boxes(axes, boxes, colours, zorder=2.0, edge=theme(dark).paper)
     bars.set_gid("phases")
 
 
-def _free_stretch(job: JobRow, phase: PhaseBar, end: float) -> tuple[float, float]:
+def free_stretch(job: JobRow, phase: PhaseBar, end: float) -> tuple[float, float]:
     """Return the longest stretch of a phase without a wait or a marker."""
     best, left = (phase.start, phase.start), phase.start
     blocks = [(begin, stop) for _, begin, stop in phase.waits]
@@ -128,16 +162,22 @@ def _free_stretch(job: JobRow, phase: PhaseBar, end: float) -> tuple[float, floa
     return (left, end) if end - left > best[1] - best[0] else best
 
 
-def _name_phase(axes: Axes, job: JobRow, phase: PhaseBar, box: Box) -> None:
-    """Write the name of a phase into its bar if there is room."""
+def name_size(row: Row) -> float:
+    """Return the size of the name of a job that shares its row. [pt]"""
+    return min(7.0, max(5.0, 72.0 * 0.48 * row.unit))
+
+
+def _name_phase(axes: Axes, row: Row, phase: PhaseBar, box: Box) -> None:
+    """Write the name of a phase into its bar if there is room; on a shared row that of the job."""
     figure = axes.get_figure()
     if not isinstance(figure, Figure):
         return
     colour = FAMILY_COLOURS[phase.family]
-    size = min(8.0, 0.72 * 72.0 * (box[3] - box[2]))
-    left, right = _free_stretch(job, phase, box[1])
+    size = name_size(row) if row.packed else min(8.0, 0.72 * 72.0 * (box[3] - box[2]))
+    names = phase.labels if not row.packed else (row.job.title,) if row.named == phase.name else ()
+    left, right = free_stretch(row.job, phase, box[1])
     room = (right - left) * _inches_per_day(axes) - 0.08
-    name = next((text for text in map(plain, phase.labels) if text_width(figure, text, size) <= room), "")
+    name = next((text for text in map(plain, names) if text_width(figure, text, size) <= room), "")
     if size < 4.5 or not name:
         return
     axes.text(0.5 * (left + right), 0.5 * (box[2] + box[3]), name, size=size, color=text_on(colour), ha="center",
@@ -178,9 +218,10 @@ def _draw_slowed(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
 
 
 def _draw_markers(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
-    size = 26.0 if rows and rows[0].unit > 0.36 else 12.0
+    unit = rows[0].unit if rows else 1.0
+    size = 26.0 if unit > 0.36 else 12.0 if unit > 0.24 else 5.0
     gates = [(moment, row.lane(0)[0]) for row in rows for moment in row.job.gates.tolist()]
-    targets = [(row.job.target, row.marks) for row in rows if not math.isnan(row.job.target)]
+    targets = [(row.target, row.marks) for row in rows if not math.isnan(row.target)]
     seen = [
         (moment, sum(row.lane(0)) / 2)
         for row in rows
@@ -189,8 +230,8 @@ def _draw_markers(axes: Axes, rows: Sequence[Row], look: Theme) -> None:
         if math.isfinite(moment)
     ]
     for row in rows:
-        if not math.isnan(row.job.target):
-            axes.plot([row.job.target] * 2, [row.top + 0.06 * row.unit, row.rug[0]], color=look.ink, linewidth=1.1,
+        if not math.isnan(row.target):
+            axes.plot([row.target] * 2, [row.top + 0.06 * row.unit, row.rug[0]], color=look.ink, linewidth=1.1,
                       zorder=5.0, solid_capstyle="butt")  # fmt: skip
         for first, last in row.job.observed:
             middle = sum(row.lane(0)) / 2
@@ -232,16 +273,56 @@ def slip_label(job: JobRow) -> str:
 
 def _draw_slip(axes: Axes, row: Row, look: Theme) -> None:
     job, label = row.job, slip_label(row.job)
-    if not label or math.isnan(job.target):
+    if row.packed:
+        _write_beside(axes, row, label, look)
+    if not label or math.isnan(row.target):
         return
     left, right = axes.get_xlim()
     colour = look.late if job.late else look.early
     end = min(max(job.target_end, left), right - 0.002 * (right - left))
-    if abs(end - job.target) * _inches_per_day(axes) > 0.1:
+    if row.packed:
+        axes.plot([job.target, end], [row.marks] * 2, color=colour, linewidth=1.1, zorder=5.2,
+                  solid_capstyle="butt")  # fmt: skip
+    elif abs(end - job.target) * _inches_per_day(axes) > 0.1:
         axes.annotate("", xy=(end, row.marks), xytext=(job.target, row.marks), zorder=5.2, annotation_clip=False,
                       arrowprops={"arrowstyle": "-|>,head_width=0.16,head_length=0.34", "color": colour,
                                   "linewidth": 1.6, "shrinkA": 3.5, "shrinkB": 0.0})  # fmt: skip
-    _write_slip(axes, row, label, end, look)
+    if not row.packed:
+        _write_slip(axes, row, label, end, look)
+
+
+def beside(job: JobRow, xlim: tuple[float, float]) -> tuple[float, float]:
+    """Return the first and last moment that the bars and marks of a job cover on a shared row. [days]"""
+    points = [job.submit, job.finish, job.projected, *job.gates.tolist()]
+    points += [job.target, job.target_end] if job.late else []
+    points += [moment for phase in job.phases for moment in (phase.start, phase.end)]
+    points += [moment for pair in job.observed for moment in pair]
+    if math.isnan(job.finish) and math.isnan(job.projected):
+        points.append(xlim[1])
+    known = [min(max(point, xlim[0]), xlim[1]) for point in points if not math.isnan(point)]
+    return min(known, default=xlim[0]), max(known, default=xlim[0])
+
+
+def _write_beside(axes: Axes, row: Row, label: str, look: Theme) -> None:
+    """Write the name, where no bar holds it, and the slip of a job on a shared row."""
+    figure = axes.get_figure()
+    if not isinstance(figure, Figure):
+        return
+    size, scale = name_size(row), _inches_per_day(axes)
+    halo = [withStroke(linewidth=1.5, foreground=look.paper)]
+    first, last = beside(row.job, axes.get_xlim())
+    widths = [text_width(figure, text, size, bold=bold) for text, bold in ((row.name, False), (label, True))]
+    x = first - (sum(widths) + 0.11) / scale if row.left else last + 0.05 / scale
+    for text, width, weight, colour in (
+        (row.name, widths[0], "normal", look.ink),
+        (label, widths[1], "bold", look.late if row.job.late else look.early),
+    ):
+        if text:
+            drawn = axes.text(
+                x, row.middle, text, size=size, weight=weight, color=colour, va="center_baseline"
+            )
+            drawn.set(zorder=7.0, path_effects=halo, gid="slip" if text == label else "name")
+            x += (width + 0.06) / scale
 
 
 def _write_slip(axes: Axes, row: Row, label: str, end: float, look: Theme) -> None:
@@ -282,6 +363,8 @@ def _draw_projections(axes: Axes, rows: Sequence[Row], horizon: float, look: The
         )
         left = _clear_of_markers(job, end, room=0.75 / scale) + 0.08 / scale
         size = min(7.5, 30.0 * row.unit)
+        if row.packed:
+            continue
         date = format_instant(job.projected * DAY)
         axes.text(left, middle, date, size=size, color=look.muted, va="center_baseline", zorder=4.0)
 

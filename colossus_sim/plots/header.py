@@ -54,16 +54,25 @@ def draw_header(
     write_header(figure, run_title(result) if title is None else title, headline(result, jobs), dark=dark)
 
 
+def signed_days(days: float) -> str:
+    """Return days with their sign, whole from ten days on: ``+0.4 d``, ``-38 d``."""
+    return f"{days:+,.{0 if abs(days) >= 10.0 else 1}f} d".replace("-", "\u2212")
+
+
 def headline(result: Any, jobs: Sequence[JobRow]) -> str:
     """Return one line on the outcome."""
     if not jobs:
         return f"no jobs; {run_span(result)}"
     done = sum(not math.isnan(job.finish) for job in jobs)
-    parts = [f"{done} of {len(jobs)} jobs finished"]
+    parts = [
+        f"{done} of {len(jobs)} jobs finished" if len(jobs) > 1 else "finished" if done else "not finished"
+    ]
     slips = [job.slip_days for job in jobs if not math.isnan(job.slip_days)]
-    if slips:
-        late = sum(slip >= 0.5 for slip in slips)
-        median = f"{float(np.median(slips)):+.0f} d".replace("-", "\u2212")
+    late = sum(slip >= 0.5 for slip in slips)
+    if len(slips) == 1:
+        parts.append(f"target {'missed' if late else 'met'}, slip {signed_days(slips[0])}")
+    elif slips:
+        median = signed_days(float(np.median(slips)))
         parts.append(f"{late} of {len(slips)} targets missed, median slip {median}")
     failures = sum(len(job.failures) for job in jobs)
     parts.append(f"{failures:,} failures hit jobs" if failures != 1 else "1 failure hit a job")

@@ -51,9 +51,10 @@ def draw_pipeline(step: StepTimeline, *, dark: bool = False, title: str | None =
     figure = new_figure(WIDTH, height)
     head = f"{step.job}: one training step of {step.phase}" if title is None else title
     busy = sum(work.end - work.start for work in step.passes) / (step.stages * step.pipeline_time)
+    schedule = step.schedule.replace("_", " ").replace("1f1b", "1F1B")
     plural = "s" if step.stages > 1 else ""
     note = (
-        f"{step.schedule.replace('_', ' ')}, {step.stages} stage{plural}, {step.microbatches} micro-batches; step "
+        f"{schedule}, {step.stages} stage{plural}, {step.microbatches} micro-batches; step "
         f"{format_duration(step.step_time)}, bubbles take {1.0 - busy:.1%} of the pipeline's time"
     )
     if any(work.chunk for work in step.passes):
@@ -86,6 +87,8 @@ def _draw_passes(axes: Axes, step: StepTimeline, scale: float, row: float, *, da
         if (right - left) * inch > 0.17 and row > 0.2:
             axes.text(0.5 * (left + right), work.stage + 0.5, str(work.microbatch), size=6.5, ha="center",
                       va="center_baseline", color=text_on(colour), zorder=4.0)  # fmt: skip
+    idle = [(0.0, step.pipeline_time * scale, n + 0.06, n + 0.94) for n in range(step.stages)]
+    add_boxes(axes, idle, [theme(dark).grid] * step.stages, zorder=1.0)
     for name, start, end in step.tail:
         boxes += [(start * scale, end * scale, n + 0.06, n + 0.94) for n in range(step.stages)]
         colours += [TAIL[name][0]] * step.stages
@@ -98,10 +101,7 @@ def _draw_legend(figure: Figure, step: StepTimeline, *, dark: bool) -> None:
     looks = [look for kind, look in KINDS.items() if kind in used]
     looks += [TAIL[name] for name, start, end in step.tail if end - start > UNSEEN * step.step_time]
     if step.stages > 1:
-        looks.append((theme(dark).paper, "bubble"))
-    handles = [
-        Patch(facecolor=colour, edgecolor="none" if words != "bubble" else theme(dark).grid)
-        for colour, words in looks
-    ]
+        looks.append((theme(dark).grid, "bubble"))
+    handles = [Patch(facecolor=colour, edgecolor="none") for colour, _ in looks]
     legend(figure, handles, [words for _, words in looks], loc="lower left", ncols=len(looks), borderaxespad=0.0,
            bbox_to_anchor=(0.16 / WIDTH, 0.1 / figure.get_figheight()))  # fmt: skip

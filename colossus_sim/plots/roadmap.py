@@ -28,6 +28,10 @@ STRETCH = 0.12
 """How much of its length the chart may grow to show what lies beyond the simulated time and the targets."""
 
 
+Wait = tuple[str, float, float]
+"""State, start and end. [days since 1970]"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseBar:
     """One phase of a job; moments in days since 1970.
@@ -131,12 +135,32 @@ def job_rows(result: Any, *, horizon: float) -> tuple[JobRow, ...]:
 
 
 def without_short_waits(jobs: Sequence[JobRow], shortest: float) -> tuple[JobRow, ...]:
-    """Return the jobs without the waits that are too short to be seen; failure marks stand for them. [days]"""
+    """Return the jobs without the waits that are too short to be seen; failure marks stand for them. [days]
+
+    A wait that failures and restarts cut into pieces is one wait: its pieces are joined before short ones go.
+    """
 
     def visible(phase: PhaseBar) -> PhaseBar:
-        return replace(phase, waits=tuple(wait for wait in phase.waits if wait[2] - wait[1] >= shortest))
+        waits = tuple(wait for wait in joined_waits(phase.waits, shortest) if wait[2] - wait[1] >= shortest)
+        return replace(phase, waits=waits)
 
     return tuple(replace(job, phases=tuple(map(visible, job.phases))) for job in jobs)
+
+
+def joined_waits(waits: Sequence[Wait], gap: float) -> tuple[Wait, ...]:
+    """Join waits of one state where the time between them is below `gap` [days] and less than the waiting."""
+    joined: list[Wait] = []
+    waited = 0.0
+    for state, begin, end in sorted(waits, key=lambda wait: wait[1]):
+        if joined and joined[-1][0] == state and begin - joined[-1][2] < gap:
+            first = joined[-1][1]
+            if 2.0 * (waited + end - begin) >= end - first:
+                joined[-1] = (state, first, end)
+                waited += end - begin
+                continue
+        joined.append((state, begin, end))
+        waited = end - begin
+    return tuple(joined)
 
 
 def _row(
@@ -226,9 +250,6 @@ def _moments_of(events: pd.DataFrame, kind: str, name: str, start: float) -> dic
     """Moments of the events of one kind, by job; those that hit no job are left out."""
     chosen = events[(events["kind"] == kind) & (events["job"].fillna("") != "")]
     return {str(job): moments(part, name, start) for job, part in chosen.groupby("job", sort=False)}
-
-
-Wait = tuple[str, float, float]
 
 
 def _waits(intervals: pd.DataFrame, start: float) -> dict[str, dict[str, list[Wait]]]:

@@ -91,7 +91,7 @@ def draw_scaling(
     times.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     times.yaxis.set_minor_formatter(NullFormatter())
     times.set_ylabel("Step time [s]")
-    times.legend(loc="upper right", frameon=True, facecolor=look.paper, edgecolor="none", framealpha=1.0)
+    times.legend(loc="lower left", frameon=True, facecolor=look.paper, edgecolor="none", framealpha=1.0)
     shares = figure.add_axes((0.575, 0.13, 0.39, 0.66))
     shares.plot(x, [p.mfu for p in points], color=VERMILLION, marker="o", markersize=4.5, linewidth=1.6)
     shares.set_ylim(0.0, 1.25 * max(p.mfu for p in points))

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from colossus_sim.plots.header import run_span, run_title, write_header
 from colossus_sim.plots.series import column
-from colossus_sim.plots.stacked import draw_parts, parts_legend, rows_figure, used
+from colossus_sim.plots.stacked import MOST_ROWS, draw_parts, parts_legend, rows_figure, used
 from colossus_sim.plots.style import CAUSE_COLOURS, legend, theme, themed
 
 SLIP_COLOURS = {
@@ -24,14 +24,13 @@ SLIP_COLOURS = {
 @themed
 def draw_slip(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
     """Return stacked bars of slip by cause [days], with the total of each job marked and written."""
-    labels, totals, bounds, parts = _rows(result)
+    labels, totals, bounds, parts, part = _rows(result)
     names = used(parts, SLIP_COLOURS)
     figure, axes, _ = rows_figure(labels, legend_lines=2 + (len(names) - 1) // 6)
     look = theme(dark)
     head = f"{run_title(result)}: slip by cause" if title is None else title
-    write_header(
-        figure, head, f"end minus target, split into causes that add up to it; {run_span(result)}", dark=dark
-    )
+    note = f"{part}end minus target, split into causes that add up to it; {run_span(result)}"
+    write_header(figure, head, note, dark=dark)
     colours = {**SLIP_COLOURS, "plan": ("#8A94A3" if dark else "#404A57", "")}
     draw_parts(axes, parts, colours, dark=dark)
     ends = (
@@ -75,17 +74,26 @@ def _legend(figure: Figure, names: list[str], colours: dict[str, tuple[str, str]
            bbox_to_anchor=(0.16 / width, (0.1 + 0.19 * lines) / height), borderaxespad=0.0)  # fmt: skip
 
 
-def _rows(result: Any) -> tuple[list[str], list[float], list[bool], list[dict[str, float]]]:
+def _rows(result: Any) -> tuple[list[str], list[float], list[bool], list[dict[str, float]], str]:
+    """Labels, slips, whether these are lower bounds, causes, and a note where only the latest jobs are shown."""
     jobs, table = result.tables["jobs"], result.tables["slip"]
     causes = dict(tuple(table.groupby("job", sort=False)))
-    labels, totals, bounds, parts = [], [], [], []
+    found = []
     for job in jobs.to_dict("records"):
         mine = causes.get(job["job"])
         if mine is None or pd.isna(job["slip_days"]):
             continue
         values = dict(zip(mine["cause"].astype(str), column(mine, "slip_days").tolist(), strict=True))
-        labels.append(str(job["title"] if not pd.isna(job["title"]) and job["title"] else job["job"]))
-        totals.append(math.fsum(values.values()))
-        bounds.append(bool(job["slip_is_lower_bound"]))
-        parts.append(values)
-    return labels, totals, bounds, parts
+        label = str(job["title"] if not pd.isna(job["title"]) and job["title"] else job["job"])
+        found.append((label, math.fsum(values.values()), bool(job["slip_is_lower_bound"]), values))
+    part = ""
+    if len(found) > MOST_ROWS:
+        part = f"the {MOST_ROWS} latest of {len(found):,} jobs; "
+        found = sorted(found, key=lambda row: -row[1])[:MOST_ROWS]
+    return (
+        [label for label, _, _, _ in found],
+        [total for _, total, _, _ in found],
+        [bound for _, _, bound, _ in found],
+        [causes_of for _, _, _, causes_of in found],
+        part,
+    )

@@ -9,21 +9,25 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from colossus_sim.plots.bars import Box, add_boxes, add_hatched
-from colossus_sim.plots.style import STATE_LABELS, legend, new_figure, shorten, swatch, text_on, theme
+from colossus_sim.plots.style import STATE_LABELS, blend, legend, new_figure, shorten, swatch, text_on, theme
 
 WIDTH, LEFT, RIGHT, HEADER = 13.0, 2.9, 1.25, 0.95
 """Width of the figure, margins, and height of the title. [in]"""
 ROW_MIN, ROW_MAX, BODY = 0.22, 0.46, 4.4
 """Least and greatest height of a row, and the height that rows fill if they are few. [in]"""
+MOST_ROWS = 40
+"""Jobs that have a row: what can be read on one page."""
 
 Look = Mapping[str, tuple[str, str]]
 """Colour and hatch of each part."""
 
 
-def rows_figure(labels: Sequence[str], *, legend_lines: int) -> tuple[Figure, Axes, float]:
+def rows_figure(
+    labels: Sequence[str], *, legend_lines: int, highest: float = ROW_MAX, body: float = BODY
+) -> tuple[Figure, Axes, float]:
     """Return a figure, its panel (y counts rows from the top), and the height of a row. [in]"""
     count = max(1, len(labels))
-    row = min(ROW_MAX, max(ROW_MIN, BODY / count))
+    row = min(highest, max(ROW_MIN, body / count))
     foot = 0.75 + 0.21 * legend_lines
     height = HEADER + row * count + foot
     figure = new_figure(WIDTH, height)
@@ -68,22 +72,31 @@ def draw_parts(axes: Axes, parts: Sequence[Mapping[str, float]], look: Look, *, 
         bars.set_gid(f"part-{name}")
 
 
-def write_shares(axes: Axes, parts: Sequence[Mapping[str, float]], look: Look, *, row: float) -> None:
-    """Write the value in % into every unhatched part that has room for it."""
+def write_shares(
+    axes: Axes, parts: Sequence[Mapping[str, float]], look: Look, *, row: float, dark: bool
+) -> None:
+    """Write the value in % into every part that has room for it; on a hatch it stands on a plate."""
+    paper = theme(dark)
     for number, values in enumerate(parts):
         left = 0.0
         for name in look:
             value = values.get(name, 0.0)
-            if value >= 0.045 and not look[name][1]:
-                axes.text(left + 0.5 * value, number + 0.5, f"{value:.0%}", size=8.0 if row > 0.3 else 6.5,
-                          color=text_on(look[name][0]), ha="center", va="center_baseline", zorder=4.0)  # fmt: skip
+            colour, hatch = look[name]
+            if value >= (0.06 if hatch else 0.045):
+                text = axes.text(left + 0.5 * value, number + 0.5, f"{value:.0%}", size=8.0 if row > 0.3 else 6.5,
+                                 color=paper.ink if hatch else text_on(colour), ha="center", va="center_baseline",
+                                 zorder=4.0)  # fmt: skip
+                if hatch:
+                    text.set_bbox(
+                        {"facecolor": blend(colour, paper.paper, 0.25), "edgecolor": "none", "pad": 1.2}
+                    )
             left += value
 
 
 def share_axis(axes: Axes) -> None:
     """Make the x axis run from 0 to 100 %."""
     axes.set_xlim(0.0, 1.0)
-    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=" %"))
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1.0, symbol=""))
 
 
 def parts_legend(figure: Figure, names: Sequence[str], look: Look, *, dark: bool, columns: int = 7) -> None:

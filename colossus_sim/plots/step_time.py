@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from colossus_sim.plots.bars import add_boxes
 from colossus_sim.plots.header import run_title, write_header
+from colossus_sim.plots.panels import most, panel, panel_title, panels_figure
 from colossus_sim.plots.series import column
 from colossus_sim.plots.style import (
     BLUE,
@@ -21,17 +22,11 @@ from colossus_sim.plots.style import (
     ORANGE,
     SKY,
     VERMILLION,
-    new_figure,
-    shorten,
     theme,
     themed,
 )
 from colossus_sim.units import format_duration
 
-WIDTH, PANEL, HEADER, COLUMNS = 4.67, 2.75, 0.95, 3
-"""Width and height of a panel, height of the title [in]; most panels per line."""
-MOST_PANELS = 24
-"""Jobs shown."""
 SMALLEST = 0.01
 """Parts below this share of the step are added to ``small parts``."""
 
@@ -49,21 +44,19 @@ _GROUPS = (
 def draw_step_time(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
     """Return a waterfall per job: the parts of its first phase's step add up to the step time; MFU is noted."""
     found = steps(result)
-    shown = found[:MOST_PANELS]
-    columns = min(COLUMNS, max(2, len(shown)))
-    lines = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(columns * WIDTH, HEADER + lines * PANEL + 0.15)
+    shown, part = most(found, lambda step: float(step.gpus), "those with most GPUs")
+    figure = panels_figure(len(shown))
     head = f"{run_title(result)}: what a training step is spent on" if title is None else title
-    note = "first phase of each job, alone and healthy; parts on the critical path; MFU of the dense peak"
-    if len(found) > len(shown):
-        note = f"{len(shown)} of {len(found)} jobs; {note}"
+    note = (
+        f"{part}first phase of each job, alone and healthy; parts on the critical path; MFU of the dense peak"
+    )
     if not shown:
         note = "no step estimates are known for this run"
     write_header(figure, head, note, dark=dark)
     for number, step in enumerate(shown):
-        axes = _panel(figure, *divmod(number, columns))
+        axes = panel(figure, number, len(shown))
         _draw_waterfall(axes, step, dark=dark)
-        _write_title(figure, axes, step, dark=dark)
+        panel_title(figure, axes, step.title, _note(step), dark=dark)
     return figure
 
 
@@ -103,13 +96,6 @@ def steps(result: Any) -> tuple[Step, ...]:
             precision=str(row["precision"]),
         )
     return tuple(found.values())
-
-
-def _panel(figure: Figure, line: int, place: int) -> Axes:
-    width, height = (float(size) for size in figure.get_size_inches())
-    left = (place * WIDTH + 1.55) / width
-    bottom = 1.0 - (HEADER + (line + 1) * PANEL - 0.5) / height
-    return figure.add_axes((left, bottom, (WIDTH - 2.0) / width, (PANEL - 0.85) / height))
 
 
 def visible_parts(parts: Mapping[str, float], step_time: float) -> dict[str, float]:
@@ -153,13 +139,6 @@ def _draw_waterfall(axes: Axes, step: Step, *, dark: bool) -> None:
     axes.set_axisbelow(True)
 
 
-def _write_title(figure: Figure, axes: Axes, step: Step, *, dark: bool) -> None:
-    room = WIDTH - 0.5
-    left = -1.35 / (WIDTH - 2.0)
+def _note(step: Step) -> str:
     note = f"{step.phase} \u00b7 {format_duration(step.time)} \u00b7 {step.gpus:,} GPUs"
-    if not math.isnan(step.mfu):
-        note += f" \u00b7 MFU {step.mfu:.1%} of {step.precision} peak"
-    axes.text(left, 1.145, shorten(figure, step.title, 9.0, room, bold=True), transform=axes.transAxes, size=9.0,
-              weight="bold")  # fmt: skip
-    axes.text(left, 1.05, shorten(figure, note, 7.5, room), transform=axes.transAxes, size=7.5,
-              color=theme(dark).muted)  # fmt: skip
+    return note if math.isnan(step.mfu) else f"{note} \u00b7 MFU {step.mfu:.1%} of {step.precision} peak"

@@ -166,6 +166,11 @@ RASTERISE_ABOVE = 5000
 """Artists with more members than this are rasterised in vector files."""
 
 
+def gpu_state_look(dark: bool) -> dict[str, tuple[str, str]]:
+    """Return colour and hatch of each state of a GPU; on dark paper the idle ones step back as well."""
+    return {**GPU_STATE_COLOURS, "idle": ("#4B515A", "")} if dark else dict(GPU_STATE_COLOURS)
+
+
 def theme(dark: bool) -> Theme:
     """Return the dark or the light theme."""
     return DARK if dark else LIGHT
@@ -264,6 +269,15 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def numeral(value: float, decimals: int | None = None) -> str:
+    """Return a number with thousands separators and a true minus: four digits, or a fixed count of decimals."""
+    if decimals is None:
+        text = f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.4g}"
+    else:
+        text = f"{value:,.{decimals}f}"
+    return text.replace("-", "\u2212")
 
 
 def text_width(figure: Figure, text: str, size: float, *, bold: bool = False) -> float:

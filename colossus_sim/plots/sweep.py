@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from colossus_sim.plots.changes import draw_changes
 from colossus_sim.plots.header import write_header
@@ -25,9 +25,11 @@ from colossus_sim.plots.style import (
     VERMILLION,
     legend,
     new_figure,
+    numeral,
     plain,
     shorten,
     text_on,
+    text_width,
     theme,
     themed,
 )  # fmt: skip
@@ -35,8 +37,12 @@ from colossus_sim.plots.views import Bar, Measured, Parameter, SweepView
 
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 """Colours of lines."""
-MAX_LINES, MAX_PANELS, MAX_BARS = 6, 6, 25
-"""Lines in a panel, panels in a picture, bars of a tornado."""
+NUMBERS = FuncFormatter(lambda value, _: numeral(value))
+"""Ticks with thousands separators."""
+CELL = 4.3
+"""Width of a panel where there are several. [in]"""
+MAX_LINES, MAX_PANELS, MAX_BARS, MAX_FRONT = 6, 6, 25, 8
+"""Lines in a panel, panels in a picture, bars of a tornado, points of a front that are named."""
 
 
 def sweep_figures(view: SweepView, *, dark: bool = False) -> dict[str, Figure]:
@@ -73,23 +79,42 @@ def draw_lines(view: SweepView, *, dark: bool = False) -> Figure:
     measures = view.measures[:MAX_PANELS]
     columns = min(3, max(1, len(measures)))
     rows = max(1, math.ceil(len(measures) / columns))
-    width, height = 4.3 * columns + 0.5, 3.1 * rows + 1.35
+    cell = CELL if columns > 1 else 2.0 * CELL
+    width = cell * columns + 0.5
+    groups = _line_groups(view)
+    labels = [name for name, _ in groups]
+    scratch = new_figure(width, 1.0)
+    ncols = max(1, int((width - 0.5) / (0.6 + max(text_width(scratch, plain(name), 8.0) for name in labels))))
+    lines = math.ceil(len(groups) / ncols) if len(groups) > 1 else 0
+    slant = slanted(scratch, _places(view.parameters[0])[1], cell - 0.95)
+    line, foot = 3.1 + slant, 0.15 + 0.21 * lines
+    height = 0.95 + line * rows + foot
     figure = new_figure(width, height)
     write_header(figure, view.title, view.note, dark=dark, left=0.3)
-    groups = _line_groups(view)
-    for number, measure in enumerate(measures):
-        left = 0.75 + 4.3 * (number % columns)
-        bottom = height - 1.0 - 3.1 * (number // columns) - 2.4
-        axes = figure.add_axes((left / width, bottom / height, 3.35 / width, 2.3 / height))
+    for index, measure in enumerate(measures):
+        left = 0.75 + cell * (index % columns)
+        bottom = height - 1.15 - line * (index // columns) - 2.25
+        axes = figure.add_axes((left / width, bottom / height, (cell - 0.95) / width, 2.25 / height))
         _panel(axes, view, measure, groups, dark=dark)
-    handles = [
-        Line2D([], [], color=CYCLE[k], linewidth=2.0, marker="o", markersize=4) for k in range(len(groups))
-    ]
-    labels = [name for name, _ in groups]
-    if len(groups) > 1:
-        legend(figure, handles, labels, loc="lower left", ncols=min(6, len(groups)),
-               bbox_to_anchor=(0.3 / width, 0.02))  # fmt: skip
+        slant_ticks(axes, slant)
+    if lines:
+        handles = [Line2D([], [], color=CYCLE[k], linewidth=2.0, marker="o", markersize=4)
+                   for k in range(len(groups))]  # fmt: skip
+        legend(figure, handles, labels, loc="lower left", ncols=min(ncols, len(groups)),
+               bbox_to_anchor=(0.2 / width, 0.02 / height))  # fmt: skip
     return figure
+
+
+def slanted(figure: Figure, ticks: Sequence[str], room: float) -> float:
+    """Return the height that tick labels take when they have to be slanted, 0 if they fit side by side. [in]"""
+    widest = max((text_width(figure, plain(text), 8.0) for text in ticks), default=0.0)
+    return 0.5 * widest if widest + 0.08 > room / max(1, len(ticks)) else 0.0
+
+
+def slant_ticks(axes: Axes, slant: float) -> None:
+    """Turn the labels of the x axis if they need to be."""
+    for text in axes.get_xticklabels() if slant else ():
+        text.set(rotation=30.0, ha="right", rotation_mode="anchor")
 
 
 def _line_groups(view: SweepView) -> list[tuple[str, list[int]]]:
@@ -111,21 +136,31 @@ def _panel(
     look = theme(dark)
     parameter = view.parameters[0]
     places, ticks = _places(parameter)
-    for colour, (_, points) in zip(CYCLE, groups, strict=False):
+    for line, (colour, (_, points)) in enumerate(zip(CYCLE, groups, strict=False)):
         kept = sorted((p for p in points if not math.isnan(measure.mean[p])), key=lambda p: places[p])
         x = [places[p] for p in kept]
-        axes.fill_between(x, [measure.low[p] for p in kept], [measure.high[p] for p in kept], color=colour,
-                          alpha=0.16, linewidth=0.0)  # fmt: skip
+        low, high = [measure.low[p] for p in kept], [measure.high[p] for p in kept]
+        joined = parameter.numbers is not None
+        if joined:
+            axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0.0)
+        else:  # between names there is nothing that a line could mean
+            x = [place + 0.14 * (line - 0.5 * (len(groups) - 1)) for place in x]
+            axes.vlines(x, low, high, color=colour, alpha=0.22, linewidth=6.0)
         axes.errorbar(x, [measure.mean[p] for p in kept], yerr=[_zero(measure.half_width[p]) for p in kept],
-                      color=colour, linewidth=1.8, marker="o", markersize=4.0, capsize=2.5,
-                      elinewidth=1.0)  # fmt: skip
+                      color=colour, linewidth=1.8, marker="o", markersize=4.0, capsize=2.5, elinewidth=1.0,
+                      linestyle="-" if joined else "none")  # fmt: skip
     if ticks:
         axes.set_xticks(range(len(ticks)), [plain(text) for text in ticks])
-    elif _spread(places) > 30.0:
-        axes.set_xscale("log")
+    else:
+        if _spread(places) > 30.0:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(NUMBERS)
     axes.set_xlabel(
         plain(short(parameter.name) + (f" [{parameter.unit}]" if parameter.unit and not ticks else ""))
     )
+    axes.yaxis.set_major_formatter(NUMBERS)
     axes.set_ylabel(plain(f"[{measure.unit}]"))
     axes.set_title(plain(measure.label), fontsize=9.5, weight="bold")
     axes.grid(color=look.grid, linewidth=0.6)
@@ -165,7 +200,10 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
     cells = np.full((len(y_texts), len(x_texts)), math.nan)
     for point, value in enumerate(measure.mean):
         cells[y_texts.index(second.texts[point]), x_texts.index(first.texts[point])] = value
-    width, height = max(7.0, 2.2 + 0.85 * len(x_texts)), 1.9 + max(1.6, 0.5 * len(y_texts))
+    width = max(7.0, 2.2 + 0.85 * len(x_texts))
+    slant = slanted(new_figure(width, 1.0), x_texts, width - 2.0)
+    foot = 0.75 + slant
+    height = 1.15 + foot + max(1.6, 0.5 * len(y_texts))
     figure = new_figure(width, height)
     write_header(
         figure,
@@ -173,9 +211,11 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
         f"mean [{measure.unit}] \u00b7 {view.note.partition(';')[0]}",
         dark=dark,
     )
-    axes = figure.add_axes((1.7 / width, 0.75 / height, (width - 2.0) / width, (height - 1.6) / height))
+    axes = figure.add_axes((1.7 / width, foot / height, (width - 2.0) / width, 1.0 - (foot + 0.85) / height))
     image = axes.imshow(cells, aspect="auto", origin="lower", cmap="cividis")
     axes.set_xticks(range(len(x_texts)), [plain(text) for text in x_texts])
+    slant_ticks(axes, slant)
+    decimals = decimals_for([value for value in measure.mean if not math.isnan(value)])
     axes.set_yticks(range(len(y_texts)), [plain(text) for text in y_texts])
     axes.set_xlabel(plain(short(first.name)))
     axes.set_ylabel(plain(short(second.name)))
@@ -183,11 +223,16 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
         if not math.isnan(value):
             red, green, blue, _ = image.cmap(image.norm(value))
             ground = "#" + "".join(f"{round(255 * part):02X}" for part in (red, green, blue))
-            axes.text(
-                column, row, plain(f"{value:.3g}"), ha="center", va="center", color=text_on(ground), size=8.5
-            )
+            axes.text(column, row, numeral(value, decimals), ha="center", va="center", color=text_on(ground),
+                      size=8.5)  # fmt: skip
     axes.spines[:].set_visible(False)
     return figure
+
+
+def decimals_for(values: Sequence[float]) -> int:
+    """Return how many decimals numbers that stand side by side need for three digits of the largest."""
+    largest = max((abs(value) for value in values), default=0.0)
+    return next((digits for digits, limit in enumerate((99.95, 9.995, 0.9995)) if largest >= limit), 3)
 
 
 def _sorted_texts(parameter: Parameter) -> list[str]:
@@ -201,7 +246,8 @@ def draw_tornado(view: SweepView, measure: Measured, bars: Sequence[Bar], *, dar
     look = theme(dark)
     shown = list(bars[:MAX_BARS])
     figure, axes, _ = rows_figure([item.label for item in shown], legend_lines=1)
-    note = f"change of the mean against the central point, {measure.mean[0]:.4g} {measure.unit} \u00b7 {view.note}"
+    centre = f"{numeral(measure.mean[0])} {measure.unit}"
+    note = f"change of the mean against the central point, {centre} \u00b7 {view.note}"
     write_header(figure, f"{view.title}: {measure.label}", note, dark=dark)
     for number, item in enumerate(shown):
         for value, half, colour in (
@@ -220,6 +266,7 @@ def draw_tornado(view: SweepView, measure: Measured, bars: Sequence[Bar], *, dar
             )
     axes.axvline(0.0, color=look.ink, linewidth=0.9, zorder=5)
     axes.grid(axis="x", color=look.grid, linewidth=0.6)
+    axes.xaxis.set_major_formatter(NUMBERS)
     axes.set_xlabel(plain(f"change of {measure.label} [{measure.unit}]"))
     legend(figure, [Patch(color=BLUE), Patch(color=ORANGE)], ["low end", "high end"], loc="lower left", ncols=2,
            bbox_to_anchor=(0.01, 0.01))  # fmt: skip
@@ -240,24 +287,31 @@ def pareto_front(cost: Sequence[float], harm: Sequence[float]) -> list[int]:
 def draw_pareto(view: SweepView, measure: Measured, cost: Measured, *, dark: bool = False) -> Figure:
     """Return cost against a measure, a mark per point, the points that none beats joined."""
     look = theme(dark)
-    figure = new_figure(11.0, 5.6)
-    write_header(figure, f"{view.title}: cost against {measure.label}", view.note, dark=dark)
-    axes = figure.add_axes((0.08, 0.13, 0.55, 0.69))
     front = pareto_front(cost.mean, measure.mean)
+    shown = front[:MAX_FRONT]
+    width, below = 11.0, 0.75
+    height = 5.0 + below + 0.2 * len(shown)
+    figure = new_figure(width, height)
+    write_header(figure, f"{view.title}: cost against {measure.label}", view.note, dark=dark)
+    foot = 0.6 + below + 0.2 * len(shown)
+    axes = figure.add_axes((0.9 / width, foot / height, (width - 1.2) / width, 1.0 - (foot + 0.95) / height))
     axes.errorbar(cost.mean, measure.mean, xerr=[_zero(v) for v in cost.half_width], linestyle="none", marker="o",
                   yerr=[_zero(v) for v in measure.half_width], color=look.muted, markersize=4.5,
                   elinewidth=0.7)  # fmt: skip
     axes.plot([cost.mean[p] for p in front], [measure.mean[p] for p in front], color=BLUE, marker="o",
               markersize=6.5, linewidth=1.4, zorder=4)  # fmt: skip
-    for number, point in enumerate(front[:12], start=1):
-        axes.annotate(str(number), (cost.mean[point], measure.mean[point]), xytext=(6, 5), size=9.0, weight="bold",
-                      textcoords="offset points", color=BLUE)  # fmt: skip
+    line = below + 0.2 * len(shown) - 0.3
+    figure.text(0.3 / width, line / height, "Not beaten by any other point:", size=8.5, weight="bold")
+    for rank, point in enumerate(shown, start=1):
+        axes.annotate(str(rank), (cost.mean[point], measure.mean[point]), xytext=(6, 5), size=9.0, weight="bold",
+                      textcoords="offset points", color=look.ink)  # fmt: skip
         words = ", ".join(f"{short(item.name)} = {item.texts[point]}" for item in view.parameters[:4])
-        line = shorten(figure, f"{number}  {words}", 8.0, 3.6)
-        figure.text(7.2 / 11.0, 0.80 - 0.042 * number, line, size=8.0)
-    figure.text(7.2 / 11.0, 0.80, "Not beaten by any other point:", size=8.5, weight="bold")
+        values = f"{numeral(cost.mean[point])} {cost.unit}, {numeral(measure.mean[point])} {measure.unit}"
+        text = shorten(figure, f"{rank}   {words}:  {values}", 8.0, width - 0.6)
+        figure.text(0.3 / width, (line - 0.2 * rank) / height, text, size=8.0)
     axes.margins(0.14)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.xaxis.set_major_formatter(NUMBERS)
+    axes.yaxis.set_major_formatter(NUMBERS)
     axes.set_xlabel(plain(f"{cost.label} [{cost.unit}]"))
     axes.set_ylabel(plain(f"{measure.label} [{measure.unit}]"))
     axes.grid(color=look.grid, linewidth=0.6)

@@ -8,21 +8,24 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from colossus_sim.plots.dragonfly import draw_dragonfly
 from colossus_sim.plots.header import write_header
+from colossus_sim.plots.loads import LoadScale, colour_bar, load_colours
 from colossus_sim.plots.style import BLUE, GREEN, ORANGE, PURPLE, RASTERISE_ABOVE, new_figure, theme, themed
 from colossus_sim.units import format_si
 
 WIDTH, HEIGHT = 13.0, 6.5
-THINNEST, THICKEST = 0.25, 3.0
+THINNEST, THICKEST = 0.35, 3.0
 """Widths of a line. Lines are opaque, so that their colour is that of the scale. [points]"""
 
 COLOURS = (GREEN, BLUE, ORANGE, PURPLE)
 Place = tuple[float, float]
 Edge = tuple[Hashable, Hashable]
+MOST_NAMES = 24
+"""Nodes of a custom network beyond which they go without their names."""
 
 
 @themed
@@ -33,7 +36,7 @@ def draw_topology(
     dark: bool = False,
     title: str | None = None,
     load: Mapping[Edge, float] | None = None,
-    sent: float = 0.0,
+    scale: LoadScale | None = None,
 ) -> Figure:
     """Return the groups of a network as dots and the cables between them as lines, as thick as their bandwidth.
 
@@ -45,27 +48,43 @@ def draw_topology(
         One node per group (see ``topology.quotient.quotient_graph``).
     load : mapping, optional
         Share of its bandwidth that each edge carries; gives the colour of the lines.
-    sent : float
-        What each GPU sends to make that load. [B/s]
+    scale : LoadScale, optional
+        What that load is.
     """
+    if fabric.kind == "dragonfly":
+        note = headline(fabric, "lines are cables")
+        return draw_dragonfly(graph, _head(fabric, title), note, load=load, scale=scale, dark=dark)
     figure = new_figure(WIDTH, HEIGHT)
-    head = f"{fabric.name or fabric.kind}" if title is None else title
-    note = (
-        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}"
-        f"{sum(fabric.links.values()):,} cables, bisection {format_si(fabric.bisection_bandwidth, 'B/s')}, "
-        f"{fabric.diameter} hops at most; {_legend(fabric.kind, graph)}"
-    )
-    write_header(figure, head, note, dark=dark)
+    write_header(figure, _head(fabric, title), headline(fabric, _legend(fabric.kind, graph)), dark=dark)
     axes = figure.add_axes((0.02, 0.12, 0.96, 0.75) if load else (0.02, 0.03, 0.96, 0.84))
     axes.set_axis_off()
-    if fabric.kind in ("dragonfly", "torus"):
+    if fabric.kind == "torus":
         axes.set_aspect("equal")
     places = layout(fabric.kind, graph)
-    lines = _draw_lines(axes, fabric.kind, graph, places, load, dark)
+    limit = _limit(load, scale)
+    lines = _draw_lines(axes, fabric.kind, graph, places, load, limit, dark=dark)
     if load and lines is not None:
-        _colour_bar(figure, lines, max(load.values()), sent)
+        colour_bar(figure, lines, max(load.values()), scale or LoadScale(words="load"))
     _draw_dots(axes, graph, places, fabric, dark)
     return figure
+
+
+def _head(fabric: Any, title: str | None) -> str:
+    return str(fabric.name or fabric.kind) if title is None else title
+
+
+def _limit(load: Mapping[Edge, float] | None, scale: LoadScale | None) -> float:
+    """Return the load at the end of the scale."""
+    return (scale or LoadScale(words="load")).top(max(load.values())) if load else 1.0
+
+
+def headline(fabric: Any, legend: str) -> str:
+    """Return what a network is made of, in one line."""
+    return (
+        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}"
+        f"{sum(fabric.links.values()):,} cables, bisection {format_si(fabric.bisection_bandwidth, 'B/s')}, "
+        f"{fabric.diameter} hops at most; {legend}"
+    )
 
 
 def _switches(fabric: Any) -> str:
@@ -75,22 +94,17 @@ def _switches(fabric: Any) -> str:
 
 def _legend(kind: str, graph: Any) -> str:
     """Say what dots and lines are."""
+    apart = graph.graph.get("networks", 1)
     if kind != "torus":
-        return "a dot is a group, a line the cables between two"
+        separate = f"; {apart} separate networks drawn as one" if apart > 1 else ""
+        return f"a dot is a group, a line the cables between two{separate}"
     dims = _dims(graph)
     words = "a dot is a node; wrap-around cables are left out"
     return f"{words}; the three visible faces of {' x '.join(map(str, dims))}" if len(dims) > 2 else words
 
 
 def layout(kind: str, graph: Any) -> dict[Hashable, Place]:
-    """Return where each node that is drawn stands: tiers as rows, a dragonfly as a circle, a torus as a block."""
-    nodes = list(graph.nodes)
-    if kind == "dragonfly":
-        angles = 2 * math.pi * np.arange(len(nodes)) / max(len(nodes), 1)
-        return {
-            node: (math.sin(angle), math.cos(angle))
-            for node, angle in zip(nodes, angles.tolist(), strict=True)
-        }
+    """Return where each node that is drawn stands: tiers as rows, a torus as a block."""
     if kind == "torus":
         return _block(graph)
     tiers: dict[int, list[Hashable]] = {}
@@ -98,19 +112,21 @@ def layout(kind: str, graph: Any) -> dict[Hashable, Place]:
         tiers.setdefault(int(tier), []).append(node)
     places: dict[Hashable, Place] = {}
     for tier in sorted(tiers):
-        _place_row(graph, tiers[tier], tier, places)
+        _place_row(graph, tiers[tier], tier, places, centred=kind == "clos")
     return places
 
 
-def _place_row(graph: Any, row: list[Hashable], tier: int, places: dict[Hashable, Place]) -> None:
-    """Spread a tier evenly, in the order of the mean place of what hangs below."""
+def _place_row(
+    graph: Any, row: list[Hashable], tier: int, places: dict[Hashable, Place], *, centred: bool
+) -> None:
+    """Spread a tier evenly, in the order of the mean place of what hangs below, or put each above its own."""
     means: Mapping[Hashable, float] = {
         node: float(np.mean(below)) if below else index / max(len(row), 1)
         for index, node in enumerate(row)
         for below in [[places[other][0] for other in graph[node] if other in places]]
     }
     for index, node in enumerate(sorted(row, key=lambda one: means[one])):
-        places[node] = ((index + 0.5) / len(row), float(tier))
+        places[node] = (means[node] if centred and tier else (index + 0.5) / len(row), float(tier))
 
 
 def _at(node: Any) -> tuple[int, ...]:
@@ -152,8 +168,7 @@ def line_width(kind: str, graph: Any, lines: int) -> float:
         tiers = [int(tier) for _, tier in graph.nodes(data="tier")]
         room = 0.4 * 72.0 * WIDTH / max(tiers.count(tier) for tier in set(tiers))
     else:
-        # All lines of a dragonfly cross in the middle.
-        room = (1.2 if kind == "dragonfly" else 3.6) / math.sqrt(1.0 + lines / 40.0)
+        room = 3.6 / math.sqrt(1.0 + lines / 40.0)
     return min(THICKEST, max(THINNEST, room))
 
 
@@ -163,6 +178,8 @@ def _draw_lines(
     graph: Any,
     places: Mapping[Hashable, Place],
     load: Mapping[Edge, float] | None,
+    limit: float,
+    *,
     dark: bool,
 ) -> LineCollection | None:
     edges = [edge for edge in graph.edges(data="bandwidth") if _shown(edge[0], edge[1], places, kind)]
@@ -182,23 +199,12 @@ def _draw_lines(
         rasterized=len(edges) > RASTERISE_ABOVE,
     )
     if load:
-        lines.set_array(np.array([load[first, second] for first, second, _ in edges]))
-        lines.set_cmap("viridis" if dark else "viridis_r")
-        lines.set_clim(0.0, max(1.0, *load.values()))
+        shares = np.array([load[first, second] for first, second, _ in edges])
+        lines.set_array(np.ma.masked_equal(shares, 0.0))
+        lines.set_cmap(load_colours(dark).with_extremes(bad=theme(dark).grid))
+        lines.set_clim(0.0, limit)
     axes.add_collection(lines)
     return lines
-
-
-def _colour_bar(figure: Figure, lines: LineCollection, most: float, sent: float) -> None:
-    """Write the scale of the load under the picture; above 1 the cables are the bottleneck."""
-    scale = ScalarMappable(norm=lines.norm, cmap=lines.cmap)
-    bar = figure.colorbar(scale, cax=figure.add_axes((0.62, 0.055, 0.34, 0.018)), orientation="horizontal")
-    bar.outline.set_visible(False)
-    bar.ax.set_title(
-        f"load when each GPU sends {format_si(sent, 'B/s')} to all others (1: full; highest {most:.3g})",
-        fontsize=8.0,
-    )
-    bar.ax.tick_params(labelsize=8.0)
 
 
 def _draw_dots(axes: Axes, graph: Any, places: Mapping[Hashable, Place], fabric: Any, dark: bool) -> None:
@@ -219,9 +225,12 @@ def _draw_dots(axes: Axes, graph: Any, places: Mapping[Hashable, Place], fabric:
                 f"{names[tier]}\n{count:,} switches\nin {len(nodes):,} group{'s' if len(nodes) > 1 else ''}",
                 ha="right",
                 va="center",
-                size=9.0,
+                size=10.5,
                 color=theme(dark).ink,
             )
+    if fabric.kind == "custom" and len(places) <= MOST_NAMES:
+        for node, (x, y) in places.items():
+            axes.annotate(str(node), (x, y), xytext=(9, 0), textcoords="offset points", va="center", size=9.0)
     axes.margins(0.06, 0.12)
     if names:
         axes.set_xlim(-0.13, 1.02)

@@ -141,6 +141,8 @@ class ForecastView:
         End of the simulated time. Days since 1970-01-01.
     drivers : tuple of (str, tuple of (str, float))
         Per job the shares of variance of what drives its end, the largest first.
+    chance : float
+        Share of variance that an assumption without any effect may seem to have.
     """
 
     title: str
@@ -149,3 +151,4 @@ class ForecastView:
     horizon: float
     jobs: tuple[JobBand, ...]
     drivers: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
+    chance: float = 0.0

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from colossus_sim.plots.bars import Box, add_boxes
 from colossus_sim.plots.header import run_title, write_header
-from colossus_sim.plots.panels import MOST_PANELS, panel, panel_title, panels_figure
+from colossus_sim.plots.panels import most, panel, panel_title, panels_figure
 from colossus_sim.plots.series import column
 from colossus_sim.plots.style import theme, themed
 
@@ -24,12 +24,10 @@ SMALLEST = 0.02
 def draw_waterfall(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
     """Return a panel per job with a target: causes of slip, largest first, and their sum. [days]"""
     found = slip_groups(result)
-    shown = list(found.items())[:MOST_PANELS]
+    shown, part = most(list(found.items()), lambda item: math.fsum(item[1].values()), "the latest ones")
     figure = panels_figure(len(shown))
     head = f"{run_title(result)}: from target to end, cause by cause" if title is None else title
-    note = "days along the critical path; causes add up to the slip; start is the target date"
-    if len(found) > len(shown):
-        note = f"{len(shown)} of {len(found)} jobs; {note}"
+    note = f"{part}days along the critical path; causes add up to the slip; start is the target date"
     write_header(figure, head, note if shown else "no job has a target date", dark=dark)
     for number, (name, groups) in enumerate(shown):
         axes = panel(figure, number, len(shown))

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colossus_sim.errors import SimulationError
-from colossus_sim.records import CAUSES, GPU_STATES, IntervalRow, PhaseRow, RunResult
+from colossus_sim.intervals import IntervalColumns, columns_by_phase
+from colossus_sim.records import CAUSES, GPU_STATES, PhaseRow, RunResult
 from colossus_sim.results.slip import JobSlip, job_slips
 from colossus_sim.specs.cluster import Partition, Site
 from colossus_sim.specs.job import Job
-
-Row = TypeVar("Row", PhaseRow, IntervalRow)
 
 Key = tuple[str, str, str]
 """Site, partition, job (empty where the GPUs belong to none)."""
@@ -43,9 +41,8 @@ class JobLedger:
     """POSIX seconds of the scenario's start."""
     end_time: float
     phases: tuple[PhaseRow, ...]
-    intervals: tuple[IntervalRow, ...]
-    causes: tuple[tuple[float, ...], ...]
-    """Seconds of each interval, for each of `CAUSES`. [s]"""
+    intervals: Mapping[str, IntervalColumns]
+    """By phase; phases without intervals are left out."""
     gpu_seconds: Mapping[Key, NDArray[np.float64]]
     sites: Mapping[str, Site]
 
@@ -62,7 +59,11 @@ class JobLedger:
     def cause(self, *names: str) -> float:
         """Seconds of all phases spent on the named causes. [s]"""
         columns = [CAUSES.index(name) for name in names]
-        return math.fsum(itertools.chain.from_iterable(self.causes[column] for column in columns))
+        return math.fsum(
+            itertools.chain.from_iterable(
+                c.causes[:, columns].ravel().tolist() for c in self.intervals.values()
+            )
+        )
 
     @property
     def finish(self) -> float:
@@ -118,7 +119,7 @@ def build_ledger(run: RunResult) -> Ledger:
     check_conservation(seconds, capacity)
     slips = job_slips(run)
     phases = _by_job(run.phases)
-    intervals = _by_job(run.intervals)
+    intervals = columns_by_phase(run.intervals)
     jobs = {
         name: JobLedger(
             name=name,
@@ -127,8 +128,7 @@ def build_ledger(run: RunResult) -> Ledger:
             start=run.scenario.start,
             end_time=run.end_time,
             phases=tuple(phases.get(name, ())),
-            intervals=tuple(intervals.get(name, ())),
-            causes=_columns(intervals.get(name, ())),
+            intervals={phase: columns for (job, phase), columns in intervals.items() if job == name},
             gpu_seconds={key: row for key, row in seconds.items() if key[2] == name},
             sites=run.scenario.cluster.sites,
         )
@@ -137,12 +137,8 @@ def build_ledger(run: RunResult) -> Ledger:
     return Ledger(run=run, jobs=jobs, gpu_seconds=seconds, capacity=capacity)
 
 
-def _columns(rows: Sequence[IntervalRow]) -> tuple[tuple[float, ...], ...]:
-    return tuple(zip(*(row.causes for row in rows), strict=True)) or ((),) * len(CAUSES)
-
-
-def _by_job(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
+def _by_job(rows: tuple[PhaseRow, ...]) -> dict[str, list[PhaseRow]]:
+    groups: dict[str, list[PhaseRow]] = {}
     for row in rows:
         groups.setdefault(row.job, []).append(row)
     return groups

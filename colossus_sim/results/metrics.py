@@ -6,12 +6,17 @@ Papers define the same words differently; what is computed here is what the form
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from colossus_sim.records import CAUSES, GPU_STATES, IntervalRow, PhaseRow
+import numpy as np
+import numpy.typing as npt
+
+from colossus_sim.intervals import IntervalColumns
+from colossus_sim.records import CAUSES, GPU_STATES, PhaseRow
 from colossus_sim.results.ledger import JobLedger, Ledger
 from colossus_sim.results.loss import predicted_loss
 from colossus_sim.specs.hardware import Gpu
@@ -20,7 +25,9 @@ from colossus_sim.units import DAY
 COMPUTING_STATES = ("productive", "contention", "degraded", "lost_work")
 """GPU states that draw full power; in all others but ``down`` a GPU idles."""
 
-_WORKING = tuple(CAUSES.index(name) for name in ("planned", "slower_step", "fewer_gpus", "placement"))
+Seconds = npt.NDArray[np.float64]
+
+_WORKING = [CAUSES.index(name) for name in ("planned", "slower_step", "fewer_gpus", "placement")]
 _PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus", "placement", "contention", "degraded")
 _UNAVAILABLE_CAUSES = ("data_wait", "calendar_floor")
 _MWH = 3.6e9
@@ -62,24 +69,34 @@ def has_mfu(row: PhaseRow) -> bool:
     return row.kind == "train" and row.peak > 0.0 and row.mfu > 0.0
 
 
-def _working_seconds(row: IntervalRow) -> float:
-    return math.fsum(row.causes[column] for column in _WORKING)
+def _working_seconds(rows: IntervalColumns) -> Seconds:
+    return np.array(list(map(math.fsum, rows.causes[:, _WORKING].tolist())))
+
+
+def _held_seconds(rows: IntervalColumns) -> Seconds:
+    return rows.end - rows.start
+
+
+def _add_up(columns: Iterable[Seconds]) -> float:
+    return math.fsum(itertools.chain.from_iterable(column.tolist() for column in columns))
+
+
+def _utilization(job: JobLedger, seconds: Callable[[IntervalColumns], Seconds]) -> float:
+    """Return the model FLOPs kept over what the peak gives in these seconds of each interval."""
+    peaks = _peaks(job)
+    phases = [(peaks[name], rows) for name, rows in job.intervals.items() if name in peaks]
+    flops = _add_up(rows.model_flops for _, rows in phases)
+    return _ratio(flops, _add_up(peak * rows.gpus * seconds(rows) for peak, rows in phases))
 
 
 def mfu(job: JobLedger) -> float:
     """Return the model FLOPs utilization while the job made progress undisturbed."""
-    peaks = _peaks(job)
-    rows = [row for row in job.intervals if row.phase in peaks]
-    flops = math.fsum(row.model_flops for row in rows)
-    return _ratio(flops, math.fsum(peaks[row.phase] * row.gpus * _working_seconds(row) for row in rows))
+    return _utilization(job, _working_seconds)
 
 
 def mfu_overall(job: JobLedger) -> float:
     """Return the model FLOPs utilization over all time that the plan's GPUs were held."""
-    peaks = _peaks(job)
-    rows = [row for row in job.intervals if row.phase in peaks]
-    flops = math.fsum(row.model_flops for row in rows)
-    return _ratio(flops, math.fsum(peaks[row.phase] * row.gpus * (row.end - row.start) for row in rows))
+    return _utilization(job, _held_seconds)
 
 
 def mfu_modelled(job: JobLedger) -> float:
@@ -94,7 +111,7 @@ def goodput(job: JobLedger) -> float:
 
 def ettr(job: JobLedger) -> float:
     """Return the effective training time ratio (Kokolis et al. 2024, arXiv:2410.21680, section III)."""
-    elapsed = math.fsum(row.end - row.start for row in job.intervals)
+    elapsed = _add_up(map(_held_seconds, job.intervals.values()))
     return _ratio(job.cause(*_PRODUCTIVE_CAUSES), elapsed - job.cause(*_UNAVAILABLE_CAUSES))
 
 
@@ -105,7 +122,7 @@ def interruptions(job: JobLedger) -> float:
 
 def saves(job: JobLedger) -> float:
     """Return the checkpoints completed."""
-    return math.fsum(row.saves for row in job.intervals)
+    return _add_up(rows.saves for rows in job.intervals.values())
 
 
 def lost_work_days(job: JobLedger) -> float:
@@ -125,13 +142,13 @@ def gpu_days(job: JobLedger) -> float:
 
 def tokens(job: JobLedger) -> float:
     """Return the training tokens kept. [tokens]"""
-    return math.fsum(row.tokens for row in job.intervals)
+    return _add_up(rows.tokens for rows in job.intervals.values())
 
 
 def steps(job: JobLedger) -> float:
     """Return the optimizer steps and RL updates kept (work units of compute phases are not steps)."""
     kinds = {name: phase.kind for name, phase in job.spec.phases.items()}
-    return math.fsum(row.units for row in job.intervals if kinds[row.phase] != "compute")
+    return _add_up(rows.units for name, rows in job.intervals.items() if kinds[name] != "compute")
 
 
 def wall_clock_days(job: JobLedger) -> float:

@@ -12,8 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from colossus_sim.errors import SimulationError
-from colossus_sim.records import CAUSES, IntervalRow, PhaseRow, RunResult
+from colossus_sim.intervals import NO_INTERVALS, IntervalColumns, columns_by_phase
+from colossus_sim.records import CAUSES, PhaseRow, RunResult
 from colossus_sim.specs.job import Job, Phase
 
 SLIP_CAUSES = (*CAUSES[1:], "plan")
@@ -108,9 +111,7 @@ def job_slips(run: RunResult) -> dict[str, JobSlip]:
     phases: dict[str, dict[str, PhaseRow]] = {name: {} for name in run.scenario.jobs}
     for row in run.phases:
         phases[row.job][row.phase] = row
-    intervals: dict[tuple[str, str], list[IntervalRow]] = {}
-    for interval in run.intervals:
-        intervals.setdefault((interval.job, interval.phase), []).append(interval)
+    intervals = columns_by_phase(run.intervals)
     return {name: _job_slip(run, name, phases[name], intervals) for name in run.scenario.jobs}
 
 
@@ -118,7 +119,7 @@ def _job_slip(
     run: RunResult,
     name: str,
     rows: Mapping[str, PhaseRow],
-    intervals: Mapping[tuple[str, str], Sequence[IntervalRow]],
+    intervals: Mapping[tuple[str, str], IntervalColumns],
 ) -> JobSlip:
     job: Job = run.scenario.jobs[name]
     submit = max(0.0, job.submit - run.scenario.start)
@@ -209,21 +210,17 @@ def critical_path(
 def _spent(
     job: str,
     path: Sequence[PathSegment],
-    intervals: Mapping[tuple[str, str], Sequence[IntervalRow]],
+    intervals: Mapping[tuple[str, str], IntervalColumns],
 ) -> dict[str, float]:
-    parts: list[tuple[float, ...]] = [(0.0,) * len(CAUSES)]
+    parts = []
     for segment in path:
-        for row in intervals.get((job, segment.phase), ()):
-            if segment.start <= row.start and row.end <= segment.end:
-                parts.append(row.causes)
-                continue
-            overlap = min(row.end, segment.end) - max(row.start, segment.start)
-            if overlap > 0.0:
-                share = overlap / (row.end - row.start)
-                parts.append(tuple(seconds * share for seconds in row.causes))
-    return {
-        cause: math.fsum(seconds) for cause, seconds in zip(CAUSES, zip(*parts, strict=True), strict=True)
-    }
+        rows = intervals.get((job, segment.phase), NO_INTERVALS)
+        overlap = np.minimum(rows.end, segment.end) - np.maximum(rows.start, segment.start)
+        met = np.flatnonzero(overlap > 0.0)
+        # An interval that is met as a whole counts as exactly one.
+        parts.append(rows.causes[met] * (overlap / (rows.end - rows.start))[met, None])
+    seconds = np.concatenate(parts or [NO_INTERVALS.causes])
+    return {cause: math.fsum(column) for cause, column in zip(CAUSES, seconds.T.tolist(), strict=True)}
 
 
 def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:

@@ -36,6 +36,20 @@ class Partition(Spec):
     Left out = all of them. Example: 64 of the 72 of an NVL72 rack."""
     spare_domains: Count = Field(0)
     """Scale-up domains kept aside as warm spares; they replace failed ones and run nothing else."""
+    refill_spares: bool = Field(False)
+    """Whether free domains fill up the spares when a job that lacked a domain found none among them. False = only
+    domains that come back from repair do."""
+    reserve_domains: Count = Field(0)
+    """Installed domains that do other, preemptible work outside the scenario, and are not free to the queue. When a
+    job lacks domains and there is neither a spare nor a free one, they are won one after another, until the job is
+    complete and the spares are, too; they are not given back."""
+    reserve_time: Duration = default("20 min")
+    """Time to win one of them, by preemption of what runs there (AIReSim, arXiv:2603.07041, Table 1)."""
+
+    @property
+    def kept_domains(self) -> int:
+        """Domains that are not for jobs in the queue: spares and reserve."""
+        return self.spare_domains + self.reserve_domains
 
 
 class Site(Spec):

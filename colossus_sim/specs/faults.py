@@ -24,6 +24,16 @@ class Repair(Spec):
     """Law of both times around their means."""
     sigma: Annotated[Ratio, Field(gt=0, le=3)] = Field(0.8)
     """Shape of the lognormal law."""
+    auto_first: bool = Field(False)
+    """Two stages: every unit gets the automatic repair, and those that it does not do for (all but `auto_fraction`)
+    go on to the repair by hand after it. False = either the one or the other."""
+    auto_unmended: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of the units that come back from the automatic repair although it has not mended them."""
+    manual_unmended: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """The same of repairs by hand. AIReSim (arXiv:2603.07041, Table 1) takes 0.4 and 0.2."""
+    recurs_after: Annotated[Duration, Field(gt=0)] | None = Field(None)
+    """Mean time (exponential) until a unit that was not mended, or whose failure was put down to something else,
+    fails in the same way again; a repair that mends it ends that. Left out = it is as likely to fail as before."""
 
 
 class Group(Spec):
@@ -38,12 +48,16 @@ class Group(Spec):
 class Degradation(Spec):
     """A part of the network that is lost until it is repaired: NIC, cable, switch, rail, plane."""
 
-    part: Literal["nic", "switch", "rail", "plane"] | None = Field(None)
+    part: Literal["nic", "switch", "cable", "rail", "plane"] | None = Field(None)
     """What is lost; the share follows from the topology, and traffic takes the ways that are left. nic: one GPU's
     NIC or its cable, the other NICs of the scale-up domain carry its traffic; switch: one of those of a group of
     `level` (a leaf switch of a rail-optimised network = that rail for the leaf group); rail, plane: of the groups
     of `level`, or of the whole network. A group that loses its only switch is cut off: its jobs stop, and its GPUs
     are out of service until the repair."""
+    name: str = Field("")
+    """Custom networks: which switch is lost, or with `part: cable` the cables between which two nodes, e.g. leaf0 -
+    spine1. Shortest paths are worked out anew on what is left, however much longer or narrower they are, and the
+    share is what they carry less when all hosts send to each other; hosts that none reaches are cut off."""
     level: str = Field("")
     """Fabric level whose group loses bandwidth: scale_up for a NIC or a cable of a domain, leaf, spine, core, ...
     Whatever crosses the fabric from a group of that level is slowed. Needed without `part` and for a switch."""
@@ -56,7 +70,11 @@ class Degradation(Spec):
         """Ask for a part or for a share, and for the level where there is no other way to know it."""
         if (self.part is None) == (self.fraction is None):
             raise ValueError("give part (nic, switch, rail, plane) or level and fraction")
-        if not self.level and self.part in (None, "switch"):
+        if self.name and self.part not in ("switch", "cable"):
+            raise ValueError("name goes with part: switch or part: cable")
+        if self.part == "cable" and not self.name:
+            raise ValueError("name is missing: the two ends of the cable, e.g. leaf0 - spine1")
+        if not self.level and not self.name and self.part in (None, "switch"):
             raise ValueError("level is missing: which level loses bandwidth, e.g. leaf")
         return self
 
@@ -71,9 +89,10 @@ class FaultClass(Spec):
 
     title: str = ""
     """Name for people."""
-    per: Literal["gpu", "node", "domain", "group", "site", "job"]
-    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each site,
-    each running job."""
+    per: Literal["gpu", "node", "domain", "group", "switch", "site", "job"]
+    """What the rate counts: each installed GPU, node, domain or `group` of domains of each partition, each switch
+    of the level that it `degrades` (as many as the installed share of the network has), each site, each running
+    job."""
     rate: Frequency
     """Failures per unit and time."""
     distribution: Literal["exponential", "weibull", "empirical"] = Field("exponential")
@@ -102,11 +121,18 @@ class FaultClass(Spec):
     place. Every job with GPUs in the group is touched."""
     detection: Duration = default("5 min")
     """From the fault to the decision to restart; for a slow unit, until it is found and replaced."""
+    undetected: Duration = default("0 s")
+    """Time before `detection` for which nobody notices (silent data corruption): the job computes and saves on, but
+    all that it does since the fault is lost, and no other failure ends that earlier. Booked as lost work. A wait
+    for `detection`, in which the job stands still, ends with the next failure that stops the job."""
     hang_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
     """Share of these failures that raise no error: the ranks wait for each other, and it takes the `watchdog`
     of the faults, instead of `detection`, to notice."""
     planned: bool = Field(False)
     """Maintenance that is announced: the job saves first, so nothing is lost."""
+    under_load: bool = Field(False)
+    """Whether units fail only while a job computes on them: neither idle ones and spares nor those of a job that
+    stands still. For rates that were counted per unit and computing time."""
     needs_storage_checkpoint: bool = Field(False)
     """Whether copies in memory are not trusted after it (silent data corruption)."""
     repair: Repair | None = Field(None)
@@ -126,6 +152,9 @@ class Lemons(Spec):
     derived: with 1.3 % lemons it makes jobs on 512 GPUs fail in 14 % of cases with them and 4 % without
     (arXiv:2410.21680). The classes' rates stay the means over all nodes as installed. Classes with a `lifetime`
     are left out: they have ages instead."""
+    mended_by_repair: bool = Field(False)
+    """Whether a repair that mends (see `repair.auto_unmended`, `manual_unmended`) makes a lemon a node like any
+    other, as in AIReSim (arXiv:2603.07041). False = only an `eviction` rids of it."""
 
 
 class Eviction(Spec):
@@ -138,6 +167,16 @@ class Eviction(Spec):
     removals as the only signal is an assumption."""
     exchange: Repair = Field(default_factory=lambda: Repair.model_validate({"manual_time": "7 days"}))
     """How long the exchange takes, in place of the class's repair; the new node is no lemon."""
+
+
+class Diagnosis(Spec):
+    """How often a failure that removes a node or a domain is put down to the wrong unit. Left out = never."""
+
+    missed: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of these failures that no unit is blamed for: the job restarts where it was."""
+    wrong: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
+    """Share of the others for which another unit of the same job, drawn at random, goes for repair, and the one
+    that failed stays."""
 
 
 class RestartPart(Spec):
@@ -169,6 +208,11 @@ class Restart(Spec):
     """Extra mean time of those; exponential."""
     swap_time: Duration = default("2 min")
     """Extra time to bring in a spare."""
+    reshard_time: Duration = default("0 s")
+    """Extra time of a restart on another number of GPUs than before (an elastic job that shrinks or grows): to cut
+    the copy anew for the ranks that there are now. Loading it is reckoned apart."""
+    selection_time: Duration = default("0 s")
+    """Extra time to choose units: at a start, and when no warm spare is left and free units take their place."""
 
     @property
     def laws(self) -> dict[str, tuple[float, float, float]]:
@@ -192,6 +236,8 @@ class Faults(Spec):
     watchdog: Duration = default("10 min")
     """Time-out after which a hang is noticed (`hang_fraction`): PyTorch's default for NCCL process groups, and
     the "framework timeout" of ByteRobust (arXiv:2509.16293, Table 3: about 600 s)."""
+    diagnosis: Diagnosis | None = Field(None)
+    """Failures put down to the wrong unit, or to none; left out = each is found."""
     lemons: Lemons | None = Field(None)
     """Nodes that fail more often than others; left out = all alike."""
     eviction: Eviction | None = Field(None)

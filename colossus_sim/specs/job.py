@@ -84,6 +84,8 @@ class Phase(Spec):
     """GPU-hours of work, no losses counted."""
     updates: Count | None = Field(None)
     """RL updates."""
+    unit_time: Annotated[Duration, Field(gt=0)] = default("60 s")
+    """Length of one unit of plain compute (kind compute) on the wanted GPUs: saves come after whole units."""
     gpus: Count | None = Field(None)
     """GPUs of this phase; left out = those of the job."""
     gpu_share: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)
@@ -197,6 +199,12 @@ class Job(Spec):
     """Published figures of the real run, for the reality check."""
     checkpoint: CheckpointPolicy | None = Field(None)
     """Own saving policy; left out = the scenario's."""
+    input_bytes: Bytes = default("0 B")
+    """Read from the site's shared storage before the first step of each phase, and again after a failure that
+    leaves no copy to go on from; the GPUs wait for it."""
+    output_bytes: Bytes = default("0 B")
+    """Written to the shared storage after the last step of each phase, while the GPUs wait; a failure meanwhile
+    rolls the phase back to its newest copy. How jobs share the storage: `policies.storage_access`."""
     planned_mfu: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)
     """MFU that the plan counted on (of the dense peak at the plan's precision); slower steps show as slip."""
     step_time_factor: Annotated[Ratio, Field(ge=0.2, le=20)] = Field(1.0)

@@ -22,6 +22,13 @@ class ClosTier(Spec):
     """Bandwidth into this tier's group from below over bandwidth out of it upwards."""
     switch_radix: Annotated[Count, Field(ge=2)] | None = Field(None)
     """Ports of one switch of this tier at the NIC's rate; left out = the network's."""
+    switches: Annotated[Count, Field(ge=1)] | None = Field(None)
+    """Switches of one group of this tier, all rails and planes together, as a published design counts them; left
+    out = the fewest that have the ports."""
+    per_rail: bool = Field(False)
+    """Whether each of its switches joins the leaf switches of one rail only; rails then meet in the tier above, or
+    where there is none in the scale-up domain (a hop over NVLink that is not charged). Leaf switches of a network
+    with rails are always so."""
 
 
 class Clos(Spec):
@@ -31,11 +38,11 @@ class Clos(Spec):
     """Discriminator."""
     tiers: Annotated[tuple[ClosTier, ...], AsTuple, Field(min_length=1, max_length=4)]
     """From the leaf upwards; the last one joins everything."""
-    switch_radix: Count
+    switch_radix: Annotated[Count, Field(ge=2)]
     """Ports of one switch at the NIC's rate."""
-    rails: Count = Field(1)
+    rails: Annotated[Count, Field(ge=1)] = Field(1)
     """NICs of a node that go to separate leaf switches (1 = all to one)."""
-    planes: Count = Field(1)
+    planes: Annotated[Count, Field(ge=1)] = Field(1)
     """Parallel networks that each carry a share of the traffic."""
     rail_only: bool = Field(False)
     """Whether different rails are joined only inside the scale-up domain."""
@@ -69,6 +76,12 @@ class Torus(Spec):
     """Size of each dimension."""
     link_bandwidth: Bandwidth
     """Bandwidth of one link, per direction."""
+    block: Count = Field(0)
+    """Side of the blocks that are wired by copper inside (TPU v4: cubes of 4 x 4 x 4). Links that leave a block go
+    through optical circuit switches, one for each pair of opposite places on the faces of all blocks; 0 = none."""
+    circuit_switch_ports: Count = Field(136)
+    """Ports of one of these, in and out counted once (Palomar; Liu et al. 2023, Lightwave Fabrics: At-Scale Optical
+    Circuit Switching, doi:10.1145/3603269.3604836)."""
 
 
 class Custom(Spec):
@@ -214,7 +227,14 @@ class Topology(Spec):
     link_efficiency: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.95)
     """Share of the wire rate that large transfers reach after protocol and congestion control."""
     routing: Literal["adaptive", "ecmp", "static"] = Field("adaptive")
-    """How flows are spread; `link_efficiency` is what it achieves."""
+    """How flows are spread. adaptive, static (paths planned so that they do not meet): `link_efficiency` is what
+    that achieves. ecmp, in networks of kind clos: each flow keeps to the path that a hash picks, and the tiers
+    above the leaf lose what collisions take, on top of it."""
+    flows_per_nic: Annotated[Count, Field(ge=1)] = Field(16)
+    """With `routing: ecmp`: flows into which the traffic of a NIC is split, each with a hash of its own (16 queue
+    pairs per connection at Meta, Gangidi et al. 2024, doi:10.1145/3651890.3672233, section 4; 1 = plain ECMP)."""
+    ecmp_seed: Count = Field(1)
+    """With `routing: ecmp`: seed of the hash."""
     hop_latency: Duration = default("0.6 us")
     """Latency of one switch hop."""
     base_latency: Duration = default("1.6 us")

@@ -139,6 +139,17 @@ def widest_interval(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> floa
     return max((math.inf if math.isnan(width) else width for width in widths), default=0.0)
 
 
+def likely_runs(forecast: Forecast, outcomes: Mapping[int, Outcome], precision: float, *, least: int) -> int:
+    """Return how many runs a precision [days] is likely to take in all: an interval narrows with their square root.
+
+    At least those of the next look, at most the runs that are asked for.
+    """
+    width = widest_interval(forecast, outcomes)
+    if not outcomes or not math.isfinite(width):
+        return min(least, forecast.replicas)
+    return min(forecast.replicas, max(least, math.ceil(len(outcomes) * (width / precision) ** 2)))
+
+
 def series(outcomes: Mapping[int, Outcome], measure: str) -> list[float]:
     """Return a measure of all replicas that are done, in order."""
     return [

@@ -93,6 +93,26 @@ def rank_correlation(inputs: Sequence[float], outputs: Sequence[float]) -> float
     return float(x @ y) / scale if scale > 0.0 else math.nan
 
 
+def _classes(count: int) -> int:
+    return min(20, max(4, int(math.sqrt(count) / 1.5)))
+
+
+def chance_level(count: int, inputs: int, *, confidence: float = 0.95) -> float:
+    """Return what the largest first-order index of inputs that do nothing stays below with this confidence.
+
+    Between the means of k classes of `count` values in all, chance alone puts a variance that is distributed as
+    chi-squared with k - 1 degrees of freedom over `count`; the largest of many inputs is judged together (Sidak,
+    J. Am. Stat. Assoc. 62 (1967), 626, doi:10.1080/01621459.1967.10482935). At most 1; 0 without inputs.
+    """
+    if inputs < 1:
+        return 0.0
+    from scipy.special import chdtri
+
+    freedom = _classes(count) - 1
+    beyond = 1.0 - confidence ** (1.0 / inputs)
+    return min(1.0, max(0.0, (float(chdtri(freedom, beyond)) - freedom) / count)) if count else 1.0
+
+
 def first_order_index(quantile: Sequence[float], outputs: Sequence[float]) -> float:
     """Return the first-order Sobol index of an input, from the sample that is there.
 
@@ -105,7 +125,7 @@ def first_order_index(quantile: Sequence[float], outputs: Sequence[float]) -> fl
     total = float(np.var(y)) if count else 0.0
     if count < 20 or total <= 0.0:
         return math.nan
-    classes = min(20, max(4, int(math.sqrt(count) / 1.5)))
+    classes = _classes(count)
     order = np.argsort(np.asarray(quantile, dtype=float), kind="stable")
     parts = [part for part in np.array_split(y[order], classes) if part.size > 1]
     between = math.fsum(part.size * (float(part.mean()) - float(y.mean())) ** 2 for part in parts) / count

@@ -19,9 +19,18 @@ from colossus_sim.version import MODEL_VERSION, __version__
 
 
 def study_file(
-    plan: Plan, outcomes: Mapping[int, Outcome], measures: Sequence[str], *, command: str, title: str = ""
+    plan: Plan,
+    outcomes: Mapping[int, Outcome],
+    measures: Sequence[str],
+    *,
+    command: str,
+    title: str = "",
+    question: str = "",
 ) -> dict[str, str]:
-    """Return the file by name; the same plan, command and results give the same text."""
+    """Return the file by name; the same plan, command and results give the same text.
+
+    Title and question are those of the scenario where none are given.
+    """
     scenario = plan.scenario
     runs = runs_per_point(plan, outcomes)
     document = {
@@ -29,7 +38,7 @@ def study_file(
         "program": "colossus_sim",
         "kind": plan.kind,
         "title": title or title_of(scenario),
-        "question": scenario.question,
+        "question": question or ("" if title else scenario.question),
         "scenario": scenario.name,
         "source": plan.source,
         "case": plan.case,

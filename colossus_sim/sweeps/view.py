@@ -24,7 +24,7 @@ from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.precision import runs_per_point, runs_text
 from colossus_sim.sweeps.quantities import numbers
-from colossus_sim.sweeps.statistics import mean_interval, paired_difference, quantiles
+from colossus_sim.sweeps.statistics import chance_level, mean_interval, paired_difference, quantiles
 from colossus_sim.sweeps.table import measures_of, replicas_of
 from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY
@@ -165,7 +165,7 @@ def forecast_view(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> Foreca
     )
     return ForecastView(
         title=f"Forecast: {title_of(scenario)}",
-        note=f"{done} runs, {drawn} \u00b7 bars: median schedule, boxes: P10 to P90",
+        note=f"{done} runs, {drawn} \u00b7 bars: median schedule",
         start=start,
         horizon=start + scenario.horizon / DAY,
         jobs=tuple(_job_band(scenario, item, bands, start) for item in jobs),
@@ -176,6 +176,7 @@ def forecast_view(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> Foreca
             )
             for item in jobs
         ),
+        chance=chance_level(done, len(forecast.groups)),
     )  # fmt: skip
 
 

@@ -71,4 +71,6 @@ def topology_problems(topology: Topology, gpu: Gpu, gpus: int | None = None) -> 
         return [
             "the GPU needs a scale-up domain of at least 1, a scale-up bandwidth and a NIC bandwidth above 0"
         ]
+    if topology.routing == "ecmp" and topology.fabric.kind != "clos":
+        return [f"routing: ecmp is for networks of kind clos; this one is {topology.fabric.kind}"]
     return BUILDERS[topology.fabric.kind].problems(topology.fabric, ends)

@@ -139,6 +139,8 @@ def read_csv(spec: Custom) -> nx.Graph:
     graph = nx.Graph()
     for row in rows:
         where = f"line {rows.line_num}"
+        if None in row:
+            raise CableError(f"{where}: has more columns than the header: {', '.join(rows.fieldnames or ())}")
         ends = [(row[name] or "").strip() for name in ("from", "to")]
         if not all(ends):
             raise CableError(f"{where}: both ends of a cable need a name")

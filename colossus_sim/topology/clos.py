@@ -32,6 +32,8 @@ class ClosTierPlan:
         Switches of one group, per network.
     radix : int
         Ports of one switch.
+    rails : int
+        Rails that the switches of a group keep apart; 1 = each switch serves all of them.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ClosTierPlan:
     ports_up: int
     switches: int
     radix: int
+    rails: int = 1
 
 
 def networks(spec: Clos) -> int:
@@ -58,12 +61,11 @@ def tier_plans(spec: Clos, ends: Endpoints) -> tuple[ClosTierPlan, ...]:
         last = index == len(spec.tiers) - 1 or group >= ends.gpus
         if last:
             group = ends.everything(below)
-        radix = tier.switch_radix or spec.switch_radix
         up = 0.0 if last else 1.0 / tier.oversubscription
         plans.append(
-            _leaf(spec, ends, tier, group, radix, up)
+            _leaf(spec, ends, tier, group, up)
             if index == 0
-            else _upper(plans[-1], ends, tier, group, radix, up, above_leaf=index == 1)
+            else _upper(spec, ends, tier, group, up, plans[-1], above_leaf=index == 1)
         )
         if last:
             break
@@ -71,7 +73,7 @@ def tier_plans(spec: Clos, ends: Endpoints) -> tuple[ClosTierPlan, ...]:
     return tuple(plans)
 
 
-def _leaf(spec: Clos, ends: Endpoints, tier: ClosTier, group: int, radix: int, up: float) -> ClosTierPlan:
+def _leaf(spec: Clos, ends: Endpoints, tier: ClosTier, group: int, up: float) -> ClosTierPlan:
     per_switch = -(-group // (spec.rails * spec.planes))
     leaves = 1 if spec.rail_only else spec.rails
     return ClosTierPlan(
@@ -82,32 +84,37 @@ def _leaf(spec: Clos, ends: Endpoints, tier: ClosTier, group: int, radix: int, u
         ports_down=per_switch * leaves,
         ports_up=_ports(per_switch * up) * leaves,
         switches=leaves,
-        radix=radix,
+        radix=tier.switch_radix or spec.switch_radix,
+        rails=leaves,
     )
 
 
 def _upper(
-    lower: ClosTierPlan,
+    spec: Clos,
     ends: Endpoints,
     tier: ClosTier,
     group: int,
-    radix: int,
     up: float,
+    lower: ClosTierPlan,
     *,
     above_leaf: bool,
 ) -> ClosTierPlan:
     inside = min(group // lower.group_gpus, lower.groups)
     down = inside * lower.ports_up
     ports_up = _ports(down * up)
+    rails = lower.rails if tier.per_rail else 1
+    radix = tier.switch_radix or spec.switch_radix
+    fewest = rails * -(-(down + ports_up) // (rails * radix))
     return ClosTierPlan(
         name=tier.name,
         group_gpus=group,
         groups=-(-ends.gpus // group),
-        lower=inside * lower.switches if above_leaf else inside,
+        lower=inside * lower.switches // rails if above_leaf else inside,
         ports_down=down,
         ports_up=ports_up,
-        switches=-(-(down + ports_up) // radix),
+        switches=fewest if tier.switches is None else tier.switches // networks(spec),
         radix=radix,
+        rails=rails,
     )
 
 
@@ -123,11 +130,22 @@ def clos_problems(spec: Clos, ends: Endpoints) -> list[str]:
             f"rails: {spec.rails} rails do not divide the {ends.domain} GPUs of a scale-up domain; "
             f"divisors are {_divisors(ends.domain)}"
         )
+    names = [tier.name for tier in spec.tiers]
+    if len(set(names)) < len(names):
+        problems.append(f"tiers: two tiers have the same name, got {', '.join(names)}")
+    each, group = spec.rails * spec.planes, spec.tiers[0].group_gpus
+    if spec.planes > 1 and group % each:
+        problems.append(
+            f"planes: the {group} GPUs of a {names[0]} group do not divide over {spec.rails} rails x "
+            f"{spec.planes} planes = {each} switches"
+        )
     for index, tier in enumerate(spec.tiers):
         problems.extend(_tier_problems(spec, ends, index, tier))
     if not problems:
-        for plan in tier_plans(spec, ends):
-            problems.extend(_radix_problems(plan, leaf=plan.name == spec.tiers[0].name))
+        plans = tier_plans(spec, ends)
+        for index, (tier, plan) in enumerate(zip(spec.tiers, plans, strict=False)):
+            found = _radix_problems(plan, leaf=index == 0)
+            problems.extend(found or _count_problems(spec, tier, plans[: index + 1]))
     return problems
 
 
@@ -148,6 +166,11 @@ def _tier_problems(spec: Clos, ends: Endpoints, index: int, tier: ClosTier) -> l
         problems.append(
             f"tiers: {tier.name!r} has groups of {tier.group_gpus} GPUs, "
             f"smaller than a scale-up domain of {ends.domain}"
+        )
+    if tier.per_rail and index > 1 and not spec.tiers[index - 1].per_rail:
+        problems.append(
+            f"tiers: {tier.name!r} cannot be per_rail, since {spec.tiers[index - 1].name!r} below has joined "
+            "the rails"
         )
     below = spec.tiers[index - 1].group_gpus if index else 0
     if 0 < tier.group_gpus <= below:
@@ -180,27 +203,78 @@ def _radix_problems(plan: ClosTierPlan, *, leaf: bool) -> list[str]:
     return []
 
 
+def _count_problems(spec: Clos, tier: ClosTier, plans: tuple[ClosTierPlan, ...]) -> list[str]:
+    """A number of switches that was given, against rails, ports and the switches below that they have to join."""
+    given, count, plan = tier.switches, networks(spec), plans[-1]
+    if given is None:
+        return []
+    if len(plans) == 1:
+        own = count * plan.switches
+        text = f"switches: a {plan.name} group has one switch per rail and plane = {own}, got {given}"
+        return [] if given == own else [text]
+    parts = count * plan.rails
+    if given % parts:
+        return [f"switches: {given} {plan.name} switches do not divide over {parts} separate rails or planes"]
+    down, up = count * plan.ports_down, count * plan.ports_up
+    if given * plan.radix < down + up:
+        return [
+            f"switches: {given} {plan.name} switches of {plan.radix} ports have {given * plan.radix}, but a group "
+            f"of {plan.group_gpus} GPUs needs {down} down and {up} up = {down + up}: "
+            f"at least {parts * -(-(down + up) // (parts * plan.radix))}"
+        ]
+    return _unreached(given // parts, plans[-2], plan, parts, leaf=len(plans) == 2)
+
+
+def _unreached(each: int, lower: ClosTierPlan, plan: ClosTierPlan, parts: int, *, leaf: bool) -> list[str]:
+    """Switches that what is below has too few ports up for, one to each."""
+    uplinks = lower.ports_up // (lower.switches if leaf else plan.rails)
+    if each <= uplinks:
+        return []
+    return [
+        f"switches: a {lower.name} {'switch' if leaf else 'group'} has {uplinks} ports up and cannot reach {each} "
+        f"{plan.name} switches; at most {uplinks * parts} in a group of {plan.group_gpus} GPUs"
+    ]
+
+
 def _divisors(number: int) -> str:
     return ", ".join(str(d) for d in range(1, number + 1) if number % d == 0)
+
+
+def _collisions(plan: ClosTierPlan, ends: Endpoints, count: int) -> float:
+    """Return what hashed paths leave of the uplinks of a tier."""
+    topology = ends.topology
+    if topology.routing != "ecmp" or not plan.ports_up:
+        return 1.0
+    from colossus_sim.topology.ecmp import hashed_share
+
+    return hashed_share(
+        plan.name,
+        flows=max(1, round(plan.ports_down / plan.switches * topology.flows_per_nic)),
+        uplinks=plan.ports_up // plan.switches,
+        switches=count * plan.groups * plan.switches,
+        seed=topology.ecmp_seed,
+    )
 
 
 def build_clos(spec: Clos, ends: Endpoints) -> Fabric:
     """Return the fabric; each tier's bandwidth is the NIC's over all oversubscription below it."""
     plans = tier_plans(spec, ends)
     count = networks(spec)
-    levels, share = [ends.domain_level()], 1.0
+    levels, share, left = [ends.domain_level()], 1.0, 1.0
     for index, plan in enumerate(plans):
         if plan.group_gpus > levels[-1].group_gpus:
             levels.append(
                 Level(
                     name=plan.name,
                     group_gpus=plan.group_gpus,
-                    bandwidth=ends.injection * min(1.0, share),
+                    bandwidth=ends.injection * left,
                     latency=ends.latency(2 * index + 1),
                 )
             )
         top = min(1.0, share)
         share /= spec.tiers[index].oversubscription
+        # The narrowest tier on the way sets the rate, collisions on it included.
+        left = min(left, share * _collisions(plan, ends, count))
     links = {"host": ends.gpus}
     for lower, upper in itertools.pairwise(plans):
         links[f"{lower.name}-{upper.name}"] = count * lower.groups * lower.ports_up

@@ -60,6 +60,8 @@ class Fabric:
         Most switch (torus: node) hops between two endpoints.
     collectives : CollectiveConstants, optional
         Constants of the collective library; None = ideal.
+    circuit_switches : int
+        Optical circuit switches, which set up cables and forward nothing.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Fabric:
     bisection_bandwidth: float = 0.0
     diameter: int = 0
     collectives: CollectiveConstants | None = None
+    circuit_switches: int = 0
 
     @property
     def bandwidths(self) -> tuple[float, ...]:

@@ -90,14 +90,16 @@ def _switch(plane: int, plan: ClosTierPlan, group: int, switch: int) -> str:
 
 
 def _uplinks(graph: nx.Graph, plane: int, lower: ClosTierPlan, upper: ClosTierPlan, bandwidth: float) -> None:
-    """Lay the cables from every group of a tier to the tier above."""
+    """Lay the cables from every group of a tier to the tier above, in each rail to the switches of that rail."""
+    ports, each = lower.ports_up // upper.rails, upper.switches // upper.rails
     for group in range(lower.groups):
         above = group * lower.group_gpus // upper.group_gpus
-        for port in range(lower.ports_up):
+        for port in range(ports * upper.rails):
+            rail, turn = divmod(port, ports)
             _cable(
                 graph,
                 _switch(plane, lower, group, port * lower.switches // lower.ports_up),
-                _switch(plane, upper, above, port % upper.switches),
+                _switch(plane, upper, above, rail * each + turn % each),
                 bandwidth,
             )
 

@@ -22,7 +22,8 @@ def quotient_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.
 
     Clos: the switches of each leaf group, pod and core are one node each. Dragonfly: one node per group.
     Torus: one node per torus node. Nodes carry `tier` and `gpus` (GPUs right below), edges `bandwidth`
-    (wire rate, one direction [B/s]) and `links` (cables).
+    (wire rate, one direction [B/s]) and `links` (cables). The graph itself carries `networks` (separate ones that
+    are drawn as one), or `endpoints` and `routers` of a dragonfly's groups.
     """
     ends = Endpoints.of(topology, gpu, gpus)
     spec = topology.fabric
@@ -50,6 +51,7 @@ def _custom(spec: Custom, ends: Endpoints) -> nx.Graph:
 def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
     graph = nx.Graph()
     plans, count = tier_plans(spec, ends), networks(spec)
+    graph.graph["networks"] = count
     for tier, plan in enumerate(plans):
         for index in range(plan.groups):
             below = min(plan.group_gpus, ends.gpus - index * plan.group_gpus) if tier == 0 else 0
@@ -69,6 +71,7 @@ def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
 def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
     graph = nx.Graph()
     per_group, groups, _ = dragonfly_sizes(spec, ends)
+    graph.graph.update(endpoints=spec.endpoints_per_router, routers=spec.routers_per_group)
     for index in range(groups):
         graph.add_node(("group", index), tier=0, gpus=min(per_group, ends.gpus - index * per_group))
     # Global links are spread evenly; a pair of groups may have a fraction of a link on average.

@@ -27,7 +27,33 @@ def torus_problems(spec: Torus, ends: Endpoints) -> list[str]:
             f"dims: a torus of {shape} = {nodes} nodes holds {nodes} GPUs, or {nodes * ends.domain} with a "
             f"scale-up domain of {ends.domain} at each node; it cannot reach all {ends.gpus}"
         ]
+    return _block_problems(spec, shape) if spec.block else []
+
+
+def _block_problems(spec: Torus, shape: str) -> list[str]:
+    """Blocks that do not fill the torus, or that are too many for a circuit switch."""
+    if any(size % spec.block for size in spec.dims):
+        return [f"block: blocks of side {spec.block} do not fill a torus of {shape}"]
+    ports = 2 * blocks(spec)
+    if ports > spec.circuit_switch_ports:
+        return [
+            f"circuit_switch_ports: each circuit switch joins the two ends of {blocks(spec)} blocks and needs "
+            f"{ports} ports, but has {spec.circuit_switch_ports}"
+        ]
     return []
+
+
+def blocks(spec: Torus) -> int:
+    """Return how many blocks of copper there are."""
+    return math.prod(size // spec.block for size in spec.dims)
+
+
+def circuit_switches(spec: Torus) -> int:
+    """Return the optical circuit switches: along each axis one for each place on the face of a block.
+
+    48 for a TPU v4 of 4 x 4 x 4 cubes: Jouppi et al. 2023, arXiv:2304.01433, section 2.
+    """
+    return len(spec.dims) * spec.block ** (len(spec.dims) - 1) if spec.block else 0
 
 
 def torus_links(dims: tuple[int, ...]) -> int:
@@ -74,5 +100,6 @@ def build_torus(spec: Torus, ends: Endpoints) -> Fabric:
         links={"torus": torus_links(spec.dims)},
         bisection_bandwidth=(2 if longest > 2 else 1) * nodes / longest * spec.link_bandwidth,
         diameter=sum(size // 2 for size in spec.dims),
+        circuit_switches=circuit_switches(spec),
         collectives=ends.topology.collectives,
     )

@@ -52,12 +52,15 @@ class Seat(NamedTuple):
     """Per-GPU bandwidth of each fabric level that a group crosses. [B/s]"""
 
 
-def seat_of(mesh: Mesh, placement: Placement, fabric: Fabric, bandwidths: Sequence[float] | None) -> Seat:
-    """Return what a step depends on of a placement and its shares; bandwidths left out = the fabric's own."""
+def spans_of(mesh: Mesh, placement: Placement, fabric: Fabric) -> tuple[GroupSpan, ...]:
+    """Return where the groups of each axis with more than one rank lie."""
     axes = [axis for axis in map(mesh.axis, AXES) if axis.size > 1]
-    spans = tuple(group_span(axis, placement, fabric) for axis in axes)
-    given = fabric.bandwidths if bandwidths is None else bandwidths
-    return Seat(spans, tuple(given[: 1 + max((span.level for span in spans), default=0)]))
+    return tuple(group_span(axis, placement, fabric) for axis in axes)
+
+
+def seat_of(spans: tuple[GroupSpan, ...], bandwidths: Sequence[float]) -> Seat:
+    """Return what a step depends on, of the groups' places and the bandwidth of each fabric level."""
+    return Seat(spans, tuple(bandwidths[: 1 + max((span.level for span in spans), default=0)]))
 
 
 class Network:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import transformer
+from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.cluster import Partition
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.communication import Seat, seat_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.memory import check_memory
 from colossus_sim.training.sizes import peak_of
 from colossus_sim.training.work import (
-    WORK_UNIT,
     ComputeWork,
     RlWork,
     Setting,
@@ -66,13 +67,16 @@ class PhaseModel:
         work: Work,
         gpus_wanted: int,
         placement: Placement,
+        bandwidths: Sequence[float],
         state_bytes: float,
         peak: float,
         precision: str,
     ) -> None:
         self._work = work
         self._memo: dict[tuple[int, Placement, tuple[float, ...] | None], UnitEstimate] = {}
-        self._by_seat: dict[tuple[int, Hashable], UnitEstimate] = {}
+        self._by_seat: dict[tuple[int, Seat], UnitEstimate] = {}
+        self._spans: dict[tuple[int, Placement], tuple[GroupSpan, ...]] = {}
+        self._bandwidths = bandwidths
         self.tokens_per_unit = work.tokens_per_unit
         self.model_flops_per_unit = work.model_flops_per_unit
         self.state_bytes = state_bytes
@@ -81,7 +85,7 @@ class PhaseModel:
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
         unit = work.unit_of(gpus_wanted, self.reference)
         self._memo[gpus_wanted, placement, None] = unit
-        self._by_seat[gpus_wanted, work.seat(gpus_wanted, placement, None)] = unit
+        self._by_seat[gpus_wanted, self._seat(gpus_wanted, placement, None)] = unit
         self.reference_unit = unit
         self.reference_time = unit.time
         self.planned_unit_time = self.reference_time
@@ -107,17 +111,24 @@ class PhaseModel:
             if len(self._memo) >= _MEMO_LIMIT:
                 self._memo.clear()
                 self._by_seat.clear()
+                self._spans.clear()
             found = self._memo[key] = self._seated(gpus, placement, bandwidths)
         return found
 
     def _seated(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> UnitEstimate:
         """Time the unit, unless another placement was the same to it."""
-        seat = gpus, self._work.seat(gpus, placement, bandwidths)
+        seat = gpus, self._seat(gpus, placement, bandwidths)
         found = self._by_seat.get(seat)
         if found is None:
             step = self._work.step(gpus, placement, bandwidths)
             found = self._by_seat[seat] = self._work.unit_of(gpus, step)
         return found
+
+    def _seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Seat:
+        place = gpus, placement
+        if place not in self._spans:
+            self._spans[place] = self._work.spans(gpus, placement)
+        return seat_of(self._spans[place], self._bandwidths if bandwidths is None else bandwidths)
 
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that the plan can use; 0 if none."""
@@ -216,6 +227,7 @@ class _Builder:
                 work=work,
                 gpus_wanted=wanted,
                 placement=self._packed(wanted),
+                bandwidths=self._fabric.bandwidths,
                 state_bytes=parameters * checkpoint.bytes_per_parameter,
                 peak=peak_of(self._partition.gpu, plan.precision),
                 precision=plan.precision,
@@ -243,7 +255,7 @@ class _Builder:
     def _work(self, phase: Phase) -> Work:
         job = self._job
         if phase.kind == "compute":
-            return ComputeWork(self._asked(phase), len(self._fabric.levels))
+            return ComputeWork(self._asked(phase), phase.unit_time, len(self._fabric.levels))
         setting = Setting(
             architecture=job.model,
             plan=phase.parallel or job.parallel,
@@ -309,7 +321,7 @@ class _Builder:
             seconds = phase.gpu_hours * HOUR
         else:
             seconds = (phase.gpu_time_share or 0.0) * self._token_gpu_time()
-        length = WORK_UNIT if phase.kind == "compute" else model.reference_time
+        length = phase.unit_time if phase.kind == "compute" else model.reference_time
         return math.ceil(seconds / (length * model.gpus_wanted) - 1e-9)
 
     def _token_gpu_time(self) -> float:

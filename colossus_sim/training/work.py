@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import rollout, transformer
+from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
@@ -16,14 +17,11 @@ from colossus_sim.specs.hardware import Calibration, Gpu
 from colossus_sim.specs.job import Rollouts
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.communication import seat_of
+from colossus_sim.training.communication import spans_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.sizes import kernels_of, peak_of
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import format_si
-
-WORK_UNIT = 60.0
-"""Length of one unit of plain compute on the wanted GPUs. [s]"""
 
 _CACHE_BYTES = 2.0
 """Bytes per element of the key-value cache while generating."""
@@ -58,8 +56,8 @@ class Work(Protocol):
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that can be used; 0 if none."""
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return all that the step on so many GPUs depends on of a placement and of the bandwidths there."""
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return all that the step on so many GPUs depends on of a placement: where its groups lie."""
 
     def step(
         self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None
@@ -103,15 +101,15 @@ class Setting:
             flop_multiplier=self.flop_multiplier,
         )
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return what the step depends on of a placement and bandwidths.
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return where the groups of the plan lie.
 
         Raises
         ------
         ValueError
             If the plan does not fit.
         """
-        return seat_of(mesh_of(self.plan, gpus), placement, self.fabric, bandwidths)
+        return spans_of(mesh_of(self.plan, gpus), placement, self.fabric)
 
 
 class TrainWork:
@@ -128,9 +126,9 @@ class TrainWork:
         """Return the largest count of at most `gpus` that the plan can use."""
         return usable_gpus(self._setting.plan, gpus)
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return what the step depends on of a placement and bandwidths."""
-        return self._setting.seat(gpus, placement, bandwidths)
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return where the groups of the plan lie."""
+        return self._setting.spans(gpus, placement)
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step."""
@@ -144,8 +142,8 @@ class TrainWork:
 class ComputeWork:
     """GPU work that is neither training nor generation; takes inversely as long on more GPUs."""
 
-    def __init__(self, gpus_wanted: int, levels: int) -> None:
-        self._wanted, self._levels = gpus_wanted, levels
+    def __init__(self, gpus_wanted: int, unit_time: float, levels: int) -> None:
+        self._wanted, self._unit_time, self._levels = gpus_wanted, unit_time, levels
         self.tokens_per_unit = 0.0
         self.model_flops_per_unit = 0.0
 
@@ -153,9 +151,9 @@ class ComputeWork:
         """Every count can be used."""
         return gpus
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
         """It does not matter where."""
-        return
+        return ()
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
         """There is no training step."""
@@ -163,7 +161,7 @@ class ComputeWork:
 
     def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
         """Return the time of one unit; it sends nothing worth counting."""
-        return UnitEstimate(WORK_UNIT * self._wanted / gpus, (0.0,) * self._levels)
+        return UnitEstimate(self._unit_time * self._wanted / gpus, (0.0,) * self._levels)
 
 
 class RlWork:
@@ -198,9 +196,9 @@ class RlWork:
         generate = round(self._rollouts.generation_share * gpus)
         return usable_gpus(self._plan, gpus - generate), generate
 
-    def seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Hashable:
-        """Return what the training step of one update depends on of a placement and bandwidths."""
-        return self._setting.seat(self._pools(gpus)[0], placement, bandwidths)
+    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+        """Return where the groups of the training step of one update lie."""
+        return self._setting.spans(self._pools(gpus)[0], placement)
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step of one update."""

@@ -37,7 +37,7 @@ def run_cases(*, quick: bool = False, seed: int = 1) -> tuple[Case, ...]:
         partial(large_job_cases, 3 * failures, seed),
         partial(repair_cases, 4 * failures, seed),
         partial(spare_cases, 2 * failures, seed),
-        partial(pipeline_cases, 10 if quick else 100, seed),
+        partial(pipeline_cases, 2 if quick else 12, seed),
         partial(queue_cases, failures // 2, seed),
         partial(trace_cases, quick),
         *([] if quick else [partial(storage_cases, 6, seed)]),

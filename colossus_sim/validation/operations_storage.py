@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from colossus_sim.engine.bench import BenchJob, a_site, fault_class, faults, no_faults, play_bench, saves
@@ -40,12 +40,14 @@ _UNIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One class of jobs: nodes, run time [s], checkpoint over memory, share of the machine."""
+    """One class of jobs: nodes, run time [s]; checkpoint, input and output over memory; share of the machine."""
 
     nodes: int
     run: float
     checkpoint: float
     share: float
+    reads: float
+    writes: float
 
     @property
     def state_bytes(self) -> float:
@@ -55,13 +57,13 @@ class Workload:
 
 CIELO: Mapping[str, Workload] = MappingProxyType(
     {
-        "EAP": Workload(1024, 262.4 * 3600, 1.6, 0.6),
-        "LAP": Workload(256, 64.0 * 3600, 1.85, 0.05),
-        "Silverton": Workload(2048, 128.0 * 3600, 3.5, 0.15),
-        "VPIC": Workload(1875, 157.2 * 3600, 0.85, 0.1),
+        "EAP": Workload(1024, 262.4 * 3600, 1.6, 0.6, 0.03, 1.05),
+        "LAP": Workload(256, 64.0 * 3600, 1.85, 0.05, 0.05, 2.2),
+        "Silverton": Workload(2048, 128.0 * 3600, 3.5, 0.15, 0.7, 0.43),
+        "VPIC": Workload(1875, 157.2 * 3600, 0.85, 0.1, 0.1, 2.7),
     }
 )
-"""Classes of the APEX workload, as in the program."""
+"""Classes of the APEX workload, as in the program (file celio.C)."""
 
 STRATEGIES: Mapping[str, str] = MappingProxyType(
     {
@@ -102,8 +104,9 @@ def job_list(seed: int) -> dict[str, BenchJob]:
         run = item.run * (0.9 + 0.2 * float(rng.random()))
         spent[name] += run * item.nodes
         jobs[f"{name}-{len(jobs)}"] = BenchJob(
-            units=round(run / _UNIT), unit_time=_UNIT, gpus=item.nodes, state_bytes=item.state_bytes
-        )
+            units=round(run / _UNIT), unit_time=_UNIT, gpus=item.nodes, state_bytes=item.state_bytes,
+            input_bytes=item.nodes * NODE_MEMORY * item.reads, output_bytes=item.nodes * NODE_MEMORY * item.writes,
+        )  # fmt: skip
     return jobs
 
 
@@ -133,10 +136,8 @@ def play_cielo(
         save = job.state_bytes / bandwidth
         mtbf = SYSTEM_MTBF * NODES / job.gpus
         interval = reliability.young_interval(save, mtbf) if failures else 1e9
-        jobs[name] = BenchJob(
-            units=job.units, unit_time=_UNIT, gpus=job.gpus, state_bytes=job.state_bytes,
-            checkpoint=saves(interval, 0.0),
-        )  # fmt: skip
+        moved = (job.input_bytes + job.output_bytes) / bandwidth  # is part of the run time
+        jobs[name] = replace(job, units=job.units - round(moved / _UNIT), checkpoint=saves(interval, 0.0))
     rate = 1.0 / (SYSTEM_MTBF * NODES)
     broken = faults(0.0, node=fault_class("gpu", rate)) if failures else no_faults()
     policies = {"scheduler": "fifo", "contention": "none", "storage_access": strategy}

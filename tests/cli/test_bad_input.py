@@ -57,7 +57,7 @@ CASES = {
     "share above one": ("data_overlap: 0.8", "data_overlap: 1.2", "67:23: jobs.small.parallel.stack.data_overlap"),
     "weibull shape": ("per: gpu,", "per: gpu, shape: 0,", "faults.classes.gpu.shape: must be at least 0.1, got 0"),
     "wrong choice": ("per: gpu,", "per: gpus,", "faults.classes.gpu.per: expected one of gpu, node, domain, group, "
-                     "site, job, got 'gpus'; did you mean 'gpu'?"),
+                     "switch, site, job, got 'gpus'; did you mean 'gpu'?"),
     "wrong kind of fabric": ("kind: clos", "kind: closs", "cluster.sites.lab.topology.fabric.kind: kind must "
                              "be one of clos, dragonfly, torus, custom, got 'closs'; did you mean 'clos'?"),
     "wrong version": ("version: 1", "version: 2", "1:10: version: expected 1, got 2"),

@@ -122,6 +122,7 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny"], "say what varies"),
         (["sweep", "-", *GRID], "save it to a file"),
         (["sweep", "tiny", "--set-grid", "jobs.larg.gpus=1,2"], "larg"),
+        (["sweep", "tiny", "--set-grid", "jobs.large.gpus=x,2"], "point with jobs.large.gpus=x: "),
         (["sweep", "restart_time", *GRID], "says itself what varies"),
         (["sweep", "tiny", *GRID, "--shard", "3/2"], "--shard"),
         (["sweep", "tiny", *GRID, "--scheduler", "tcp://10.0.0.1:1"], "--executor dask"),

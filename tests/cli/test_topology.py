@@ -97,6 +97,10 @@ def test_export_can_be_read_back(capsys: pytest.CaptureFixture[str], tmp_path: P
     [
         (("show", "colosus_2"), "did you mean 'colossus_2'"),
         (("show", "missing.yaml"), "no such file"),
+        (
+            ("show", "cables.graphml"),
+            "name it in a YAML file, e.g. fabric: {kind: custom, file: cables.graphml}",
+        ),
         (("show", "hgx_h100_1k", "--gpus", "0"), "at least 1 GPU"),
         (("show", "hgx_h100_1k", "--png", "x.bmp"), "format"),
         (("compare", "hgx_h100_1k", "--group", "5000"), "a group has 2 to 1024 GPUs"),

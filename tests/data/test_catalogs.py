@@ -44,7 +44,8 @@ def test_catalogs_hold_what_they_should() -> None:
     assert sorted(GPUS) == CATALOG.names("gpus")
     assert sorted(PUBLISHED_MODELS + ASSUMED_MODELS) == CATALOG.names("models")
     assert CATALOG.names("storage") == ["colossus_flash", "small_nvme", "tectonic_meta"]
-    faults = ["colossus_gb200", "colossus_gb200_parts", "llama3_h100", "none", "rsc1_a100"]
+    faults = ["colossus_gb200", "colossus_gb200_parts", "llama3_h100", "llama3_h100_network", "network_flaps",
+              "network_parts", "none", "rsc1_a100"]  # fmt: skip
     assert CATALOG.names("faults") == faults
 
 
@@ -179,6 +180,40 @@ def test_llama_3_classes_give_back_the_published_counts() -> None:
     assert len(expected) == 18
     assert expected["faulty_gpu"] == pytest.approx(148.0, rel=1e-3)
     assert expected["silent_data_corruption"] == pytest.approx(6.0, rel=1e-3)
+
+
+def _expected(faults: Faults, gpus: int, switches: dict[str, int], days: float) -> dict[str, float]:
+    """Return how often each class of network parts is expected to fail."""
+    found = {}
+    for name in ("nic", "link", "leaf_switch", "spine_switch"):
+        fault = faults.classes[name]
+        level = fault.degrades.level if fault.degrades is not None else ""
+        count = switches[level] if fault.per == "switch" else gpus
+        found[name] = count * fault.rate * days * DAY
+    return found
+
+
+@pytest.mark.parametrize("gpus", [2048, 3072])
+def test_network_parts_stop_a_job_once_or_twice_a_month(gpus: int) -> None:
+    """Alibaba HPN (section 2.3) met 1 to 2 crashes a month per job, of up to some 3,000 GPUs, by links and ToRs."""
+    faults = entry("faults", "network_parts", Faults)
+    expected = _expected(faults, gpus, {"leaf": gpus // 32, "spine": gpus // 64}, 365.25 / 12)
+    assert 1.0 <= expected["link"] + expected["leaf_switch"] <= 2.0
+    assert expected["link"] / gpus == pytest.approx(0.00057, rel=0.01)
+    assert expected["leaf_switch"] / (gpus // 32) == pytest.approx(0.00051, rel=0.01)
+
+
+def test_network_parts_against_the_network_share_of_llama_3() -> None:
+    """Of 419 interruptions 42 were network or NIC; Alibaba's rate of links gives 6 %, the high case all of it."""
+    expected = {}
+    for case in CASES:
+        faults = entry("faults", "llama3_h100_network", Faults, case)
+        assert "network" not in faults.classes
+        expected[case] = sum(_expected(faults, 16384, {"leaf": 1024, "spine": 42}, 54.0).values())
+    assert 0.5 * 42 < expected["central"] < 42 < expected["high"] < 2 * 42
+    assert _expected(entry("faults", "network_parts", Faults), 16384, {"leaf": 0, "spine": 0}, 54.0)[
+        "nic"
+    ] == pytest.approx(7.0, rel=0.01)
 
 
 @pytest.mark.parametrize(("case", "rate"), [("low", 1e-5), ("central", 2e-5), ("high", 5e-5)])

@@ -20,8 +20,8 @@ from colossus_sim.units import DAY, parse_instant
 Case = Literal["low", "central", "high"]
 CASES: tuple[Case, ...] = ("low", "central", "high")
 SCENARIOS = (
-    "colossus_1_roadmap", "colossus_roadmap", "contention_1to1", "contention_4to1", "dense_10t", "llama3_405b",
-    "quickstart", "tiny",
+    "airesim_repair_pipeline", "colossus_1_roadmap", "colossus_roadmap", "contention_1to1", "contention_4to1",
+    "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "single_job_16k", "tiny",
 )  # fmt: skip
 ROADMAP = (
     "grok_4_2", "grok_4_3", "grok_4_4_1t_a", "grok_4_4_1t_b", "grok_4_5_1p5t_a", "grok_4_5_1p5t_b", "grok_5_10t",
@@ -63,7 +63,7 @@ def test_scenarios_are_valid_in_every_case(name: str, case: Case) -> None:
     assert scenario.name == name
     assert scenario.title != "untitled"
     assert scenario.question.endswith("?")
-    if case == "central" and name != "dense_10t":
+    if case == "central" and name not in ("dense_10t", "fleet_131k"):  # they say what breaks them
         assert scenario.loaded.warnings == ()
 
 

@@ -26,16 +26,23 @@ from tests.engine.kernel_worlds import random_world
 KNOWN = {
     FaultClass: (
         "title per rate distribution shape gaps lifetime group removes interrupts slowdown degrades "
-        "detection hang_fraction planned needs_storage_checkpoint repair provenance "
+        "detection undetected hang_fraction planned under_load needs_storage_checkpoint repair provenance "
     ),
-    Faults: ("name enabled classes restart watchdog lemons eviction max_restarts_without_progress "),
-    Restart: ("base per_doubling manual_fraction manual_time swap_time parts"),
-    Repair: ("auto_fraction auto_time manual_time distribution sigma "),
+    Faults: (
+        "name enabled classes restart watchdog diagnosis lemons eviction max_restarts_without_progress "
+    ),
+    Restart: ("base per_doubling manual_fraction manual_time swap_time selection_time reshard_time parts"),
+    Repair: (
+        "auto_fraction auto_time manual_time distribution sigma auto_first auto_unmended manual_unmended "
+        "recurs_after "
+    ),
     Site: (
         "title topology partitions storage power_limit power_control power_exponent pue repair_crew repair_parts "
         "part_lead_time maintenance"
     ),
-    Partition: ("gpu capacity gpus_used_per_domain spare_domains "),
+    Partition: (
+        "gpu capacity gpus_used_per_domain spare_domains refill_spares reserve_domains reserve_time "
+    ),
     CapacityStep: ("at gpus note "),
     Policies: ("scheduler placement preemption contention storage_access resize_gain "),
     CheckpointTier: (
@@ -45,10 +52,11 @@ KNOWN = {
     CheckpointPolicy: ("tiers bytes_per_parameter "),
     Job: (
         "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit reserved "
-        "parallel phases data target observed published checkpoint planned_mfu step_time_factor "
+        "parallel phases data target observed published checkpoint input_bytes output_bytes "
+        "planned_mfu step_time_factor "
     ),
     Phase: (
-        "kind title tokens gpu_time_share gpu_hours updates gpus gpu_share min_duration data_ready "
+        "kind title tokens gpu_time_share gpu_hours updates unit_time gpus gpu_share min_duration data_ready "
         "data_gated after overlap parallel rollouts flop_multiplier "
     ),
 }

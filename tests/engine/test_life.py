@@ -154,6 +154,50 @@ def test_an_elastic_job_shrinks_and_grows_back(play: Play, failures_at: Callable
     assert seconds(result)["fewer_gpus"] > 0
 
 
+def test_work_on_corrupted_data_is_in_vain_until_it_is_noticed(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """A fault at 1,500 s is noticed 2,000 s later, whatever fails meanwhile; only then the job is restarted."""
+    failures_at(1500.0, 2100.0)
+    classes = {"corruption": fault("site", "1 /s", "nothing", undetected="2000 s", detection="100 s")}
+    result = play(faults={"classes": classes})
+    found = [
+        (row.state, row.start, row.end) for row in result.intervals if 1500.0 <= row.start < row.end <= 4200.0
+    ]
+    assert found[:2] == [
+        ("running", 1500.0, 2100.0),
+        ("running", 2100.0, 4100.0),
+    ]  # the second fault is of its kind
+    assert found[2] == ("detecting", 4100.0, 4200.0)
+    assert seconds(result)["lost_work"] == pytest.approx(2600.0 + 430.0, abs=1.0)
+
+
+def test_another_failure_does_not_shorten_it(play: Play, failures_at: Callable[..., None]) -> None:
+    """Two classes: corruption at 1,500 s for 2,000 s, and a failure that shows at once 600 s later."""
+    failures_at(1500.0)
+    classes = {
+        "corruption": fault("site", "1 /s", "nothing", undetected="2000 s"),
+        "crash": fault("site", f"{1 / 2100.0!r} /s", "nothing"),
+    }
+    result = play(horizon="4000 s", faults={"classes": classes})
+    restarts = [row.start for row in result.intervals if row.state == "restarting"]
+    assert restarts[:2] == [0.0, 3500.0]
+
+
+def test_another_number_of_gpus_costs_the_time_to_reshard(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """The restart on fifteen nodes and that on sixteen again take five minutes longer; the first start does not."""
+    job = a_job(gpus=128, tokens=10000, min_gpus=64)
+    lengths = []
+    for more in ({}, {"restart": {"reshard_time": "5 min"}}):
+        failures_at(1500.0 * 16)
+        faults = {"classes": {"node": fault("domain", "1 /s", "domain")}} | more
+        result = play(faults=faults, jobs={"one": job}, policies={"resize_gain": 0.05})
+        lengths.append([row.end - row.start for row in result.intervals if row.state == "restarting"])
+    assert [b - a for a, b in zip(*lengths, strict=True)] == pytest.approx([0.0, 300.0, 300.0])
+
+
 def test_a_preempted_job_saves_leaves_and_comes_back(play: Play) -> None:
     """The urgent job takes the whole machine; the other one loses nothing but time."""
     jobs = {

@@ -150,3 +150,45 @@ def test_a_part_that_no_network_has_is_refused() -> None:
         run(faults=lost("plane"))
     with pytest.raises(ValueError, match="give part"):
         run(faults=broken("leaf", 0.5, degrades={"level": "leaf"}))
+
+
+def switch_faults(level: str, rate: str) -> dict[str, Any]:
+    """Switches of a level that fail at a rate of each and are mended after an hour."""
+    repair = {"auto_fraction": 0, "manual_time": "1 h", "distribution": "fixed"}
+    part = fault("switch", rate, "nothing", interrupts=False, repair=repair)
+    part["degrades"] = {"part": "switch", "level": level}
+    return {"classes": {"part": part}}
+
+
+def test_a_rate_per_switch_counts_the_switches_that_are_installed() -> None:
+    """On 64 of the network's GPUs its eight leaf switches of one group fail 8 x rate x time, within four errors."""
+    result = run(faults=switch_faults("leaf", "1e-4 /s"))
+    failures = sum(event.kind == "failure" for event in result.events)
+    expected = 8 * 1e-4 * result.end_time
+    assert abs(failures - expected) < 4 * expected**0.5
+
+
+def test_switches_of_a_level_beyond_the_partition_never_fail() -> None:
+    """A named set works on a partition too small for a spine; a level that no network has is an error."""
+    result = run(faults=switch_faults("spine", "1 /s"))
+    assert not [event for event in result.events if event.kind == "failure"]
+    with pytest.raises(ScenarioError, match="has a level 'router'"):
+        run(faults=switch_faults("router", "1 /s"))
+
+
+def test_a_named_part_of_a_custom_network_reroutes(failures_at: Callable[..., None]) -> None:
+    """Without the wide way the job has a quarter of its rate for an hour: 5 + 5 x 4 s a unit, and does not stop."""
+    rows = ["from,to,bandwidth,links", *(f"node{index},leaf{index // 8},400 Gbit/s,8" for index in range(16))]
+    rows += ["leaf0,wide,400 Gbit/s,64", "wide,leaf1,400 Gbit/s,64"]
+    rows += ["leaf0,a,400 Gbit/s,16", "a,b,400 Gbit/s,16", "b,leaf1,400 Gbit/s,16"]
+    fabric = {"kind": "custom", "file": "x.csv", "hosts": "node*", "text": "\n".join(rows)}
+    scenario = a_scenario(faults=switch_faults("", "1 /s"))
+    scenario["cluster"]["sites"]["here"]["topology"]["fabric"] = fabric
+    scenario["faults"]["classes"]["part"]["degrades"] = {"part": "switch", "name": "wide"}
+    failures_at(1000.0)
+    result = simulate(Scenario.model_validate(scenario), build_model=sending)  # type: ignore[arg-type]
+    assert result.phases[0].interruptions == 0
+    assert seconds(result, "degraded") == pytest.approx(3600 * 15 / 25, rel=0.05)
+    scenario["faults"]["classes"]["part"]["degrades"] = {"part": "cable", "name": "a - c"}
+    with pytest.raises(ScenarioError, match="no cable 'a - c'"):
+        simulate(Scenario.model_validate(scenario), build_model=sending)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from colossus_sim.engine.runner import simulate
-from tests.engine.worlds import busy_model, random_world
+from tests.engine.worlds import busy_model, imperfect_world, random_world
 
 
 @pytest.mark.parametrize("number", [0, 8, 9, 17, 18])
@@ -18,6 +18,17 @@ def test_every_gpu_is_in_one_state_at_every_moment(number: int) -> None:
     for row in run.levels:
         assert row.allocated + row.idle + row.spare + row.down == row.installed
         assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+
+
+@pytest.mark.parametrize("number", [5, 8, 10, 11])
+def test_the_same_holds_where_repairs_and_diagnoses_fail(number: int) -> None:
+    """States add up, nothing is negative, the same world gives the same rows, and its features are seen."""
+    run = simulate(imperfect_world(number), build_model=busy_model)
+    for row in run.levels:
+        assert row.allocated + row.idle + row.spare + row.down == row.installed
+        assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+    assert any(row.note.endswith("not mended") for row in run.events)
+    assert repr(simulate(imperfect_world(number), build_model=busy_model).events) == repr(run.events)
 
 
 @pytest.mark.parametrize("number", [0, 9])

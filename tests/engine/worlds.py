@@ -32,23 +32,45 @@ def busy_model(*, scenario: Scenario, job_name: str, phase_name: str, **_: Any) 
 
 def random_world(number: int) -> Scenario:
     """Return the world of this number."""
+    return Scenario.model_validate(a_scenario(**_fields(number)))
+
+
+def _fields(number: int) -> dict[str, Any]:
     draw = random.Random(number)
-    return Scenario.model_validate(
-        a_scenario(
-            seed=number,
-            horizon=f"{DAYS} days",
-            cluster={"sites": {"here": _site(draw)}},
-            jobs={f"job{index}": _job(draw, index) for index in range(draw.randint(1, 4))},
-            faults=_faults(draw),
-            checkpoint={"tiers": tiers(draw)},
-            policies={
-                "contention": draw.choice(("none", "average", "worst_case", "best_case")),
-                "scheduler": draw.choice(("priority_backfill", "fifo", "fair_share", "priority")),
-                "preemption": draw.choice(("none", "none", "priority")),
-                "placement": draw.choice(("packed", "spread", "minimum_tier", "random")),
-            },
-        )
-    )
+    return {
+        "seed": number,
+        "horizon": f"{DAYS} days",
+        "cluster": {"sites": {"here": _site(draw)}},
+        "jobs": {f"job{index}": _job(draw, index) for index in range(draw.randint(1, 4))},
+        "faults": _faults(draw),
+        "checkpoint": {"tiers": tiers(draw)},
+        "policies": {
+            "contention": draw.choice(("none", "average", "worst_case", "best_case")),
+            "scheduler": draw.choice(("priority_backfill", "fifo", "fair_share", "priority")),
+            "preemption": draw.choice(("none", "none", "priority")),
+            "placement": draw.choice(("packed", "spread", "minimum_tier", "random")),
+        },
+    }
+
+
+def imperfect_world(number: int) -> Scenario:
+    """Return the world of this number with repairs and diagnoses that fail, a reserve, input and output."""
+    fields, draw = _fields(number), random.Random(1000 + number)
+    for partition in fields["cluster"]["sites"]["here"]["partitions"].values():
+        partition |= {"reserve_domains": draw.choice((0, 2, 5)), "refill_spares": draw.random() < 0.5}
+    for job in fields["jobs"].values():
+        job |= {"input_bytes": f"{draw.choice((0, 300))} GB", "output_bytes": f"{draw.choice((0, 900))} GB"}
+    faults = fields["faults"]
+    faults["restart"] |= {"selection_time": "3 min", "reshard_time": "4 min"}
+    faults["diagnosis"] = {"missed": draw.choice((0.0, 0.3)), "wrong": draw.choice((0.0, 0.4))}
+    faults["lemons"] = {"share": 0.2, "factor": 5, "mended_by_repair": draw.random() < 0.5}
+    stages = {"auto_first": True, "auto_unmended": 0.4, "manual_unmended": 0.2, "recurs_after": "2 days"}
+    for spec in faults["classes"].values():
+        single = spec["per"] in ("gpu", "node", "domain") and "repair" in spec and not spec.get("planned")
+        if single and draw.random() < 0.7:
+            spec["repair"] = spec["repair"] | stages
+            spec["under_load"] = draw.random() < 0.4 and "distribution" not in spec
+    return Scenario.model_validate(a_scenario(**fields))
 
 
 def partitions(draw: random.Random) -> dict[str, Any]:

@@ -134,6 +134,8 @@ VIOLATIONS = [
     ([f"{SITE}.topology.gpus=512"], f"{SITE}.topology: the network joins 512 GPUs, but 1024 are installed"),
     ([f"{MAIN}.gpu.gpus_per_node=3"], f"{MAIN}.gpu.scale_up_domain: 8 GPUs are not a whole number of nodes of 3"),
     # faults
+    (["faults.classes.gpu={per: switch, rate: 1 /year, removes: nothing, interrupts: false, provenance: "
+      "{kind: assumption, reference: test, checked: 2026-08}}"], "a rate per switch needs to know which switches"),
     (["faults.classes.gpu.repair=null"], "faults.classes.gpu.repair: the class removes a node, so it needs"),
     (["checkpoint.tiers[0].survives=software"],
      "checkpoint.tiers[0].survives: the last tier 'storage' survives 'software' only, but fault class 'gpu'"),
@@ -181,6 +183,22 @@ def test_each_oddity_is_a_warning(tiny: str, write: Writer, overrides: list[str]
     """Settings without effect do not stop the run, but are mentioned."""
     found = warnings(write(tiny), *overrides)
     assert [line for line in found if said in line], found
+
+
+@pytest.mark.parametrize("name", ["network_parts", "network_flaps", "llama3_h100_network"])
+def test_broken_networks_have_an_effect(tiny: str, write: Writer, name: str) -> None:
+    """A class that takes bandwidth is not called idle."""
+    assert not [line for line in warnings(write(tiny), f"faults={name}") if "has no effect" in line]
+
+
+def test_a_cable_without_a_name_is_refused(tiny: str, write: Writer) -> None:
+    """The words are those of the rule, without the library's prefix."""
+    broken = (
+        "{per: gpu, rate: 1 /year, removes: nothing, interrupts: false, degrades: {part: cable}, repair: {}, "
+    )
+    provenance = "provenance: {kind: assumption, reference: test, checked: 2026-08}}"
+    with pytest.raises(ScenarioError, match=r"degrades: name is missing: the two ends of the cable"):
+        load_scenario(write(tiny), overrides=[f"faults.classes.x={broken}{provenance}"])
 
 
 def test_every_rule_has_a_sentence() -> None:

@@ -101,3 +101,12 @@ def test_rules_of_groups(tiny: str, write: Writer) -> None:
     whole = grouped.replace("removes: nothing", "removes: group")
     assert "needs 'repair'" in said(whole)
     load_scenario(write(tiny), overrides=[f"faults.classes.extra={whole}, {repair}}}"])
+
+
+def test_rules_of_loads_and_defects(tiny: str, write: Writer) -> None:
+    """Only single units of constant rate fail under load only, and only what is removed can come back."""
+    assert "can fail under load only" in refused(tiny, write, "under_load: true")
+    assert "come back" in refused(tiny, write, "repair: {recurs_after: 1 h}")
+    node = CLASS.replace("per: site", "per: node").replace("removes: nothing", "removes: node")
+    rest = "under_load: true, repair: {auto_first: true, recurs_after: 1 h}}"
+    load_scenario(write(tiny), overrides=[f"faults.classes.extra={node}, {rest}"])

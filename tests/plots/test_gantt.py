@@ -36,7 +36,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("jobs", "dark"), [(0, False), (0, True), (1, False), (2, True), (9, True), (60, False)]
+    ("jobs", "dark"), [(0, False), (0, True), (1, False), (2, True), (9, True), (60, False), (60, True)]
 )
 def test_draws_any_number_of_jobs_without_a_warning(jobs: int, dark: bool) -> None:
     """The chart can be drawn and rendered for no job, one, and many, light and dark."""
@@ -148,6 +148,45 @@ def test_touching_waits_are_joined_and_short_ones_left_out() -> None:
     assert [wait[2] - wait[1] for wait in row.phases[0].waits] == pytest.approx([3.0])
     (bare,) = without_short_waits([row], 3.5)
     assert bare.phases[0].waits == ()
+
+
+def test_a_wait_that_failures_cut_is_still_one_wait() -> None:
+    """Pieces too short to be seen are one wait if restarts part them; where work does, they stay pieces."""
+    result = make(1, failures=0)
+    table = result.tables["intervals"].iloc[[0] * 6].reset_index(drop=True)
+    table["state"], table["phase"] = "data_wait", "pretrain"
+    table["start_s"] = [20 * DAY, 20.3 * DAY, 20.6 * DAY, 30 * DAY, 30.8 * DAY, 31.6 * DAY]
+    table["end_s"] = [20.29 * DAY, 20.59 * DAY, 20.9 * DAY, 30.1 * DAY, 30.9 * DAY, 31.7 * DAY]
+    table.attrs.update(result.tables["intervals"].attrs)
+    result.tables["intervals"] = table
+    (row,) = without_short_waits(rows_of(result), 0.8)
+    begin = START / DAY
+    assert row.phases[0].waits == (("data_wait", pytest.approx(begin + 20), pytest.approx(begin + 20.9)),)
+
+
+def boxes(figure: Figure, gid: str) -> list[tuple[float, float, float, float]]:
+    """Return left, right, top and bottom of texts of a figure, in pixels."""
+    found = (text.get_window_extent() for text in artists(figure, gid))
+    return [(box.x0, box.x1, box.y0, box.y1) for box in found]
+
+
+@pytest.mark.parametrize("count", [60, 200])
+def test_many_jobs_share_rows_on_one_page(count: int) -> None:
+    """Jobs that do not meet in time share a row: all have their bars, their names, and nothing covers a name."""
+    result = make(count, failures=count, days=1000.0, names=lambda number: f"Study {number}")
+    figure = draw_gantt(result)
+    bars = artists(figure, "phases")
+    assert [len(bar.get_paths()) for bar in bars] == [len(result.tables["phases"])]
+    assert {f"Study {number}" for number in range(count)} <= set(texts(figure))
+    assert figure.get_figheight() < 20.0
+    render(figure, "png")
+    names = boxes(figure, "name") + boxes(figure, "slip")
+    assert len(names) >= count
+    for number, one in enumerate(names):
+        for other in names[number + 1 :]:
+            apart = one[1] <= other[0] + 1 or other[1] <= one[0] + 1
+            middle, half = 0.5 * (other[2] + other[3]), 0.25 * (other[3] - other[2])
+            assert apart or abs(0.5 * (one[2] + one[3]) - middle) > half
 
 
 def test_unfinished_jobs_show_their_projected_date() -> None:

@@ -13,8 +13,10 @@ from click.testing import CliRunner
 from colossus_sim.cli.plot import plot
 from colossus_sim.errors import UsageError
 from colossus_sim.loading.load import load_scenario
+from colossus_sim.plots.accounting import accounting_rows, large_number
 from colossus_sim.plots.checkpoints import Saving, best, lost_share, savings
 from colossus_sim.plots.compare import draw_comparison
+from colossus_sim.plots.draw import PLOTS
 from colossus_sim.plots.failures import draw_failures, failure_counts
 from colossus_sim.plots.gantt import draw_gantt
 from colossus_sim.plots.pipeline import draw_pipeline
@@ -164,3 +166,35 @@ def test_values_of_the_waterfall_stand_clear_of_the_target_line(flagship: FakeRe
     for text in axes.texts:
         assert text.get_bbox_patch() is not None
         assert text.get_zorder() > line.get_zorder()
+
+
+def test_crowded_pictures_stay_one_page_and_say_what_they_leave_out() -> None:
+    """Of two hundred jobs those that matter are shown, on a page of at most 14 inches, and a note says so."""
+    result = make(200, failures=200)
+    for name, words in {"accounting": "of 200", "slip": "the 40 latest of 200", "waterfall": "12 of 200",
+                        "steps": "12 of 200"}.items():  # fmt: skip
+        figure = PLOTS[name](result)
+        assert figure.get_figheight() < 14.0
+        assert words in texts(figure), name
+
+
+def test_jobs_without_a_row_are_added_up() -> None:
+    """The rows of the accounting picture hold every GPU-hour, whether their job has a row of its own or not."""
+    result = make(100)
+    labels, hours, note = accounting_rows(result)
+    owned = result.tables["accounting"]
+    owned = owned[owned["job"].fillna("") != ""]
+    assert (labels[-1], "of 100" in note) == ("61 other jobs", True)
+    places = 1 + owned.groupby(["site", "partition"]).ngroups
+    found = sum(sum(row.values()) for row in hours[places:])
+    assert found == pytest.approx(float(owned["gpu_hours"].sum()))
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(1.68e9, "1.68B"), (73.1e6, "73.1M"), (999_600.0, "1M"), (885e3, "885k"), (12.0, "12")],
+)
+def test_gpu_hours_read_as_people_give_them(hours: float, text: str) -> None:
+    """DeepSeek-V3 took "2.788M H800 GPU hours" (arXiv:2412.19437); the pictures write them so."""
+    assert large_number(hours) == text
+    assert large_number(2.788e6) == "2.79M"

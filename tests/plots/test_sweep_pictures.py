@@ -6,12 +6,13 @@ import math
 from dataclasses import replace
 
 import pytest
+from matplotlib.figure import Figure
 
 from colossus_sim.plots.draw import render
 from colossus_sim.plots.forecast import forecast_figures
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.style import new_figure
-from colossus_sim.plots.sweep import is_grid, pareto_front, sweep_figures
+from colossus_sim.plots.style import new_figure, numeral
+from colossus_sim.plots.sweep import decimals_for, is_grid, pareto_front, sweep_figures
 from colossus_sim.plots.views import (
     Bar,
     Change,
@@ -203,3 +204,81 @@ def test_tradeoff_says_what_a_thin_network_costs_and_saves() -> None:
 def test_tradeoff_needs_the_bill() -> None:
     """A sweep that does not measure the network's bill has no such picture."""
     assert "network_tradeoff" not in sweep_figures(view())
+
+
+def drawn_texts(figure: Figure) -> list[str]:
+    """Return every text of a figure once it is drawn."""
+    render(figure, "png")
+    return [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))]
+
+
+def test_many_values_over_decades_have_readable_ticks() -> None:
+    """A logarithmic axis is labelled with plain numbers, never with the markup of a formula."""
+    values = tuple(float(value) for value in range(1, 2000, 60))
+    names = tuple(f"{value:g}" for value in values)
+    one = Parameter(name="a.interval", texts=names, numbers=values, unit="min")
+    wide = replace(view(), parameters=(one,), measures=(measured("one", list(values)),), cost=None)
+    words = drawn_texts(sweep_figures(wide)["lines"])
+    assert {"10", "1,000"} <= set(words)
+    assert not any("$" in word and "mathdefault" in word for word in words)
+
+
+def test_names_are_not_joined_and_do_not_overlap() -> None:
+    """Values that are no numbers get marks without a line between them, and labels that clear one another."""
+    names = ("conservative_backfill", "easy_backfill", "priority_backfill", "fair_share", "fifo", "deadline")
+    one = Parameter(name="policies.scheduler", texts=names, numbers=None, unit="")
+    wide = replace(view(), parameters=(one,), cost=None,
+                   measures=(measured("one", [1.0] * 6), measured("two", [2.0] * 6)))  # fmt: skip
+    figure = sweep_figures(wide)["lines"]
+    render(figure, "png")
+    assert all(line.get_linestyle() == "None" for line in figure.axes[0].lines if line.get_marker() == "o")
+    assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {30.0}
+
+
+def test_the_legend_of_lines_stays_inside_the_picture() -> None:
+    """Six long names take as many lines of the legend as they need."""
+    first = Parameter(name="a.gpus", texts=("1", "2") * 6, numbers=(1.0, 2.0) * 6, unit="")
+    texts = tuple(f"{minutes} minutes and some" for minutes in range(6) for _ in range(2))
+    second = Parameter(name="checkpoint.tiers[0].interval", texts=texts, numbers=None, unit="")
+    wide = replace(view(), parameters=(first, second), cost=None, measures=(measured("one", [1.0] * 12),))
+    figure = sweep_figures(wide)["lines"]
+    render(figure, "png")
+    (box,) = (item.get_window_extent() for item in figure.legends)
+    assert box.x0 >= 0.0
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 < figure.axes[0].get_window_extent().y0
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals"), [([33.0, 31.2, -4.19], 1), ([0.465, 1.27], 2), ([1200.0, 3.0], 0), ([0.2], 3)]
+)
+def test_numbers_side_by_side_have_the_same_decimals(values: list[float], decimals: int) -> None:
+    """The largest of them gets three digits."""
+    assert decimals_for(values) == decimals
+    assert numeral(-1234.5) == "\u22121,234"
+    assert numeral(-4.19, 1) == "\u22124.2"
+
+
+def test_drivers_that_chance_could_give_are_pale() -> None:
+    """Bars below the level of chance are pale, a line marks it, and the largest driver comes first."""
+    mixed = replace(forecast(), chance=0.5, drivers=(("A model", (("rate", 0.2), ("tokens", 0.62))),))
+    figure = forecast_figures(mixed)["drivers"]
+    words = drawn_texts(figure)
+    assert [word for word in words if "tokens" in word or "rate" in word] == ["62% tokens", "20% rate"]
+    colours = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    assert colours[0] != colours[1]
+    assert any("chance alone" in word for word in words)
+    assert not any("chance alone" in word for word in drawn_texts(forecast_figures(forecast())["drivers"]))
+
+
+def test_a_forecast_of_many_jobs_shows_those_in_danger() -> None:
+    """Of sixty jobs the forty least likely to meet their targets are drawn, and the note says so."""
+    one = forecast().jobs[0]
+    jobs = tuple(replace(one, title=f"Job {number}", probability=number / 60) for number in range(60))
+    figure = forecast_figures(replace(forecast(), jobs=jobs, drivers=()))["gantt_bands"]
+    words = drawn_texts(figure)
+    assert "Job 0" in words
+    assert "Job 39" in words
+    assert "Job 40" not in words
+    assert any("40 of 60 jobs" in word for word in words)
+    assert figure.get_figheight() < 12.0

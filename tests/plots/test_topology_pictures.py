@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from colossus_sim.plots.loads import LoadScale
 from colossus_sim.plots.topology import THICKEST, THINNEST, draw_topology, layout, line_width
 
 SIDE = 4
@@ -27,7 +28,9 @@ def drawn(graph: nx.Graph, *, dark: bool = False) -> Figure:
     """Return the picture of a torus in which every cable is half full."""
     fabric = SimpleNamespace(name="t", kind="torus", gpus=len(graph), switches={}, links={"x": 3},
                              bisection_bandwidth=1e9, diameter=6)  # fmt: skip
-    return draw_topology(fabric, graph, load=dict.fromkeys(graph.edges, 0.5), sent=1e9, dark=dark)
+    return draw_topology(
+        fabric, graph, load=dict.fromkeys(graph.edges, 0.5), scale=LoadScale.uniform(1e9), dark=dark
+    )
 
 
 def test_a_torus_is_drawn_as_the_visible_faces_of_a_block() -> None:
@@ -78,3 +81,39 @@ def test_lines_leave_room_for_one_another(groups: int) -> None:
     nx.set_node_attributes(graph, {node: int(node == 0) for node in graph}, "tier")
     assert THINNEST <= line_width("clos", graph, groups) <= THICKEST
     assert line_width("clos", graph, groups) <= max(THINNEST, 13.0 * 72.0 / groups)
+
+
+def dragonfly(groups: int) -> nx.Graph:
+    """Return a dragonfly as `quotient_graph` makes it."""
+    graph = nx.complete_graph(groups)
+    nx.set_edge_attributes(graph, 4.0, "links")
+    graph.graph.update(endpoints=2, routers=4)
+    return graph
+
+
+def dragonfly_figure(graph: nx.Graph, load: dict[tuple[int, int], float] | None) -> Figure:
+    """Return its picture."""
+    fabric = SimpleNamespace(name="d", kind="dragonfly", gpus=80, switches={"router": 40}, links={"x": 3},
+                             bisection_bandwidth=1e9, diameter=4)  # fmt: skip
+    return draw_topology(fabric, graph, load=load, scale=LoadScale(words="w", own_range=True))
+
+
+def test_a_dragonfly_shows_the_cables_of_one_group_and_its_inside() -> None:
+    """Nine cables leave the first of ten groups; four routers have six cables and eight to GPUs."""
+    ring, inside = dragonfly_figure(dragonfly(10), None).axes
+    counts = [[len(one.get_segments()) for one in axes.collections if isinstance(one, LineCollection)]
+              for axes in (ring, inside)]  # fmt: skip
+    assert counts == [[45, 9], [6, 8]]
+
+
+def test_a_dragonfly_under_a_run_shows_the_pairs_that_carry_something() -> None:
+    """Coloured are the pairs with a load, in the ring and, on both sides of the diagonal, in the map."""
+    graph = dragonfly(10)
+    load = {edge: 0.25 if max(edge) < 3 else 0.0 for edge in graph.edges}
+    figure = dragonfly_figure(graph, load)
+    ring, pairs = figure.axes[:2]
+    lines = [one for one in ring.collections if isinstance(one, LineCollection)]
+    assert [len(one.get_segments()) for one in lines] == [45, 3]
+    (image,) = pairs.images
+    assert int(image.get_array().count()) == 6
+    assert "highest 25 %" in figure.axes[-1].get_title(loc="left")

@@ -12,6 +12,7 @@ from colossus_sim.sweeps.condition import check_measure, parse_condition
 from colossus_sim.sweeps.forecast import (
     Forecast,
     job_forecasts,
+    likely_runs,
     make_forecast,
     phase_bands,
     widest_interval,
@@ -120,3 +121,22 @@ def test_unknown_measure_names_the_nearest() -> None:
     """A misspelt measure is refused with the right name."""
     with pytest.raises(UsageError, match=r"jobs\.a\.slip_days"):
         check_measure(parse_condition("jobs.a.slip_day<=0", start=0.0), {"jobs.a.slip_days": 0.0})
+
+
+def test_likely_runs_follow_the_square_of_the_interval() -> None:
+    """Twice the precision takes four times the runs; before anything is known it is those of the next look."""
+    asked = make_forecast("tiny", 1000)
+    values = [10.0, 12.0] * 10
+
+    def outcomes() -> dict[int, Outcome]:
+        names = [f"jobs.{job}.finish_days" for job in asked.plan.scenario.jobs]
+        return {
+            k: Outcome(index=k, status="done", values=dict.fromkeys(names, value))
+            for k, value in enumerate(values)
+        }
+
+    width = widest_interval(asked, outcomes())
+    assert likely_runs(asked, outcomes(), width / 2.0, least=30) == 80
+    assert likely_runs(asked, outcomes(), 10.0 * width, least=30) == 30
+    assert likely_runs(asked, outcomes(), width / 100.0, least=30) == 1000
+    assert likely_runs(asked, {}, width, least=20) == 20

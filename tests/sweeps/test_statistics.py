@@ -76,3 +76,26 @@ def test_first_order_index_of_noise_is_near_zero() -> None:
         found.append(statistics.first_order_index(rng.random(100).tolist(), rng.normal(size=100).tolist()))
     assert math.fsum(found) / 200 < 0.04
     assert math.isnan(statistics.first_order_index([0.1] * 10, [1.0] * 10))
+
+
+@pytest.mark.parametrize(("count", "inputs"), [(40, 10), (200, 5)])
+def test_chance_level_bounds_the_largest_index_of_inputs_without_effect(count: int, inputs: int) -> None:
+    """In about 19 of 20 forecasts no assumption without effect seems to have more than the level."""
+    rng = stream(7, "test", str(count))
+    level = statistics.chance_level(count, inputs)
+    below = 0
+    for _ in range(200):
+        y = rng.normal(size=count).tolist()
+        largest = max(statistics.first_order_index(rng.random(count).tolist(), y) for _ in range(inputs))
+        below += largest <= level
+    assert 0.9 <= below / 200 <= 1.0
+
+
+def test_chance_level_shrinks_with_runs_and_grows_with_inputs() -> None:
+    """More runs tell more, more candidates mean more luck; chi-squared with 3 degrees is exact for one input."""
+    levels = [statistics.chance_level(count, 60) for count in (20, 100, 1000, 10000)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[-1] < 0.01
+    assert statistics.chance_level(20, 60) > statistics.chance_level(20, 1)
+    assert statistics.chance_level(20, 1) == pytest.approx((7.8147 - 3.0) / 20.0, abs=1e-4)
+    assert statistics.chance_level(20, 0) == 0.0

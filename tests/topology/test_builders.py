@@ -11,8 +11,12 @@ import pytest
 
 from colossus_sim.errors import ScenarioError
 from colossus_sim.specs.hardware import Gpu
-from colossus_sim.specs.topology import Topology
+from colossus_sim.specs.topology import Clos, Topology
 from colossus_sim.topology.builders import BUILDERS, build_fabric, topology_problems
+from colossus_sim.topology.clos import tier_plans
+from colossus_sim.topology.endpoints import Endpoints
+from colossus_sim.topology.full import full_graph
+from colossus_sim.topology.lost_parts import lost_part
 from colossus_sim.topology.quotient import quotient_graph
 
 LoadTopology = Callable[[str], Topology]
@@ -61,18 +65,111 @@ def test_every_shipped_topology_builds_at_its_size(
 PUBLISHED = {
     "hgx_h100_1k": {"leaf": 32, "spine": 16},
     "hgx_h100_4k": {"leaf": 128, "spine": 128, "core": 64},
+    "ndr_fat_tree_1to1": {"leaf": 512, "spine": 512, "core": 256},
+    "dgx_gb200_superpod": {"leaf": 512, "spine": 384, "core": 144},
+    "dgx_b300_superpod": {"leaf": 64, "spine": 36},
+    "alibaba_hpn_15k": {"leaf": 15 * 16, "spine": 2 * 60},
     "multi_plane_16k": {"leaf": 512, "spine": 256},
     "dragonfly_slingshot": {"router": 74 * 32},
 }
-"""DGX SuperPOD H100 (4 scalable units); NVIDIA 512-server reference; arXiv:2505.09343 table 3 (768 in all);
-Frontier's compute groups."""
+"""DGX SuperPOD H100 (4 scalable units); NVIDIA 512-server reference; DGX SuperPOD B200 (64 units of the same
+leaf groups); DGX SuperPOD GB200 (16 units) and B300 with XDR (8 units); Alibaba HPN's pod; arXiv:2505.09343 table 3
+(768 in all); Frontier's compute groups."""
+
+COUNTED = {
+    "ndr_fat_tree_2to1": {"leaf": 512, "spine": 384, "core": 128},
+    "ndr_fat_tree_4to1": {"leaf": 512, "spine": 320, "core": 64},
+    "xdr_fat_tree_1to1": {"leaf": 288, "spine": 288, "core": 144},
+    "xdr_fat_tree_2to1": {"leaf": 288, "spine": 216, "core": 72},
+    "xdr_fat_tree_4to1": {"leaf": 288, "spine": 180, "core": 36},
+    "rail_only_16k": {"leaf": 256, "spine": 128},
+    "rail_optimised_16k": {"leaf": 256, "spine": 256, "core": 128},
+    "hgx_h100_16k": {"leaf": 1024, "spine": 42, "core": 6},
+    "hgx_h100_24k": {"leaf": 1536, "spine": 56, "core": 7},
+    "colossus_1_100k": {"leaf": 1568, "spine": 1600, "core": 800},
+    "colossus_1_200k": {"leaf": 3128, "spine": 3136, "core": 1568},
+    "colossus_2": {"leaf": 4689, "spine": 4725, "core": 2363},
+    "colossus_2_110k": {"leaf": 1719, "spine": 1764, "core": 882},
+    "colossus_2_550k": {"leaf": 8595, "spine": 6527, "core": 2167},
+    "custom_64": {"all": 4},
+    "torus_3d": {},
+    "tpu_v5p_pod": {},
+}
+"""Nothing published at that size: ports by hand, e.g. leaf N / (radix / 2), spine (1 + 1 / r) N / radix and core
+N / r / radix for r:1 above the pod. Of Meta's clusters only the ToRs are public, of Colossus none."""
 
 
-@pytest.mark.parametrize("name", sorted(PUBLISHED))
-def test_switch_counts_are_those_published(name: str, load_topology: LoadTopology, load_gpu: LoadGpu) -> None:
-    """The bill of switches equals the published one."""
+@pytest.mark.parametrize("name", SHIPPED)
+def test_switch_counts_are_those_published_or_counted_by_hand(
+    name: str, load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """Every shipped network has, at its real size, the switches of its source, or of its ports where none says."""
     topology = load_topology(name)
-    assert build_fabric(topology, load_gpu(topology.gpu)).switches == PUBLISHED[name]
+    assert build_fabric(topology, load_gpu(topology.gpu)).switches == (PUBLISHED | COUNTED)[name]
+
+
+GB200_UNITS = {
+    1: {"leaf": 32, "spine": 24},
+    2: {"leaf": 64, "spine": 48, "core": 18},
+    4: {"leaf": 128, "spine": 96, "core": 36},
+    8: {"leaf": 256, "spine": 192, "core": 72},
+    16: {"leaf": 512, "spine": 384, "core": 144},
+}
+"""Scalable units of 576 GPUs -> switches: NVIDIA DGX SuperPOD GB200 reference architecture, RA-11338-001."""
+
+
+@pytest.mark.parametrize("units", sorted(GB200_UNITS))
+def test_gb200_superpod_has_the_published_switches(
+    units: int, load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """A unit has four rails of eight leaf and six spine switches; the core grows with the units."""
+    topology, gpu = load_topology("dgx_gb200_superpod"), load_gpu("gb200_nvl72")
+    fabric = build_fabric(topology, gpu, 576 * units)
+    assert fabric.switches == GB200_UNITS[units]
+    graph = full_graph(topology, gpu, 576 * units)
+    spines = [node for node in graph if node.startswith("spine")]
+    assert len(spines) == 24 * units
+    for spine in spines:
+        leaves = sorted(node for node in graph[spine] if node.startswith("leaf"))
+        assert len({leaf.rpartition("-")[2] for leaf in leaves}) == 1
+        assert [graph.edges[spine, leaf]["links"] for leaf in leaves] == [3] * 8
+
+
+@pytest.mark.parametrize(("units", "spines"), [(2, 8), (4, 18), (8, 36)])
+def test_b300_superpod_has_the_published_spines(
+    units: int, spines: int, load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """NVIDIA (RA-11339-001, table 3) takes spines that divide the 72 uplinks of a leaf: 18 where 16 would do."""
+    topology, gpu = load_topology("dgx_b300_superpod"), load_gpu("b300")
+    fabric = build_fabric(with_switches(topology, spines), gpu, 576 * units)
+    assert fabric.switches == {"leaf": 8 * units, "spine": spines}
+    assert fabric.links == {"host": 576 * units, "leaf-spine": 576 * units}
+    graph = full_graph(with_switches(topology, spines), gpu, 576 * units)
+    between = {links for one, two, links in graph.edges(data="links") if "gpu" not in one + two}
+    assert between == {72 // spines}
+    assert len(build_fabric(with_switches(topology, None), gpu, 576 * units).switches) == 2
+
+
+def test_hpn_uses_every_port_of_its_aggregation_switches(
+    load_topology: LoadTopology, load_gpu: LoadGpu
+) -> None:
+    """Alibaba HPN (doi:10.1145/3651890.3672265): 64 + 60 ports of a ToR, 120 + 8 of an aggregation switch."""
+    topology, gpu = load_topology("alibaba_hpn_15k"), load_gpu("h800")
+    assert isinstance(topology.fabric, Clos)
+    leaf, spine, _ = tier_plans(topology.fabric, Endpoints.of(topology, gpu, 2 * 15360))
+    assert (leaf.lower, leaf.ports_up // leaf.switches) == (64, 60)
+    assert (spine.ports_down // spine.switches, spine.ports_up // spine.switches) == (120, 8)
+    tor = lost_part("switch", "leaf", topology=topology, gpu=gpu, fabric=build_fabric(topology, gpu))
+    assert (tor.group_gpus, tor.share) == (1024, 1 / 16)
+
+
+def with_switches(topology: Topology, count: int | None) -> Topology:
+    """Return it with another number of switches on its last tier."""
+    fabric = topology.fabric
+    assert isinstance(fabric, Clos)
+    last = fabric.tiers[-1].model_copy(update={"switches": count})
+    tiers = (*fabric.tiers[:-1], last)
+    return topology.model_copy(update={"fabric": fabric.model_copy(update={"tiers": tiers})})
 
 
 @pytest.mark.parametrize("radix", [8, 16, 32, 64])
@@ -167,6 +264,13 @@ def test_torus_by_hand(load_gpu: LoadGpu) -> None:
     assert fabric.levels[0].ring_bandwidth == 150e9
 
 
+def test_tpu_v4_has_48_circuit_switches(load_topology: LoadTopology, load_gpu: LoadGpu) -> None:
+    """64 cubes on 48 switches, 128 of 136 ports in use (Jouppi et al. 2023, arXiv:2304.01433, section 2)."""
+    topology = load_topology("torus_3d")
+    assert build_fabric(topology, load_gpu(topology.gpu)).circuit_switches == 48
+    assert build_fabric(load_topology("tpu_v5p_pod"), load_gpu("tpu_v5p")).circuit_switches == 0
+
+
 def test_torus_of_nodes(load_gpu: LoadGpu) -> None:
     """With eight GPUs at each node they share its links, and the diameter equals the graph's."""
     torus = {"kind": "torus", "dims": [4, 3, 2], "link_bandwidth": "50 GB/s"}
@@ -206,11 +310,29 @@ def test_other_domains_round_groups_down(load_topology: LoadTopology, load_gpu: 
     assert racks.levels[1].group_gpus == 504
 
 
+def counted(spines: int, *, leaf: int | None = None, per_rail: bool = False) -> dict[str, Any]:
+    """Return a Clos network with a number of spine switches for 1,024 GPUs in leaf groups of 256."""
+    spec = clos(("leaf", 256, 1), ("spine", 1024, 1), rails=8)
+    spec["tiers"][0]["switches"] = leaf
+    spec["tiers"][1].update(switches=spines, per_rail=per_rail)
+    return spec
+
+
+BLOCKS = {"kind": "torus", "dims": [8, 8, 8], "link_bandwidth": "50 GB/s"}
+
 REFUSED = {
     "radix": (make(1024, clos(("leaf", 512, 1), ("spine", 0, 1), rails=8)), "64 ports down and 64 up = 128"),
     "reach": (make(8192, clos(("leaf", 256, 1), ("spine", 0, 1), rails=8)), "can join 64 units"),
     "last tier": (make(4096, clos(("leaf", 256, 1), ("spine", 1024, 1), rails=8)), "cannot reach all 4096"),
     "rails": (make(1024, clos(("leaf", 256, 1), ("spine", 0, 1), rails=3)), "divisors are 1, 2, 4, 8"),
+    "twins": (
+        make(1024, clos(("leaf", 256, 1), ("leaf", 0, 1), rails=8)),
+        "two tiers have the same name, got leaf, leaf",
+    ),
+    "planes": (
+        make(1024, clos(("leaf", 256, 1), ("spine", 0, 1), rails=8, planes=3)),
+        "8 rails x 3 planes = 24 switches",
+    ),
     "order": (
         make(1024, clos(("leaf", 256, 1), ("spine", 128, 1), ("core", 0, 1), rails=8)),
         "must be larger",
@@ -218,6 +340,24 @@ REFUSED = {
     "inner all": (make(1024, clos(("leaf", 0, 1), ("spine", 0, 1), rails=8)), "no tier above"),
     "small": (make(1024, clos(("leaf", 4, 1), ("spine", 0, 1), rails=8)), "smaller than a scale-up domain"),
     "top": (make(1024, clos(("leaf", 256, 1), ("spine", 0, 2), rails=8)), "nothing is above"),
+    "few spines": (make(1024, counted(8)), "8 spine switches of 64 ports have 512, but a group of 1024"),
+    "few spines of rails": (make(1024, counted(8, per_rail=True)), "at least 16"),
+    "spines of rails": (make(1024, counted(20, per_rail=True)), "do not divide over 8 separate rails"),
+    "far spines": (
+        make(1024, counted(33)),
+        "a leaf switch has 32 ports up and cannot reach 33 spine switches",
+    ),
+    "leaves": (make(1024, counted(16, leaf=4)), "one switch per rail and plane = 8, got 4"),
+    "late rails": (
+        make(
+            4096,
+            {
+                **counted(16),
+                "tiers": [*counted(16)["tiers"], {"name": "core", "group_gpus": 0, "per_rail": True}],
+            },
+        ),
+        "cannot be per_rail, since 'spine' below has joined the rails",
+    ),
     "router": (make(1024, dragonfly(16, 32, 18)), "16 ports to GPUs + 31 inside its group + 18 global = 65"),
     "groups": (make(262657, dragonfly(16, 32, 16)), "at most 262656 GPUs"),
     "domains": (make(100, dragonfly(5, 5, 5)), "no whole number of scale-up domains"),
@@ -231,6 +371,11 @@ REFUSED = {
         "at least 1 node",
     ),
     "dead torus": (make(9, {"kind": "torus", "dims": [4, 4], "link_bandwidth": "0 GB/s"}), "above 0"),
+    "odd blocks": (make(16, {**BLOCKS, "block": 3}), "blocks of side 3 do not fill a torus of 8 x 8 x 8"),
+    "blocks": (
+        make(16, {**BLOCKS, "block": 1}),
+        "joins the two ends of 512 blocks and needs 1024 ports, but has 136",
+    ),
     "no gpus": (make(0, clos(("leaf", 0, 1))), "at least 1 GPU"),
     "no nic": (make(64, clos(("leaf", 0, 1)), nic_bandwidth="0 Gbit/s"), "above 0"),
 }
@@ -299,3 +444,10 @@ def test_colossus_has_racks_of_64_in_arrays_of_512(
     assert [level.group_gpus for level in fabric.levels][1] == 512
     assert fabric.switches["leaf"] == 8 * -(-fabric.gpus // 512)
     assert list(fabric.switches) == ["leaf", "spine", "core"]
+
+
+@pytest.mark.parametrize("field", ["rails", "planes", "switch_radix"])
+def test_counts_of_nothing_are_refused(field: str) -> None:
+    """No rail, no plane and no port are errors of the field, not a division by zero later on."""
+    with pytest.raises(ValueError, match=field):
+        make(1024, clos(("leaf", 0, 1)) | {field: 0})

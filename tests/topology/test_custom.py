@@ -177,6 +177,7 @@ def test_graphml(load_gpu: LoadGpu) -> None:
         ("a,b\n", "net.csv", "line 1: the header needs from, to, bandwidth"),
         (CSV.replace("400 Gbit/s,8\nhost1", "400 Gbot/s,8\nhost1"), "net.csv", "line 2: unit 'Gbot/s'"),
         (CSV.replace(",8\nhost1", ",0\nhost1"), "net.csv", "line 2, links: must be at least 1"),
+        (CSV.replace(",8\nhost1", ",8,9\nhost1"), "net.csv", "line 2: has more columns than the header"),
         (CSV.replace("host0,leaf0", "leaf0,leaf0"), "net.csv", "line 2: a cable from 'leaf0' to itself"),
         ("hello", "net.ibnet", "is this the output of ibnetdiscover"),
         (IBNETDISCOVER.replace("4xNDR", "fast"), "net.ibnet", "line 8: no speed"),

@@ -7,7 +7,8 @@ from itertools import combinations
 import networkx as nx
 import pytest
 
-from colossus_sim.topology.load import uniform_load
+from colossus_sim.specs.topology import Dragonfly
+from colossus_sim.topology.load import dragonfly_inside, uniform_load
 
 
 def star(leaves: int, gpus: int, bandwidth: float) -> nx.Graph:
@@ -55,9 +56,24 @@ def test_flow_is_split_over_equal_paths() -> None:
     assert by_core["other"] == pytest.approx([0.5 * 2 * 0.75 / 5.0] * 4)
 
 
-def test_tracing_some_groups_of_many_gives_the_same_tree() -> None:
-    """Above the limit of groups the mean load of alike uplinks stays that of the closed form."""
-    loads = list(uniform_load(star(1100, 4, 4.0), 1.0).values())
+def test_every_uplink_of_a_large_tree_has_its_closed_form() -> None:
+    """However many groups a tree has, none is estimated from the others; groups may differ in size."""
+    graph = star(1100, 4, 4.0)
+    graph.nodes[7]["gpus"] = 2
+    loads = uniform_load(graph, 1.0)
+    total = 1099 * 4 + 2
+    for edge, load in loads.items():
+        inside = 2 if 7 in edge else 4
+        assert load == pytest.approx(inside * (1 - inside / total) / 4.0)
+
+
+def test_tracing_some_groups_of_many_gives_the_mean() -> None:
+    """Above the limit of groups of a graph with rings the mean load stays that of the closed form."""
+    graph = star(1100, 4, 4.0)
+    graph.add_edge("core", "spare", bandwidth=4.0)
+    graph.add_edge("core", "more", bandwidth=4.0)
+    graph.add_edge("spare", "more", bandwidth=4.0)
+    loads = [load for edge, load in uniform_load(graph, 1.0).items() if not {"spare", "more"} & set(edge)]
     assert sum(loads) / len(loads) == pytest.approx(1 - 1 / 1100, rel=1e-9)
 
 
@@ -70,3 +86,34 @@ def test_a_torus_is_traced_from_one_node() -> None:
     nx.set_edge_attributes(graph, {(a, b): int(a[0] == b[0]) for a, b in graph.edges}, "alike")
     assert uniform_load(graph, 1.0) == pytest.approx(traced)
     assert sorted({round(load, 9) for load in traced.values()}) == [0.5, 1.0]
+
+
+def test_inside_of_a_dragonfly_against_every_path() -> None:
+    """Local cables carry what walking every pair of GPUs along its minimal path puts on them."""
+    p, a, h, groups = 2, 3, 2, 7
+    spec = Dragonfly.model_validate(
+        {
+            "kind": "dragonfly",
+            "endpoints_per_router": p,
+            "routers_per_group": a,
+            "global_links_per_router": h,
+            "local_link_bandwidth": "10 GB/s",
+            "global_link_bandwidth": "10 GB/s",
+            "switch_radix": 16,
+        }
+    )
+    gpus = p * a * groups
+    owner = {
+        (group, other): ((other - group - 1) % groups) // h
+        for group in range(groups)
+        for other in range(groups)
+    }
+    carried = 0.0
+    for source in range(gpus):
+        for target in range(gpus):
+            (one, first), (two, last) = (divmod(gpu // p, a) for gpu in (source, target))
+            leave, arrive = (last, first) if one == two else (owner[one, two], owner[two, one])
+            carried += (first != leave) if one == two else (first != leave) + (last != arrive)
+    per_cable = carried * 5e9 / gpus / (groups * a * (a - 1))
+    inside = dragonfly_inside(spec, gpus, 5e9, 10e9)
+    assert inside == pytest.approx({"host": 0.5, "local": per_cable / 10e9})

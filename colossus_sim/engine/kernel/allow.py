@@ -30,6 +30,10 @@ def _missing(scenario: Scenario) -> Iterator[str]:
         for key in ("power_limit", "repair_crew", "repair_parts"):
             if getattr(site, key) is not None:
                 yield f"cluster.sites.{name}.{key}"
+        for part, partition in site.partitions.items():
+            for key in ("refill_spares", "reserve_domains"):
+                if getattr(partition, key):
+                    yield f"cluster.sites.{name}.partitions.{part}.{key}"
         if site.maintenance:
             yield f"cluster.sites.{name}.maintenance"
         if site.topology.storage_network != "separate":
@@ -42,10 +46,19 @@ def _missing(scenario: Scenario) -> Iterator[str]:
 
 
 def _missing_in_faults(faults: Faults) -> Iterator[str]:
-    for key in ("lemons", "eviction"):
+    for key in ("diagnosis", "lemons", "eviction"):
         if getattr(faults, key) is not None:
             yield f"faults.{key}"
+    for key in ("selection_time", "reshard_time"):
+        if getattr(faults.restart, key):
+            yield f"faults.restart.{key}"
     for name, spec in faults.classes.items():
+        for key in ("under_load", "undetected"):
+            if getattr(spec, key):
+                yield f"faults.classes.{name}.{key}"
+        for key in ("auto_first", "auto_unmended", "manual_unmended", "recurs_after"):
+            if getattr(spec.repair, key, None):
+                yield f"faults.classes.{name}.repair.{key}"
         for key in ("degrades", "lifetime", "group"):
             if getattr(spec, key) is not None:
                 yield f"faults.classes.{name}.{key}"
@@ -59,6 +72,9 @@ def _missing_in_jobs(scenario: Scenario) -> Iterator[str]:
     for name, job in scenario.jobs.items():
         for key in ("min_gpus", "max_gpus"):
             if getattr(job, key) is not None:
+                yield f"jobs.{name}.{key}"
+        for key in ("input_bytes", "output_bytes"):
+            if getattr(job, key):
                 yield f"jobs.{name}.{key}"
         if job.reserved:
             yield f"jobs.{name}.reserved"

@@ -79,6 +79,7 @@ class Book:
         self._numbers: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}
         self.tier_sets: list[tuple[SaveTier, ...]] = [()]
         self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
+        self._unit_times: dict[tuple[int, Layout], float] = {}
         self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
         self._shares: dict[tuple[Any, ...], dict[int, int]] = {}
         self._bandwidths: list[Bandwidths] = []
@@ -130,7 +131,8 @@ class Book:
 
     def saves(self, number: int, at: Layout, domains: int, share: float, readers: int) -> tuple[int, float]:
         """Return (number of the tiers, mean rate of writing to shared storage) of a phase."""
-        key = (number, at.part, at.gpus, at.number, domains, share, readers)
+        unit_time = self._unit_time(number, at)
+        key = (number, at.part, at.gpus, unit_time, domains, share, readers)
         if key not in self._saves:
             phase, model, partition = self.phase(number), self.model(number, at.part), self.parts[at.part]
             held: Any = Held(range(domains), partition, phase.site)
@@ -139,7 +141,7 @@ class Book:
                 storage=phase.site.spec.storage,
                 state_bytes=model.state_bytes,
                 gpus=at.gpus,
-                unit_time=model.unit(at.gpus, self._placements[at.number], self.alone(number, at)).time,
+                unit_time=unit_time,
                 failure_rates=self.world.faults.rates(held),
                 share=share,
                 readers=readers,
@@ -149,6 +151,16 @@ class Book:
                 self.tier_sets.append(tiers)
             self._saves[key] = self._tier_numbers[tiers], writing_rate(phase.policy, tiers, model)
         return self._saves[key]
+
+    def _unit_time(self, number: int, at: Layout) -> float:
+        """Return the time of a unit of a phase that has the links to itself. [s]"""
+        key = (number, at)
+        if key not in self._unit_times:
+            unit = self.model(number, at.part).unit(
+                at.gpus, self._placements[at.number], self.alone(number, at)
+            )
+            self._unit_times[key] = unit.time
+        return self._unit_times[key]
 
     def _demand(self, number: int, at: Layout) -> JobDemand:
         placement = self._placements[at.number]
@@ -197,7 +209,7 @@ class Book:
             if at.gpus != model.gpus_wanted:
                 near = self.parts[at.part].pool.placement(range(domains))
                 packed = model.unit(at.gpus, near).time
-            alone = model.unit(at.gpus, placement, self.alone(number, at)).time
+            alone = self._unit_time(number, at)
             shared = model.unit(at.gpus, placement, self._bandwidths[mine]).time
             self._costs[key] = packed, alone, shared
         return self._costs[key]
@@ -283,9 +295,12 @@ class Desk:
     def _note_shares(self, part: int, number: int) -> None:
         state = self.state
         phases = state.phases
-        computing = np.flatnonzero((phases["computing"] != 0) & (phases["part"] == part)).tolist()
-        members = tuple((other, self._layout(other)) for other in computing)
-        key = (part, *((other, int(phases["layout"][other])) for other in computing))
+        rows = zip(
+            phases["computing"].tolist(), phases["part"].tolist(), phases["layout"].tolist(), strict=True
+        )
+        seated = [(other, layout) for other, (on, at, layout) in enumerate(rows) if on and at == part]
+        members = tuple((other, self._layouts[other, layout]) for other, layout in seated)
+        key = (part, *seated)
         if key not in self._sets:
             if members and self.set_count >= len(state.shares):
                 raise KernelFullError

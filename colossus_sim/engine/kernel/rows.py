@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,12 @@ from colossus_sim.engine.kernel.play import Kernel
 from colossus_sim.engine.kernel.state import State
 from colossus_sim.engine.recorder import GPU_STATE, GPU_STATE_OF_CAUSE
 from colossus_sim.engine.runner import phase_row
+from colossus_sim.intervals import IntervalColumns, IntervalTable
 from colossus_sim.records import (
     CAUSES,
     GPU_STATES,
-    STATES,
     EventRow,
     GpuTimeRow,
-    IntervalRow,
     LevelRow,
     PhaseRow,
     RunResult,
@@ -41,7 +39,7 @@ def run_result(kernel: Kernel, state: State, seed: int, *, levels: bool = True) 
         case=source.case if source is not None else "central",
         end_time=end,
         events_processed=0,
-        intervals=_interval_rows(kernel, entries, causes),
+        intervals=_intervals(kernel, entries, causes),
         gpu_time=_gpu_time_rows(kernel, state, entries, causes, end),
         levels=_level_rows(kernel, state) if levels else (),
         events=(_FAILURE,) * int(state.world["failures"][0]),
@@ -74,26 +72,23 @@ def _causes(entries: Any) -> Any:
     return made
 
 
-def _interval_rows(kernel: Kernel, entries: Any, causes: Any) -> tuple[IntervalRow, ...]:
+def _intervals(kernel: Kernel, entries: Any, causes: Any) -> IntervalTable:
     phases = kernel.book.world.phases
     models = [kernel.models[f"{phase.job_name}/{phase.name}"] for phase in phases]
-    number = entries["phase"]
+    number = entries["phase"].astype(np.int64)
     units = np.where(entries["cause"] < 0, entries["kept"], 0.0)
-    columns: Sequence[Any] = (
-        [phases[index].job_name for index in number.tolist()],
-        [phases[index].name for index in number.tolist()],
-        [STATES[index] for index in entries["state"].tolist()],
-        entries["start"].tolist(),
-        entries["end"].tolist(),
-        entries["gpus"].tolist(),
-        units.tolist(),
-        (units * np.array([float(model.tokens_per_unit) for model in models])[number]).tolist(),
-        (units * np.array([float(model.model_flops_per_unit) for model in models])[number]).tolist(),
-        list(map(tuple, causes.tolist())),
-        entries["saves"].tolist(),
-        [""] * len(entries),
+    columns = IntervalColumns(
+        start=entries["start"],
+        end=entries["end"],
+        gpus=entries["gpus"].astype(np.float64),
+        units=units,
+        tokens=units * np.array([float(model.tokens_per_unit) for model in models])[number],
+        model_flops=units * np.array([float(model.model_flops_per_unit) for model in models])[number],
+        causes=causes,
+        saves=entries["saves"].astype(np.float64),
     )
-    return tuple(map(IntervalRow, *columns))
+    names = [(phase.job_name, phase.name) for phase in phases]
+    return IntervalTable(names, number, entries["state"], columns)
 
 
 def _gpu_time_rows(

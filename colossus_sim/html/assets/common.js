@@ -43,13 +43,16 @@
     return x.localeCompare(y);
   }
 
+  /* Dates never break; on a phone, where tables scroll, other short texts do not either. */
+  const wrap = (text) => (text.length <= 12 || /^\S{1,24}$/.test(text) ? "whole" : text.length <= 26 ? "short" : "");
+
   function table(content, links) {
     const body = el("tbody");
     const right = new Set(content.right || []);
     const fill = (rows) => body.replaceChildren(...rows.map((row) => el("tr", {}, ...row.map((cell, i) => {
       const inner = links && i === 0 && links.has(cell)
         ? el("button", { type: "button", onclick: () => links.open(cell) }, cell) : String(cell);
-      return el("td", right.has(i) ? { class: "n" } : {}, inner);
+      return el("td", { class: right.has(i) ? "n" : wrap(String(cell)) }, inner);
     }))));
     const heads = content.header.map((text, i) => {
       const head = el("th", right.has(i) ? { class: "n", scope: "col" } : { scope: "col" });

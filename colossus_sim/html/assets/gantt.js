@@ -2,6 +2,8 @@
 /* The Gantt chart on Apache ECharts: custom series draw the rows, two more panels show GPUs and power. */
 (function (root) {
   const NARROW = 700;
+  /* Length of the arrow of a reported outcome without a latest date. */
+  const OPEN = 36;
   const { look } = root.Page;
   const date = (ms) => new Date(ms).toISOString().slice(0, 10);
   const moment = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
@@ -90,7 +92,7 @@
         lineWidth: 0.5 });
       for (const [state, from, to] of phase.waits) waitBox(box, state, from, to, colour, theme, shapes);
       for (const [from, to] of phase.slowed) slowBand(from, to, api, area, top + height, height, theme, shapes);
-      name(shapes, phase, shape, api, colour);
+      name(shapes, job, phase, shape, api, colour);
     } else {
       for (const [state, from, to] of phase.waits) waitBox(box, state, from, to, colour, theme, shapes);
     }
@@ -116,13 +118,21 @@
     }
   }
 
-  function name(shapes, phase, shape, api, colour) {
+  /* Name a phase in the longest stretch of its bar that no wait, target or reported outcome crosses. */
+  function name(shapes, job, phase, shape, api, colour) {
     if (!shape || shape.height < 8) return;
-    const blocks = phase.waits.map((w) => [api.coord([w[1], 0])[0], api.coord([w[2], 0])[0]]);
+    const x = (t) => api.coord([t, 0])[0];
+    const blocks = phase.waits.map((w) => [x(w[1]), x(w[2])]);
+    if (job.target !== null) blocks.push([x(job.target) - 2, x(job.target) + 2]);
+    for (const [first, last] of phase.lane === 0 ? job.observed : []) {
+      blocks.push([x(first) - 5, last === null ? x(first) + OPEN + 2 : x(last) + 5]);
+    }
+    blocks.sort((a, b) => a[0] - b[0]);
     let best = [shape.x, shape.x];
     let left = shape.x;
     const right = shape.x + shape.width;
     for (const [a, b] of [...blocks, [right, right]]) {
+      if (b < left) continue;
       const end = Math.min(a, right);
       if (end - left > best[1] - best[0]) best = [left, end];
       left = Math.max(left, b);
@@ -181,9 +191,9 @@
       }
     }
     for (const [first, last] of job.observed) {
-      line(x(first), middle, last === null ? x(first) + 36 : x(last), middle, theme.ink, 1.4);
+      line(x(first), middle, last === null ? x(first) + OPEN : x(last), middle, theme.ink, 1.4);
       if (last === null && seen(first)) {
-        const tip = x(first) + 36;
+        const tip = x(first) + OPEN;
         if (tip < area.x + area.width) {
           shapes.push({ type: "polyline", silent: true, style: { stroke: theme.ink, fill: "none", lineWidth: 1.4 },
             shape: { points: [[tip - 6, middle - 4], [tip, middle], [tip - 6, middle + 4]] } });

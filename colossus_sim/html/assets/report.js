@@ -53,13 +53,14 @@
     return list;
   }
 
+  const DATES = { year: "{primary|{yyyy}}", month: "{MMM}", day: "{d} {MMM}", hour: "{d} {MMM} {HH}:{mm}", minute: "{HH}:{mm}" };
   const UNITS = [[1e6, "M"], [1e3, "k"], [1, ""]];
   const short = (v) => { const u = UNITS.find(([s]) => Math.abs(v) >= s) || UNITS[2]; return `${+(v / u[0]).toPrecision(3)}${u[1]}`; };
 
   function axes(at, theme) {
     const x = grids(at).map((_, i) => ({
       type: "time", gridIndex: i, min: plan.range[0], max: plan.range[1], position: i ? "bottom" : "top",
-      axisLabel: { show: i === 0 || i === at.strips, color: theme.muted, hideOverlap: true, fontSize: 11 },
+      axisLabel: { show: i === 0 || i === at.strips, color: theme.muted, hideOverlap: true, fontSize: 11, formatter: DATES },
       axisLine: { show: i > 0, lineStyle: { color: theme.grid } }, axisTick: { show: false },
       splitLine: { show: true, lineStyle: { color: theme.grid } }, axisPointer: { show: i > 0 },
     }));

@@ -106,7 +106,7 @@
       series: [{ type: "line", step: "end", symbol: "none", data: steps.length ? [[steps[0][0], 0], ...steps] : [], lineStyle: { width: 2, color: CYCLE[0] },
         itemStyle: { color: CYCLE[0] }, areaStyle: { color: CYCLE[0], opacity: 0.15 },
         markLine: job.target === null ? undefined : { silent: true, symbol: "none", lineStyle: { color: theme.late, type: "solid", width: 2 },
-          label: { color: theme.ink, formatter: "target", position: "end" }, data: [{ xAxis: job.target }] } }],
+          label: { color: theme.ink, formatter: "target", position: "end", align: job.ends.length && job.target <= job.ends[0] ? "left" : "center" }, data: [{ xAxis: job.target }] } }],
     });
   }
 

@@ -33,11 +33,13 @@
     });
     const chart = panel("first", `${measure.label} [${measure.unit}]`, `${measure.meaning}; mean over the runs with its 95 % interval. `
       + "Hover for the difference to point 0; click a legend entry to hide a line.", 420);
+    /* Between names there is nothing that a line could mean. */
+    const joined = ticks.every((text) => /^[+\-−]?[\d.]/.test(String(text)));
     const series = [...groups].slice(0, 40).flatMap(([key, members], g) => {
       const colour = CYCLE[g % CYCLE.length];
       const known = members.filter((i) => measure.mean[i] !== null);
       const name = key || measure.label;
-      return [{ name, type: "line", symbol: SHAPES[g % SHAPES.length], symbolSize: 9, lineStyle: { width: 2, color: colour },
+      return [{ name, type: "line", symbol: SHAPES[g % SHAPES.length], symbolSize: 9, lineStyle: { width: joined ? 2 : 0, color: colour },
         itemStyle: { color: colour }, data: known.map((i) => ({ value: [ticks.indexOf(across.texts[i]), measure.mean[i]], point: i })) },
       { ...whiskers(known.filter((i) => measure.ci_half_width[i] !== null).map((i) => [ticks.indexOf(across.texts[i]),
         measure.mean[i] - measure.ci_half_width[i], measure.mean[i] + measure.ci_half_width[i]]), colour), name }];

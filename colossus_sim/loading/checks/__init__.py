@@ -39,7 +39,9 @@ RULES: tuple[Rule, ...] = (
     plans.precision_known,
     faults.repair_given,
     faults.laws_of_failure,
+    faults.loads_and_defects,
     faults.groups,
+    faults.switches,
     faults.checkpoint_survives,
     faults.intervals,
 )

@@ -97,7 +97,8 @@ def no_effect_faults(scenario: Scenario) -> Iterator[Problem]:
             )
         if fault.interrupts and fault.slowdown > 1.0:
             yield Problem(path=f"{path}.slowdown", message="has no effect: the class interrupts jobs")
-        if not fault.interrupts and fault.removes == "nothing" and fault.slowdown == 1.0:
+        idle = not fault.interrupts and fault.removes == "nothing" and fault.slowdown == 1.0
+        if idle and fault.degrades is None:
             yield Problem(
                 path=path, message="has no effect: it neither interrupts, slows nor removes anything"
             )

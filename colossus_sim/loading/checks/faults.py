@@ -34,7 +34,7 @@ def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
             )
         if fault.lifetime is None:
             continue
-        if fault.per in ("group", "site", "job"):
+        if fault.per in ("group", "switch", "site", "job"):
             yield Problem(
                 path=f"{path}.lifetime",
                 message=f"only gpus, nodes and domains have an age, but the rate counts a {fault.per}",
@@ -45,6 +45,26 @@ def laws_of_failure(scenario: Scenario) -> Iterator[Problem]:
                 path=f"{path}.distribution",
                 message="a class with a lifetime has no distribution of its own",
                 hint="leave out one of the two",
+            )
+
+
+def loads_and_defects(scenario: Scenario) -> Iterator[Problem]:
+    """What fails under load only, and what comes back after a repair, are single units."""
+    units = ("gpu", "node", "domain")
+    for name, fault in scenario.faults.classes.items():
+        path = f"faults.classes.{name}"
+        aged = fault.distribution != "exponential" or fault.lifetime is not None
+        if fault.under_load and (fault.per not in units or aged):
+            yield Problem(
+                path=f"{path}.under_load",
+                message="only gpus, nodes and domains that fail at a constant rate can fail under load only",
+                hint="rates per job count computing time already",
+            )
+        comes_back = fault.repair is not None and fault.repair.recurs_after is not None
+        if comes_back and (fault.per not in units or fault.removes not in ("node", "domain")):
+            yield Problem(
+                path=f"{path}.repair.recurs_after",
+                message="only failures of gpus, nodes and domains that remove a node or a domain come back",
             )
 
 
@@ -69,6 +89,19 @@ def groups(scenario: Scenario) -> Iterator[Problem]:
                 path=path,
                 message="a class of groups stops the jobs on them without warning and removes 'nothing' or 'group'",
                 hint="give slow units, broken links and planned work classes of their own",
+            )
+
+
+def switches(scenario: Scenario) -> Iterator[Problem]:
+    """A rate per switch says of which level, and that the switch is what is lost."""
+    for name, fault in scenario.faults.classes.items():
+        if fault.per == "switch" and (
+            fault.degrades is None or fault.degrades.part not in ("switch", "cable")
+        ):
+            yield Problem(
+                path=f"faults.classes.{name}.degrades",
+                message="a rate per switch needs to know which switches",
+                hint="e.g. degrades: {part: switch, level: leaf}, interrupts: false, and a repair",
             )
 
 

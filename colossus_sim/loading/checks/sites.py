@@ -108,9 +108,10 @@ def spares_below_capacity(scenario: Scenario) -> Iterator[Problem]:
                 hint="install whole domains",
             )
         elif largest and not any(usable_gpus(partition, step) for step in partition.capacity):
+            kept = "spare and reserve" if partition.reserve_domains else "spare"
             yield Problem(
                 path=f"{path}.spare_domains",
-                message=f"{partition.spare_domains} spare domains of {domain} GPUs leave nothing of "
+                message=f"{partition.kept_domains} {kept} domains of {domain} GPUs leave nothing of "
                 f"{largest} GPUs",
                 hint=f"at most {largest // domain - 1}",
             )

@@ -110,10 +110,10 @@ def installed_at(partition: Partition, moment: float) -> int:
 
 
 def usable_gpus(partition: Partition, step: CapacityStep) -> int:
-    """Return the GPUs that jobs can have at a capacity step: whole domains, less the spares."""
+    """Return the GPUs that jobs can have at a capacity step: whole domains, less spares and reserve."""
     domain = max(1, partition.gpu.scale_up_domain)
     used = domain if partition.gpus_used_per_domain is None else partition.gpus_used_per_domain
-    return max(0, step.gpus // domain - partition.spare_domains) * used
+    return max(0, step.gpus // domain - partition.kept_domains) * used
 
 
 def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacityStep]:

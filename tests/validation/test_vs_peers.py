@@ -1,0 +1,200 @@
+"""The comparisons with AIReSim and FleetSim, on stand-ins of checkouts with the interface that the scripts use."""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from colossus_sim.engine.runner import simulate
+from colossus_sim.formulas.reliability import efficiency
+from colossus_sim.loading.load import load_scenario
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+AIRESIM = {
+    "__init__": "",
+    "params": """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Params:
+            random_failure_rate: float = 1.0
+            systematic_failure_fraction: float = 0.15
+            job_size: int = 4096
+            warm_standbys: int = 16
+            job_length: float = 256 * 1440.0
+            working_pool_size: int = 4160
+            spare_pool_size: int = 200
+            recovery_time: float = 20.0
+            host_selection_time: float = 3.0
+        """,
+    "policies": """
+        class DefaultRepairEscalation:
+            def __init__(self, prob_escalate=0.8):
+                pass
+
+            def should_escalate(self, server, auto_repair_succeeded, rng):
+                return not auto_repair_succeeded
+        """,
+    "simulator": """
+        class Simulator:
+            def __init__(self, params, seed=None):
+                self.params, self.seed = params, seed
+
+            def run(self):
+                self.training_time_hours = 9832.0 + self.seed
+                self.effective_training_ratio = 0.625 + 0.001 * self.seed
+                self.total_failures = self.manual_repairs = self.failed_repairs = 100 + self.seed
+                self.host_selection_count = self.preemption_count = 10 + self.seed
+                return self
+        """,
+}
+FLEETSIM = {
+    "config": """
+        def load_scenario(document, strict):
+            assert document["fleet"]["clusters"][0]["topology"]["counts"][0] in (2294, 16384)
+            return type("Scenario", (), {
+                "seed": document["sim"]["seed"],
+                "scheduler": type("Named", (), {"name": "tiered_priority", "params": {}}),
+            })
+        """,
+    "model": """
+        from enum import Enum, IntEnum
+
+        class JobClass(Enum):
+            PRETRAIN = 1
+
+        class Tier(IntEnum):
+            FREE = 0
+            BATCH = 1
+            PROD = 2
+
+        class GangSpec:
+            def __init__(self, chips, chip_type):
+                assert chips % 8 == 0
+        """,
+    "workload.trace": """
+        class TraceJob:
+            def __init__(self, **fields):
+                self.fields = fields
+
+        class TraceSource:
+            def __init__(self, jobs, fleet):
+                self.jobs = jobs
+        """,
+    "fleet.build": "build_fleet = lambda scenario: scenario",
+    "schedulers.base": "get_scheduler = lambda name, params: name",
+    "metrics.collector": """
+        class MetricsCollector:
+            @classmethod
+            def from_scenario(cls, scenario, fleet):
+                found = cls()
+                found.seed = scenario.seed
+                return found
+        """,
+    "metrics.summary": """
+        def build_summary(collector):
+            counts = {"node_failures": 1000 + collector.seed}
+            return {"full": {"counts": counts, "goodput": 0.63 + 0.005 * collector.seed, "allocation_rate": 0.9}}
+        """,
+    "engine.sim": """
+        class Simulator:
+            def __init__(self, scenario, fleet, source, scheduler, collector):
+                pass
+
+            def run(self):
+                pass
+        """,
+}
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A script of the folder of benchmarks, as if it were started there."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write(root: Path, modules: dict[str, str]) -> None:
+    """Write modules of a package, indented as above."""
+    for name, text in modules.items():
+        file = root.joinpath(*name.split(".")).with_suffix(".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = text.splitlines()
+        cut = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+        file.write_text("\n".join(line[cut:] for line in lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave nothing of the stand-ins behind."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] in ("airesim", "fleetsim")]:
+        del sys.modules[name]
+
+
+def test_airesim_says_what_the_rule_of_its_checkout_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its figures are read by name, and a reset that mended goes on to hands under its first rule only."""
+    write(tmp_path / "airesim", AIRESIM)
+    module = script("vs_airesim", monkeypatch)
+    peer = module.AIReSim(tmp_path)
+    assert peer.only_if_failed()
+    figures = peer.play(3, job_size=10)
+    assert figures["wall-clock time"] == 9835.0
+    assert figures["choices of servers"] == 13.0
+    assert module.mean_of([peer.play(0), peer.play(2)], "failures") == (101.0, 1.0)
+
+
+def test_airesim_on_the_single_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exact value, AIReSim's own limit and this engine's error in standard errors are printed."""
+    write(tmp_path / "airesim", AIRESIM)
+    module = script("vs_airesim", monkeypatch)
+    module.single_job(module.AIReSim(tmp_path), 2)
+    shown = capsys.readouterr().out
+    assert "exact efficiency 0.6374" in shown
+    assert "0.6255 +- 0.0005 (without lost work 1 / (1 + R / MTBF) = 0.8747)" in shown
+
+
+def test_fleetsim_plays_the_single_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its summary of the whole run is read: failures, goodput, allocated share."""
+    write(tmp_path / "src" / "fleetsim", {"__init__": "", **FLEETSIM})
+    module = script("vs_fleetsim", monkeypatch)
+    gangs = [module.Gang(16384, 2, 0.0, 86400.0)]
+    one = module.FleetSim(tmp_path).play(gangs, nodes=2294, days=120, round_s=60, seed=1)
+    assert (one.failures, one.goodput, one.allocated) == (1001.0, pytest.approx(0.635), 0.9)
+
+
+def test_the_shipped_single_job_has_the_exact_efficiency() -> None:
+    """Eight runs of 30 days of work: within four standard errors of the closed form, and the error below 1.5 %."""
+    scenario = load_scenario("single_job_16k")
+    shares = [30 * 86400.0 / simulate(scenario, seed=seed).phases[0].end for seed in range(8)]
+    exact = efficiency(3600.0, save_time=60.0, mtbf=86400.0 / (2048 * 6.5e-3), recovery=900.0)
+    error = statistics.stdev(shares) / 8**0.5
+    assert error < 0.015 * exact
+    assert abs(statistics.fmean(shares) - exact) < 4.0 * error
+
+
+@pytest.mark.parametrize(("name", "program"), [("vs_airesim", "AIReSim"), ("vs_fleetsim", "FleetSim")])
+def test_a_folder_without_the_peer_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, program: str
+) -> None:
+    """One line says what is missing and how to get it."""
+    module = script(name, monkeypatch)
+    with pytest.raises(SystemExit, match=f"is no {program} checkout .* git clone") as caught:
+        getattr(module, program)(tmp_path)
+    assert "\n" not in str(caught.value)
