@@ -12,6 +12,8 @@ from colossus_sim.results.report import short_sections
 
 MOST_ROWS = 30
 """Rows of a table that are shown."""
+UNBROKEN = 14
+"""Longest text of a cell that stays on one line. [characters]"""
 
 
 def notebook_html(result: Any) -> str:
@@ -38,17 +40,18 @@ def _section(section: Section) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in table.header)
     rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align:{"right" if index in table.right else "left"}">{_text(cell)}</td>'
-            for index, cell in enumerate(row)
-        )
-        + "</tr>"
+        "<tr>" + "".join(_cell(cell, right=index in table.right) for index, cell in enumerate(row)) + "</tr>"
         for row in table.rows[:MOST_ROWS]
     )
     rest = len(table.rows) - MOST_ROWS
     more = f"<p>and {rest} more rows</p>" if rest > 0 else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
+
+
+def _cell(text: str, *, right: bool) -> str:
+    """Return a cell; dates and numbers with their units never break."""
+    wrap = ";white-space:nowrap" if len(text) <= UNBROKEN else ""
+    return f'<td style="text-align:{"right" if right else "left"};padding:2px 8px{wrap}">{_text(text)}</td>'
 
 
 def _text(words: str) -> str:

@@ -39,3 +39,10 @@ def test_the_tutorial_runs() -> None:
     nbformat.validate(book)
     done = nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
     assert all(cell.get("execution_count") for cell in done.cells if cell.cell_type == "code")
+
+
+def test_dates_and_numbers_of_a_notebook_stay_on_one_line(run: Result) -> None:
+    """Short cells, such as dates, are told not to break; long texts may."""
+    shown = run._repr_html_()
+    assert '<td style="text-align:left;padding:2px 8px;white-space:nowrap">2026-01-05</td>' in shown
+    assert '<td style="text-align:left;padding:2px 8px">989 TFLOP/s' in shown
