@@ -18,7 +18,7 @@ Fabrics = dict[tuple[str, str], Fabric]
 
 
 def find_problems(scenario: Scenario, build_model: ModelBuilder = build_phase_model) -> tuple[Problem, ...]:
-    """Return the networks that cannot be built, or else the plans that do not fit, with their places.
+    """Return the networks that cannot be built, or else what in them does not fit: plans and parts that break.
 
     A `ModelCache` as `build_model` keeps the models for what comes after.
     """
@@ -27,6 +27,10 @@ def find_problems(scenario: Scenario, build_model: ModelBuilder = build_phase_mo
         fabrics = build_fabrics(scenario)
         for name, job in scenario.jobs.items():
             problems.extend(_job(scenario, name, job, fabrics, build_model))
+        if any(spec.degrades is not None for spec in scenario.faults.classes.values()):
+            from colossus_sim.engine.runner import part_problems
+
+            problems.extend(part_problems(scenario))
     unique = {(problem.path, problem.message): problem for problem in problems}
     return tuple(placed(problem, scenario) for problem in unique.values())
 

@@ -6,21 +6,17 @@ from collections.abc import Collection, Iterable, Iterator
 
 from colossus_sim.engine.degradation import broken_part
 from colossus_sim.engine.site import SiteState
-from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.errors import Problem
 from colossus_sim.specs.faults import Degradation, FaultClass
 from colossus_sim.specs.topology import Clos
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.topology.lost_parts import lost_part
 
 
-def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[str, FaultClass]]) -> None:
-    """Refuse a class that breaks what no network here has, or what is never repaired.
-
-    Raises
-    ------
-    ScenarioError
-        With the levels that there are.
-    """
+def network_part_problems(
+    sites: Collection[SiteState], classes: Iterable[tuple[str, FaultClass]]
+) -> Iterator[Problem]:
+    """Find classes that break what no network here has, or what is never repaired."""
     for name, spec in classes:
         if spec.degrades is None:
             continue
@@ -28,10 +24,10 @@ def check_network_parts(sites: Collection[SiteState], classes: Iterable[tuple[st
         if not _breakable(sites, spec.degrades) and not (
             spec.per == "switch" and _drawn(sites, spec.degrades)
         ):
-            raise ScenarioError([Problem(path=f"{path}.degrades", message=_missing(sites, spec.degrades))])
+            yield Problem(path=f"{path}.degrades", message=_missing(sites, spec.degrades))
         if spec.repair is None or spec.interrupts or spec.per in ("group", "site", "job"):
             text = "degrades needs a repair, interrupts: false, and a rate per gpu, node, domain or switch"
-            raise ScenarioError([Problem(path=path, message=text)])
+            yield Problem(path=path, message=text)
 
 
 def switches_installed(fabric: Fabric, spec: FaultClass, domains: int) -> float:

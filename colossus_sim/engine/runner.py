@@ -17,6 +17,7 @@ from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.world import Watch, World
+from colossus_sim.errors import Problem
 from colossus_sim.intervals import IntervalTable
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
@@ -89,6 +90,13 @@ def build_world(
     world = World(scenario, seed)
     _build_sites(world, build_desk)
     return world, _build_phases(world, build_model)
+
+
+def part_problems(scenario: Scenario) -> list[Problem]:
+    """Return what is wrong with the failures of parts of a network, before anything is played."""
+    world = World(scenario, scenario.seed)
+    _build_sites(world, StorageDesk)
+    return world.faults.part_problems()
 
 
 def _build_sites(world: World, build_desk: DeskBuilder) -> None:

@@ -94,3 +94,31 @@ def test_a_network_that_cannot_be_built(tiny_file: Path, capsys: pytest.CaptureF
     change = "cluster.sites.lab.topology.fabric.switch_radix=64"
     assert run_command_line(["check", str(tiny_file), "--set", change]) == 2
     assert "cluster.sites.lab.topology.fabric: " in capsys.readouterr().err
+
+
+BROKEN_PART = """\
+extends: tiny.yaml
+faults:
+  classes:
+    odd:
+      title: A switch that no network has
+      per: switch
+      rate: 1e-5 /h
+      removes: nothing
+      degrades: {part: switch, level: nolevel}
+      interrupts: false
+      repair: {manual_time: 24 h}
+      provenance: {kind: assumption, reference: made up, checked: 2026-11-25}
+"""
+
+
+def test_a_part_that_no_network_has_is_found_before_any_run(
+    tiny_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names file, line and field, and the levels that there are."""
+    path = tiny_file.parent / "broken.yaml"
+    path.write_text(BROKEN_PART)
+    assert run_command_line(["check", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert "broken.yaml:9:" in err
+    assert "faults.classes.odd.degrades: no network here has a level 'nolevel' of that kind; levels: " in err
