@@ -259,3 +259,11 @@ def format_duration(seconds: float) -> str:
     if size < 2 * DAY:
         return f"{seconds / HOUR:.3g} h"
     return f"{seconds / DAY:.1f} d"
+
+
+def format_usd(amount: float) -> str:
+    """Return an amount of money: ``1.24 billion USD``, ``628 million USD``, ``6,283 USD``."""
+    for scale, name in ((1e9, "billion"), (1e6, "million")):
+        if abs(amount) >= scale:
+            return f"{amount / scale:.3g} {name} USD"
+    return f"{amount:,.0f} USD"

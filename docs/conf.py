@@ -21,6 +21,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "generate.py", "make_images.py"]
+highlight_language = "none"
 html_theme = "furo"
 html_title = "colossus_sim"
 html_copy_source = False

@@ -10,7 +10,7 @@ import click
 
 from colossus_sim.cli import link_load
 from colossus_sim.cli.common import Settings, echo, echo_json, note, output_options, text_table
-from colossus_sim.units import format_duration, format_si
+from colossus_sim.units import format_duration, format_si, format_usd
 
 if TYPE_CHECKING:
     from colossus_sim.specs.hardware import Gpu
@@ -252,8 +252,8 @@ def _facts(built: Built) -> dict[str, str]:
         "diameter (switch hops)": str(fabric.diameter),
     }
     return facts | {
-        "network cost": format_si(bill.cost, "USD"),
-        "network cost per GPU": format_si(bill.cost / fabric.gpus, "USD"),
+        "network cost": format_usd(bill.cost),
+        "network cost per GPU": format_usd(bill.cost / fabric.gpus),
         "network power": format_si(bill.power, "W"),
         "network power per GPU": format_si(bill.power / fabric.gpus, "W"),
     }
@@ -271,7 +271,7 @@ def _counts(built: Built) -> str:
 
 def _bill(built: Built) -> str:
     rows = [
-        (item.name, f"{item.count:,}", format_si(item.cost, "USD"), format_si(item.power, "W"))
+        (item.name, f"{item.count:,}", format_usd(item.cost), format_si(item.power, "W"))
         for item in built.bill.items
     ]
     table = text_table(("bill of materials", "count", "cost", "power"), rows, right=(1, 2, 3))

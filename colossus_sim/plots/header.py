@@ -56,7 +56,8 @@ def draw_header(
 
 def signed_days(days: float) -> str:
     """Return days with their sign, whole from ten days on: ``+0.4 d``, ``-38 d``."""
-    return f"{days:+,.{0 if abs(days) >= 10.0 else 1}f} d".replace("-", "\u2212")
+    digits = 0 if abs(days) >= 10.0 else 1
+    return f"{round(days, digits) + 0.0:+,.{digits}f} d".replace("-", "\u2212")
 
 
 def headline(result: Any, jobs: Sequence[JobRow]) -> str:

@@ -57,7 +57,7 @@ def draw_slip(result: Any, *, dark: bool = False, title: str | None = None) -> F
 
 
 def _text(total: float, bound: bool) -> str:
-    text = f"{total:+,.1f} d".replace("-", "\u2212")
+    text = f"{round(total, 1) + 0.0:+,.1f} d".replace("-", "\u2212")
     return f"\u2265 {text}" if bound else text
 
 

@@ -15,6 +15,7 @@ from colossus_sim.specs.topology import Topology
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.full import full_graph
 from colossus_sim.topology.materials import bill_of_materials
+from colossus_sim.units import format_usd
 
 LoadTopology = Callable[[str], Topology]
 LoadGpu = Callable[[str], Gpu]
@@ -73,3 +74,9 @@ def test_full_graph_has_every_gpu_and_switch(
     assert (gpus, switches) == (fabric.gpus, sum(fabric.switches.values()))
     assert sum(links for *_, links in graph.edges(data="links")) == sum(fabric.links.values())
     assert nx.is_connected(graph)
+
+
+def test_money_is_told_in_words_from_a_million_on() -> None:
+    """Three digits, and the word that people say."""
+    told = [format_usd(amount) for amount in (6_232.4, 628e6, 1.8725e9, -901e6)]
+    assert told == ["6,232 USD", "628 million USD", "1.87 billion USD", "-901 million USD"]
