@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--dark", is_flag=True, help="Pictures light on dark.")
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def forecast(file: str, settings: Settings, **options: Any) -> int:
@@ -80,9 +81,9 @@ def forecast(file: str, settings: Settings, **options: Any) -> int:
         state.append(opened.state)
         say_damaged(opened.state, settings)
         outcomes = play(asked, opened, workers, precision, settings, explain=options["explain"])
-        write(
-            folder, asked, outcomes, plots=not options["no_plots"], command=_command(file, settings, options)
-        )
+        command = _command(file, settings, options)
+        plots = not options["no_plots"]
+        write(folder, asked, outcomes, plots=plots, command=command, dark=options["dark"])
     document = forecast_document(asked, outcomes)
     show(folder, document, settings)
     return SOME_FAILED if document["failed"] else 0
@@ -156,7 +157,13 @@ def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
 
 
 def write(
-    folder: Path, asked: Forecast, outcomes: Mapping[int, Outcome], *, plots: bool, command: str
+    folder: Path,
+    asked: Forecast,
+    outcomes: Mapping[int, Outcome],
+    *,
+    plots: bool,
+    command: str,
+    dark: bool = False,
 ) -> None:
     """Write documents, tables and pictures, each whole or not at all."""
     from colossus_sim.sweeps.forecast_files import forecast_files
@@ -170,8 +177,8 @@ def write(
         from colossus_sim.plots.forecast import forecast_figures
         from colossus_sim.sweeps.view import forecast_view
 
-        for name, figure in forecast_figures(forecast_view(asked, outcomes)).items():
-            files |= {f"{name}.{ending}": render(figure, ending) for ending in ("png", "svg")}
+        for name, figure in forecast_figures(forecast_view(asked, outcomes), dark=dark).items():
+            files |= {f"{name}.{ending}": render(figure, ending, dark=dark) for ending in ("png", "svg")}
     write_files(folder, files)
 
 

@@ -60,6 +60,7 @@ MAX_ROWS = 40
 )
 @click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
 @click.option("--no-plots", is_flag=True, help="Draw no pictures.")
+@click.option("--dark", is_flag=True, help="Pictures light on dark.")
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def sweep(file: str, settings: Settings, **options: Any) -> int:
@@ -124,7 +125,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         plots = not options["no_plots"]
         command = _command(file, settings, options)
         write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command,
-              question=asked.spec.question)  # fmt: skip
+              question=asked.spec.question, dark=options["dark"])  # fmt: skip
     show(folder, plan, outcomes, measures, settings)
     return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
 
@@ -278,6 +279,7 @@ def write(
     formats: tuple[str, ...],
     plots: bool,
     command: str,
+    dark: bool = False,
     title: str = "",
     question: str = "",
 ) -> None:
@@ -302,8 +304,8 @@ def write(
         from colossus_sim.sweeps.view import sweep_view
 
         view = sweep_view(plan, outcomes, measures, title)
-        for name, figure in sweep_figures(view).items():
-            files |= {f"{name}.{ending}": render(figure, ending) for ending in ("png", "svg")}
+        for name, figure in sweep_figures(view, dark=dark).items():
+            files |= {f"{name}.{ending}": render(figure, ending, dark=dark) for ending in ("png", "svg")}
     write_files(folder, files)
 
 

@@ -35,6 +35,8 @@ from colossus_sim.units import DAY, format_instant
 
 BARS, RANGES, END = (0.1, 0.5), (0.52, 0.78), 0.88
 """Where bars, ranges of the ends of phases, and the end that the target means lie in a row."""
+LOW_ROW, CHANCE_WIDTH = 0.4, 0.38
+"""Height of a row that has no room for two lines of text, and room for a chance in front of a date. [inches]"""
 MAX_DRIVERS, MOST_JOBS = 5, 8
 LEAST = 0.005
 """Shares of variance below this are not drawn."""
@@ -153,17 +155,23 @@ def _draw_range(axes: Axes, phase: PhaseBand, y: float, right: float) -> None:
 
 
 def _right_text(figure: Figure, axes: Axes, job: JobBand, number: int, *, dark: bool) -> None:
-    """Write the chance to meet the target, and the median end."""
+    """Write the chance to meet the target, and the median end: below it, or beside it where rows are low."""
     look = theme(dark)
     place = axes.get_yaxis_transform()
-    if not math.isnan(job.probability):
+    width, height = (float(size) for size in figure.get_size_inches())
+    box = axes.get_position()
+    low = box.height * height / (axes.get_ylim()[0] - axes.get_ylim()[1]) < LOW_ROW
+    known = not math.isnan(job.probability)
+    if known:
         colour = look.early if job.probability >= 0.5 else look.late
-        axes.text(1.008, number + 0.36, f"{job.probability:.0%}", transform=place, size=9.0, weight="bold",
+        spot, size = (0.5, 7.0) if low else (0.36, 9.0)
+        axes.text(1.008, number + spot, f"{job.probability:.0%}", transform=place, size=size, weight="bold",
                   color=colour, va="center_baseline")  # fmt: skip
     if math.isfinite(job.finish[1]):
-        spot = number + (0.68 if not math.isnan(job.probability) else 0.5)
-        axes.text(1.008, spot, format_instant(job.finish[1] * DAY), transform=place, size=7.0, color=look.muted,
-                  va="center_baseline")  # fmt: skip
+        beside = CHANCE_WIDTH / (box.width * width) if low and known else 0.0
+        spot = 0.68 if known and not low else 0.5
+        axes.text(1.008 + beside, number + spot, format_instant(job.finish[1] * DAY), transform=place, size=7.0,
+                  color=look.muted, va="center_baseline")  # fmt: skip
 
 
 def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: bool) -> None:

@@ -61,10 +61,12 @@ def sweep_view(
     check_measures(outcomes, measures)
     drawn = tuple(_measured(plan, outcomes, name) for name in measures)
     runs = runs_text(runs_per_point(plan, outcomes))
+    failed = sum(1 for item in outcomes.values() if item.status == "failed")
+    failed_text = f", {failed} of {len(outcomes)} runs failed" if failed else ""
     band = "; marks: mean with 95 % interval, bands: P10 to P90" if plan.replicas > 1 else ""
     return SweepView(
         title=title or title_of(plan.scenario),
-        note=f"{len(plan.points)} points, {runs}{band}",
+        note=f"{len(plan.points)} points, {runs}{failed_text}{band}",
         parameters=tuple(_parameter(plan, name) for name in plan.parameters),
         measures=tuple(item for item in drawn if item.name != COST or len(drawn) == 1),
         cost=_measured(plan, outcomes, COST),

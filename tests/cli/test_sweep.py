@@ -107,11 +107,15 @@ def test_explain_says_which_engine_and_why(here: Path, capsys: pytest.CaptureFix
 
 
 def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A point that cannot be run is marked failed, the others go on, and the exit code says so."""
-    command = ["sweep", "tiny", "--set-grid", "jobs.large.gpus=128,100000", "--jobs", "1", "--no-plots"]
+    """A point that cannot be run is marked failed, the others go on, and the exit code says so; --dark redraws."""
+    command = ["sweep", "tiny", "--set-grid", "jobs.large.gpus=128,100000", "--jobs", "1"]
     assert run_command_line(command) == 3
     shown = capsys.readouterr().out
     assert "1 of 2 runs failed" in shown
+    picture = here / "out" / "tiny-sweep" / "lines.svg"
+    assert "#ffffff" in picture.read_text(encoding="utf-8")
+    assert run_command_line([*command, "--resume", "--dark"]) == 3
+    assert "#15181d" in picture.read_text(encoding="utf-8")
     assert "jobs.large.gpus" in shown
     assert '"failed"' in (here / "out" / "tiny-sweep" / "results.csv").read_text(encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -282,3 +283,16 @@ def test_a_forecast_of_many_jobs_shows_those_in_danger() -> None:
     assert "Job 40" not in words
     assert any("40 of 60 jobs" in word for word in words)
     assert figure.get_figheight() < 12.0
+
+
+def test_a_forecast_of_many_jobs_writes_chance_and_date_beside_each_other() -> None:
+    """Rows too low for two lines: no text at the right covers another one."""
+    one = replace(forecast().jobs[0], probability=1.0)
+    jobs = tuple(replace(one, title=f"Job {number}") for number in range(40))
+    figure = forecast_figures(replace(forecast(), jobs=jobs, drivers=()))["gantt_bands"]
+    render(figure, "png")
+    right = [text for text in figure.axes[0].texts if "%" in text.get_text() or "2026" in text.get_text()]
+    boxes = [text.get_window_extent() for text in right]
+    assert len(boxes) == 80
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert max(box.x1 for box in boxes) < figure.bbox.x1
