@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -64,7 +65,6 @@ class IntervalTable(Sequence[IntervalRow]):
         self._phases, self._phase = phases, phase
         self._state = state
         self._columns = columns
-        self._made: tuple[IntervalRow, ...] | None = None
 
     @classmethod
     def of(cls, rows: Sequence[IntervalRow]) -> IntervalTable:
@@ -78,15 +78,13 @@ class IntervalTable(Sequence[IntervalRow]):
         states = {name: place for place, name in enumerate(STATES)}
         state = np.array([states[row.state] for row in rows], dtype=np.int64)
         table = cls(tuple(numbers), phase, state, columns)
-        table._made = tuple(rows)
+        table.rows = tuple(rows)
         return table
 
-    @property
+    @functools.cached_property
     def rows(self) -> tuple[IntervalRow, ...]:
         """The rows."""
-        if self._made is None:
-            self._made = tuple(self._rows())
-        return self._made
+        return tuple(self._rows())
 
     def _rows(self) -> Iterator[IntervalRow]:
         one = self._columns
@@ -107,8 +105,9 @@ class IntervalTable(Sequence[IntervalRow]):
             itertools.repeat(""),
         )
 
-    def by_phase(self) -> dict[tuple[str, str], IntervalColumns]:
-        """Return the columns of each job and phase that has intervals."""
+    @functools.cached_property
+    def by_phase(self) -> Mapping[tuple[str, str], IntervalColumns]:
+        """Columns of each job and phase that has intervals."""
         found = {}
         for number, name in enumerate(self._phases):
             mine = np.flatnonzero(self._phase == number)
@@ -141,7 +140,7 @@ class IntervalTable(Sequence[IntervalRow]):
         return repr(self.rows)
 
 
-def columns_by_phase(rows: Sequence[IntervalRow]) -> dict[tuple[str, str], IntervalColumns]:
+def columns_by_phase(rows: Sequence[IntervalRow]) -> Mapping[tuple[str, str], IntervalColumns]:
     """Return the columns of each job and phase that has intervals."""
     table = rows if isinstance(rows, IntervalTable) else IntervalTable.of(rows)
-    return table.by_phase()
+    return table.by_phase

@@ -111,7 +111,7 @@ def _place(
 ) -> Iterator[_Placed]:
     spec = scenario.cluster.sites[site].partitions[partition]
     pool = PartitionPool(site, partition, spec, level_domains(fabric))
-    pool.resize(max(step.gpus for step in spec.capacity), [])
+    pool.resize(spec.most_gpus, [])
     rng, links = stream(scenario.seed, "placement"), LinkSharing(fabric)
     first = next(iter(scenario.cluster.sites[site].partitions))
     ranked = sorted(scenario.jobs.items(), key=lambda item: -item[1].priority)

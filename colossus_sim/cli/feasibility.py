@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.loading.checks.walk import job_partitions
 from colossus_sim.loading.load import placed
-from colossus_sim.specs.cluster import Partition
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric, topology_problems
@@ -27,10 +26,7 @@ def find_problems(scenario: Scenario, build_model: ModelBuilder = build_phase_mo
         fabrics = build_fabrics(scenario)
         for name, job in scenario.jobs.items():
             problems.extend(_job(scenario, name, job, fabrics, build_model))
-        if any(spec.degrades is not None for spec in scenario.faults.classes.values()):
-            from colossus_sim.engine.runner import part_problems
-
-            problems.extend(part_problems(scenario))
+        problems.extend(_broken_parts(scenario, fabrics))
     unique = {(problem.path, problem.message): problem for problem in problems}
     return tuple(placed(problem, scenario) for problem in unique.values())
 
@@ -38,21 +34,31 @@ def find_problems(scenario: Scenario, build_model: ModelBuilder = build_phase_mo
 def _networks(scenario: Scenario) -> Iterator[Problem]:
     for name, site in scenario.cluster.sites.items():
         for partition in site.partitions.values():
-            for message in topology_problems(site.topology, partition.gpu, _most(partition)):
+            for message in topology_problems(site.topology, partition.gpu, partition.most_gpus):
                 yield Problem(path=f"cluster.sites.{name}.topology.fabric", message=message)
+
+
+def _broken_parts(scenario: Scenario, fabrics: Fabrics) -> list[Problem]:
+    faults = scenario.faults
+    if not faults.enabled or all(spec.degrades is None for spec in faults.classes.values()):
+        return []
+    from colossus_sim.engine.network_parts import Network, network_part_problems
+
+    sites = scenario.cluster.sites
+    networks = [
+        Network(sites[site].topology, sites[site].partitions[name].gpu, fabric)
+        for (site, name), fabric in fabrics.items()
+    ]
+    return list(network_part_problems(networks, faults.classes.items()))
 
 
 def build_fabrics(scenario: Scenario) -> Fabrics:
     """Return the network of each partition, by site and partition name."""
     return {
-        (site_name, name): build_fabric(site.topology, partition.gpu, _most(partition))
+        (site_name, name): build_fabric(site.topology, partition.gpu, partition.most_gpus)
         for site_name, site in scenario.cluster.sites.items()
         for name, partition in site.partitions.items()
     }
-
-
-def _most(partition: Partition) -> int:
-    return max(step.gpus for step in partition.capacity)
 
 
 def _job(

@@ -13,6 +13,7 @@ from colossus_sim.cli.many import (
     SOME_FAILED,
     Progress,
     executor,
+    picture_options,
     say_damaged,
     say_engine_of,
     stopping,
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
     "--until-ci", metavar="TIME", help="Stop when the mean end of every job is known to +- this, e.g. 0.5d."
 )
 @click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
-@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
-@click.option("--dark", is_flag=True, help="Pictures light on dark.")
+@picture_options
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def forecast(file: str, settings: Settings, **options: Any) -> int:
@@ -173,12 +173,11 @@ def write(
     files: dict[str, str | bytes] = {**forecast_files(asked, outcomes)}
     files |= study_file(asked.plan, outcomes, (), command=command)
     if plots and any(item.status == "done" for item in outcomes.values()):
-        from colossus_sim.plots.draw import render
+        from colossus_sim.plots.draw import render_all
         from colossus_sim.plots.forecast import forecast_figures
         from colossus_sim.sweeps.view import forecast_view
 
-        for name, figure in forecast_figures(forecast_view(asked, outcomes), dark=dark).items():
-            files |= {f"{name}.{ending}": render(figure, ending, dark=dark) for ending in ("png", "svg")}
+        files |= render_all(forecast_figures(forecast_view(asked, outcomes), dark=dark), dark=dark)
     write_files(folder, files)
 
 

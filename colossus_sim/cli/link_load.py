@@ -123,7 +123,7 @@ def _loads(result: Result, moment: float | None, partition: str | None) -> list[
     for place, (topology, part) in places.items():
         if partition not in (None, place):
             continue
-        fabric = build_fabric(topology, part.gpu, max(step.gpus for step in part.capacity))
+        fabric = build_fabric(topology, part.gpu, part.most_gpus)
         links, sent = links_of(topology, part.gpu, fabric), sendings.get(place, [])
         loads = run_load(links, sent, 0.0, end) if moment is None else load_at(links, sent, moment)
         found.append(

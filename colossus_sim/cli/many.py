@@ -37,6 +37,17 @@ class Terminated(KeyboardInterrupt):
     """The system asked the program to end."""
 
 
+def picture_options(function: F) -> F:
+    """Add --no-plots, --dark."""
+    options = [
+        click.option("--no-plots", is_flag=True, help="Draw no pictures."),
+        click.option("--dark", is_flag=True, help="Pictures light on dark."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def worker_options(function: F) -> F:
     """Add --jobs, --task-timeout, --executor, --scheduler, --insecure."""
     options = [

@@ -14,6 +14,7 @@ from colossus_sim.cli.many import (
     SOME_FAILED,
     Progress,
     executor,
+    picture_options,
     say_damaged,
     say_engine_of,
     stopping,
@@ -59,8 +60,7 @@ MAX_ROWS = 40
     "--merge", multiple=True, type=click.Path(), metavar="DIR", help="Count the results in DIR too."
 )
 @click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
-@click.option("--no-plots", is_flag=True, help="Draw no pictures.")
-@click.option("--dark", is_flag=True, help="Pictures light on dark.")
+@picture_options
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
 def sweep(file: str, settings: Settings, **options: Any) -> int:
@@ -299,13 +299,12 @@ def write(
     if "parquet" in formats:
         files |= {f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()}
     if plots and any(item.status == "done" for item in outcomes.values()):
-        from colossus_sim.plots.draw import render
+        from colossus_sim.plots.draw import render_all
         from colossus_sim.plots.sweep import sweep_figures
         from colossus_sim.sweeps.view import sweep_view
 
         view = sweep_view(plan, outcomes, measures, title)
-        for name, figure in sweep_figures(view, dark=dark).items():
-            files |= {f"{name}.{ending}": render(figure, ending, dark=dark) for ending in ("png", "svg")}
+        files |= render_all(sweep_figures(view, dark=dark), dark=dark)
     write_files(folder, files)
 
 

@@ -11,10 +11,10 @@ from colossus_sim.engine.failures import FailureSource, Strike
 from colossus_sim.engine.groups import domains_hit, groups_installed, groups_touched
 from colossus_sim.engine.hits import Hit, failure_of
 from colossus_sim.engine.lifetimes import LifetimeSource, lifetime_source
-from colossus_sim.engine.network_parts import network_part_problems, switches_installed
+from colossus_sim.engine.network_parts import Network, network_part_problems, switches_installed
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.strikes import Strikes
-from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.errors import ScenarioError
 from colossus_sim.randomness import stream
 from colossus_sim.specs.faults import FaultClass
 
@@ -77,13 +77,14 @@ class FaultInjector:
         """Whether rates change with the age of units."""
         return bool(self._lifetimes)
 
-    def part_problems(self) -> list[Problem]:
-        """Return what is wrong with the classes that break parts of a network."""
-        return list(network_part_problems(self._world.sites.values(), self.classes(*_EVERY)))
-
     def add_sources(self) -> None:
         """Create the failure sources of all sites and partitions."""
-        wrong = self.part_problems()
+        networks = [
+            Network(site.spec.topology, partition.pool.spec.gpu, partition.fabric)
+            for site in self._world.sites.values()
+            for partition in site.partitions.values()
+        ]
+        wrong = list(network_part_problems(networks, self.classes(*_EVERY)))
         if wrong:
             raise ScenarioError(wrong)
         for site in self._world.sites.values():

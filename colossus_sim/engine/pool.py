@@ -40,7 +40,7 @@ class PartitionPool:
         self.used_per_domain = spec.gpus_used_per_domain or self.domain_gpus
         self.level_domains = level_domains
         """Domains below one group of each scale-out level that has more than one group; at least one entry."""
-        most = max(step.gpus for step in spec.capacity) // self.domain_gpus
+        most = spec.most_gpus // self.domain_gpus
         self.owner = np.full(most, ABSENT, dtype=np.int64)
         self._lowest = Lowest(self.owner)
         self.broken: dict[int, int] = {}

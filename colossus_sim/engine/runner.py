@@ -17,7 +17,6 @@ from colossus_sim.engine.pool import PartitionPool
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_desk import StorageDesk
 from colossus_sim.engine.world import Watch, World
-from colossus_sim.errors import Problem
 from colossus_sim.intervals import IntervalTable
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.scenario import Scenario
@@ -92,20 +91,12 @@ def build_world(
     return world, _build_phases(world, build_model)
 
 
-def part_problems(scenario: Scenario) -> list[Problem]:
-    """Return what is wrong with the failures of parts of a network, before anything is played."""
-    world = World(scenario, scenario.seed)
-    _build_sites(world, StorageDesk)
-    return world.faults.part_problems()
-
-
 def _build_sites(world: World, build_desk: DeskBuilder) -> None:
     policies = world.scenario.policies
     for name, spec in world.scenario.cluster.sites.items():
         partitions = {}
         for key, part in spec.partitions.items():
-            most = max(step.gpus for step in part.capacity)
-            fabric = build_fabric(spec.topology, part.gpu, most)
+            fabric = build_fabric(spec.topology, part.gpu, part.most_gpus)
             pool = PartitionPool(name, key, part, level_domains(fabric))
             partitions[key] = PartitionState(pool, fabric, policies.contention)
         site = world.sites[name] = SiteState(name, spec, partitions)

@@ -66,6 +66,15 @@ def render(figure: Figure, kind: str, *, dark: bool = False) -> bytes:
     return buffer.getvalue()
 
 
+def render_all(figures: Mapping[str, Figure], *, dark: bool = False) -> dict[str, bytes]:
+    """Return the PNG and SVG files of some figures, by file name."""
+    return {
+        f"{name}.{kind}": render(figure, kind, dark=dark)
+        for name, figure in figures.items()
+        for kind in ("png", "svg")
+    }
+
+
 def save_figure(figure: Figure, path: str | Path, *, dark: bool = False) -> Path:
     """Write a figure to a file whose ending is its format, and return the path.
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import PercentFormatter
 
 from colossus_sim.plots.bars import date_axis
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.stacked import HEADER, LEFT, MOST_ROWS, WIDTH, rows_figure
+from colossus_sim.plots.stacked import HEADER, LEFT, MOST_ROWS, RIGHT, WIDTH, rows_figure
 from colossus_sim.plots.style import (
     BLUE,
     FAMILIES,
@@ -65,7 +65,7 @@ def draw_bands(view: ForecastView, *, dark: bool = False) -> Figure:
         jobs = likely[:MOST_ROWS]
         note = f"the {MOST_ROWS} of {len(view.jobs):,} jobs least likely to meet their targets; {note}"
     view = replace(view, jobs=tuple(jobs))
-    figure, axes, _ = rows_figure([job.title for job in jobs], legend_lines=2, highest=0.66, body=5.9)
+    figure, axes, row = rows_figure([job.title for job in jobs], legend_lines=2, highest=0.66, body=5.9)
     write_header(figure, view.title, note, dark=dark)
     left, right = _span(view)
     axes.set_xlim(left, right)
@@ -73,7 +73,7 @@ def draw_bands(view: ForecastView, *, dark: bool = False) -> Figure:
         if number % 2:
             axes.axhspan(number, number + 1, color=look.stripe, zorder=0)
         _draw_job(axes, job, number, limits=(left, right), dark=dark)
-        _right_text(figure, axes, job, number, dark=dark)
+        _right_text(axes, job, number, row=row, dark=dark)
     beyond = view.horizon <= right
     if beyond:
         axes.axvline(view.horizon, color=look.muted, linewidth=1.0, linestyle=":")
@@ -154,13 +154,11 @@ def _draw_range(axes: Axes, phase: PhaseBand, y: float, right: float) -> None:
                   color=colour, zorder=3)  # fmt: skip
 
 
-def _right_text(figure: Figure, axes: Axes, job: JobBand, number: int, *, dark: bool) -> None:
+def _right_text(axes: Axes, job: JobBand, number: int, *, row: float, dark: bool) -> None:
     """Write the chance to meet the target, and the median end: below it, or beside it where rows are low."""
     look = theme(dark)
     place = axes.get_yaxis_transform()
-    width, height = (float(size) for size in figure.get_size_inches())
-    box = axes.get_position()
-    low = box.height * height / (axes.get_ylim()[0] - axes.get_ylim()[1]) < LOW_ROW
+    low = row < LOW_ROW
     known = not math.isnan(job.probability)
     if known:
         colour = look.early if job.probability >= 0.5 else look.late
@@ -168,7 +166,7 @@ def _right_text(figure: Figure, axes: Axes, job: JobBand, number: int, *, dark: 
         axes.text(1.008, number + spot, f"{job.probability:.0%}", transform=place, size=size, weight="bold",
                   color=colour, va="center_baseline")  # fmt: skip
     if math.isfinite(job.finish[1]):
-        beside = CHANCE_WIDTH / (box.width * width) if low and known else 0.0
+        beside = CHANCE_WIDTH / (WIDTH - LEFT - RIGHT) if low and known else 0.0
         spot = 0.68 if known and not low else 0.5
         axes.text(1.008 + beside, number + spot, format_instant(job.finish[1] * DAY), transform=place, size=7.0,
                   color=look.muted, va="center_baseline")  # fmt: skip

@@ -47,6 +47,11 @@ class Partition(Spec):
     """Time to win one of them, by preemption of what runs there (AIReSim, arXiv:2603.07041, Table 1)."""
 
     @property
+    def most_gpus(self) -> int:
+        """GPUs at the largest step of its capacity, what its network is built for."""
+        return max(step.gpus for step in self.capacity)
+
+    @property
     def kept_domains(self) -> int:
         """Domains that are not for jobs in the queue: spares and reserve."""
         return self.spare_domains + self.reserve_domains

@@ -46,7 +46,7 @@ def network_bill(scenario: Scenario) -> dict[str, float]:
     for site in scenario.cluster.sites.values():
         topology = site.topology
         for partition in site.partitions.values():
-            fabric = build_fabric(topology, partition.gpu, max(step.gpus for step in partition.capacity))
+            fabric = build_fabric(topology, partition.gpu, partition.most_gpus)
             nic = topology.nic_bandwidth or partition.gpu.nic_bandwidth
             bill = bill_of_materials(topology, fabric, nic, topology.parts or default_parts())
             costs.append(bill.cost)

@@ -184,7 +184,7 @@ def usable_counts(scenario: Scenario, job: str, low: int, high: int) -> list[int
         phase_name=phase,
         site=spec.site,
         partition_name=partition,
-        fabric=build_fabric(site.topology, part.gpu, max(step.gpus for step in part.capacity)),
+        fabric=build_fabric(site.topology, part.gpu, part.most_gpus),
     )
     found: list[int] = []
     count = high

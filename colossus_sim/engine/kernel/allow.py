@@ -109,7 +109,7 @@ def expected_failures(scenario: Scenario) -> float:
     total = 0.0
     for site in scenario.cluster.sites.values():
         for part in site.partitions.values():
-            gpus = max(step.gpus for step in part.capacity)
+            gpus = part.most_gpus
             size = part.gpu.scale_up_domain
             units = {"gpu": gpus, "node": gpus / part.gpu.gpus_per_node, "domain": gpus / size}
             classes = scenario.faults.classes.values()

@@ -20,6 +20,7 @@ from colossus_sim.errors import ColossusError
 from colossus_sim.network.sharing import JobDemand
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.randomness import stream
+from colossus_sim.training.work import UnitEstimate
 
 Bandwidths = tuple[float, ...]
 
@@ -79,7 +80,7 @@ class Book:
         self._numbers: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}
         self.tier_sets: list[tuple[SaveTier, ...]] = [()]
         self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
-        self._unit_times: dict[tuple[int, Layout], float] = {}
+        self._units: dict[tuple[int, Layout], UnitEstimate] = {}
         self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
         self._shares: dict[tuple[Any, ...], dict[int, int]] = {}
         self._bandwidths: list[Bandwidths] = []
@@ -131,7 +132,7 @@ class Book:
 
     def saves(self, number: int, at: Layout, domains: int, share: float, readers: int) -> tuple[int, float]:
         """Return (number of the tiers, mean rate of writing to shared storage) of a phase."""
-        unit_time = self._unit_time(number, at)
+        unit_time = self._unit_alone(number, at).time
         key = (number, at.part, at.gpus, unit_time, domains, share, readers)
         if key not in self._saves:
             phase, model, partition = self.phase(number), self.model(number, at.part), self.parts[at.part]
@@ -152,22 +153,19 @@ class Book:
             self._saves[key] = self._tier_numbers[tiers], writing_rate(phase.policy, tiers, model)
         return self._saves[key]
 
-    def _unit_time(self, number: int, at: Layout) -> float:
-        """Return the time of a unit of a phase that has the links to itself. [s]"""
+    def _unit_alone(self, number: int, at: Layout) -> UnitEstimate:
+        """Return a unit of a phase that has the links to itself."""
         key = (number, at)
-        if key not in self._unit_times:
-            unit = self.model(number, at.part).unit(
-                at.gpus, self._placements[at.number], self.alone(number, at)
-            )
-            self._unit_times[key] = unit.time
-        return self._unit_times[key]
+        if key not in self._units:
+            model, placement = self.model(number, at.part), self._placements[at.number]
+            self._units[key] = model.unit(at.gpus, placement, self.alone(number, at))
+        return self._units[key]
 
     def _demand(self, number: int, at: Layout) -> JobDemand:
-        placement = self._placements[at.number]
-        estimate = self.model(number, at.part).unit(at.gpus, placement, self.alone(number, at))
+        estimate = self._unit_alone(number, at)
         return JobDemand(
             name=str(number),
-            placement=placement,
+            placement=self._placements[at.number],
             gpus=at.gpus,
             traffic=estimate.traffic,
             step_time=estimate.time,
@@ -209,7 +207,7 @@ class Book:
             if at.gpus != model.gpus_wanted:
                 near = self.parts[at.part].pool.placement(range(domains))
                 packed = model.unit(at.gpus, near).time
-            alone = self._unit_time(number, at)
+            alone = self._unit_alone(number, at).time
             shared = model.unit(at.gpus, placement, self._bandwidths[mine]).time
             self._costs[key] = packed, alone, shared
         return self._costs[key]

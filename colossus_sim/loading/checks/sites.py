@@ -100,7 +100,7 @@ def spares_below_capacity(scenario: Scenario) -> Iterator[Problem]:
     """Spares leave something to run on."""
     for path, _, _, partition in partitions(scenario):
         domain = max(1, partition.gpu.scale_up_domain)
-        largest = max(step.gpus for step in partition.capacity)
+        largest = partition.most_gpus
         if 0 < largest < domain:
             yield Problem(
                 path=f"{path}.capacity",
