@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colossus_sim.engine.bookings import Bookings
-from colossus_sim.engine.disciplines import SCHEDULERS
+from colossus_sim.engine.disciplines import policy_named
 from colossus_sim.engine.signals import Granted, Grow, Stop
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.specs.policies import Policies
@@ -22,7 +22,7 @@ class Scheduler:
 
     def __init__(self, policies: Policies, rng: np.random.Generator) -> None:
         self._policies = policies
-        self._policy = SCHEDULERS[policies.scheduler]
+        self._policy = policy_named(policies.scheduler)
         self._usage: dict[str, float] = {}
         self._rng = rng
         self.queue: list[PhaseRun] = []
