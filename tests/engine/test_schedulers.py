@@ -138,7 +138,7 @@ def test_deadline_lets_a_job_without_a_date_backfill() -> None:
 
 
 def test_fair_share_counts_gpus_times_hours_and_the_run_under_way() -> None:
-    """At 100 s, a has held 8 GPUs for 100 s and b 2 for 100 s: b goes first, then a when b has 1,200 GPU-seconds."""
+    """At 100 s, a has held 8 GPUs and b 2 for 100 s each: b goes first; with 1,200 GPU-seconds then, it waits."""
     jobs = {
         "a1": BenchJob(units=1, unit_time=100.0, gpus=8, account="a"),
         "b1": BenchJob(units=1, unit_time=100.0, gpus=2, account="b"),
@@ -164,7 +164,7 @@ BEHIND = {
     "long": BenchJob(units=1, unit_time=400.0, gpus=2, submit=3.0),
     "short": BenchJob(units=1, unit_time=90.0, gpus=2, submit=4.0),
 }
-"""Reservations as they are given: wide at 100 s, whole at 150 s, long at 200 s, short now (it ends before 100 s)."""
+"""Reservations as given: wide at 100 s, whole at 150 s, long at 200 s, short now (it ends before 100 s)."""
 
 
 @pytest.mark.parametrize(
