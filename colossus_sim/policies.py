@@ -65,7 +65,8 @@ class QueuedJob:
     queued_since : float
         When it entered the queue last. [s]
     gpus : int
-        The fewest GPUs with which it starts, in whole scale-up domains of the first partition that it may use.
+        The fewest GPUs with which it starts, its own spares included, in whole scale-up domains of the first
+        partition that it may use.
     free_gpus : int
         GPUs that jobs could take in that partition now, or in the one in which it runs.
     work_left : float

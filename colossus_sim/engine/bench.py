@@ -103,6 +103,8 @@ class BenchJob:
         Whether its GPUs are kept for it from `submit` on.
     due : float or None
         Target date. [s]
+    spare_domains : int
+        Scale-up domains that it keeps as spares of its own.
     """
 
     units: int
@@ -118,6 +120,7 @@ class BenchJob:
     checkpoint: CheckpointPolicy | None = None
     reserved: bool = False
     due: float | None = None
+    spare_domains: int = 0
 
 
 def no_saves() -> CheckpointPolicy:
@@ -279,6 +282,6 @@ def _job(job: BenchJob) -> Job:
         model=_MODEL, site="site", partition="all", gpus=job.gpus, submit=job.submit, parallel=_PLAN,
         phases=_PHASES, priority=job.priority, walltime=job.walltime, account=job.account,
         checkpoint=job.checkpoint, reserved=job.reserved, input_bytes=job.input_bytes,
-        output_bytes=job.output_bytes,
+        output_bytes=job.output_bytes, spare_domains=job.spare_domains,
         target=None if job.due is None else Target.model_construct(date=job.due),
     )  # fmt: skip
