@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from colossus_sim import simulate
 from colossus_sim.loading.files import shipped_folder
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.parallelism.placement import Placement
@@ -20,8 +21,8 @@ from colossus_sim.units import DAY, parse_instant
 Case = Literal["low", "central", "high"]
 CASES: tuple[Case, ...] = ("low", "central", "high")
 SCENARIOS = (
-    "airesim_repair_pipeline", "colossus_1_roadmap", "colossus_roadmap", "contention_1to1", "contention_4to1",
-    "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "single_job_16k", "tiny",
+    "airesim_repair_pipeline", "cielo_storage", "colossus_1_roadmap", "colossus_roadmap", "contention_1to1",
+    "contention_4to1", "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "single_job_16k", "tiny",
 )  # fmt: skip
 ROADMAP = (
     "grok_4_2", "grok_4_3", "grok_4_4_1t_a", "grok_4_4_1t_b", "grok_4_5_1p5t_a", "grok_4_5_1p5t_b", "grok_5_10t",
@@ -267,3 +268,27 @@ def test_llama_3_run_is_the_published_one() -> None:
     assert scenario.horizon == 54 * DAY
     assert partition_of(scenario, job).capacity[0].gpus == 24576
     assert gated_tokens(job) == 15.6e12
+
+
+def test_jobs_of_cielo_keep_the_published_share_where_each_has_the_storage_to_itself() -> None:
+    """0.901 at 160 GB/s, one run of the published program; two points allowed, and above the lower bound 0.1019."""
+    fast = [f"cluster.sites.cielo.storage.{key}_bandwidth=160 GB/s" for key in ("read", "write")]
+    alone = [*fast, "policies.storage_access=alone"]
+    base = simulate(load_scenario("cielo_storage", overrides=[*alone, "faults.enabled=false"])).summary()
+    found = simulate(load_scenario("cielo_storage", overrides=alone)).summary()
+    share = found["cluster"]["productive"] / base["cluster"]["productive"]
+
+    assert share == pytest.approx(0.901, abs=0.02)
+    assert 1.0 - share > 0.1019 - 0.01
+
+
+def test_saves_of_cielo_have_the_sizes_of_their_classes() -> None:
+    """1.6, 1.85, 3.5 and 0.85 times the memory of 32 GB of each node."""
+    jobs = loaded("cielo_storage").jobs
+    of_memory = {"eap": 1.6, "lap": 1.85, "silverton": 3.5, "vpic": 0.85}
+    for name, job in jobs.items():
+        assert job.checkpoint is not None
+        assert job.checkpoint.state_bytes == pytest.approx(
+            of_memory[name.partition("_")[0]] * job.gpus / 8 * 32e9
+        )
+    assert len(jobs) == 100

@@ -49,7 +49,7 @@ KNOWN = {
         "name mode interval snapshot_bandwidth write_bandwidth read_bandwidth coordination survives "
         "unreadable older_copies "
     ),
-    CheckpointPolicy: ("tiers bytes_per_parameter "),
+    CheckpointPolicy: ("tiers bytes_per_parameter state_bytes "),
     Job: (
         "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit reserved "
         "spare_domains parallel phases data target observed published checkpoint input_bytes output_bytes "
