@@ -22,7 +22,8 @@ Case = Literal["low", "central", "high"]
 CASES: tuple[Case, ...] = ("low", "central", "high")
 SCENARIOS = (
     "airesim_repair_pipeline", "cielo_storage", "colossus_1_roadmap", "colossus_roadmap", "contention_1to1",
-    "contention_4to1", "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "single_job_16k", "tiny",
+    "contention_4to1", "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "raps_power", "single_job_16k",
+    "tiny",
 )  # fmt: skip
 ROADMAP = (
     "grok_4_2", "grok_4_3", "grok_4_4_1t_a", "grok_4_4_1t_b", "grok_4_5_1p5t_a", "grok_4_5_1p5t_b", "grok_5_10t",
@@ -292,3 +293,19 @@ def test_saves_of_cielo_have_the_sizes_of_their_classes() -> None:
             of_memory[name.partition("_")[0]] * job.gpus / 8 * 32e9
         )
     assert len(jobs) == 100
+
+
+def test_energy_of_the_schedule_on_frontier_nodes_is_the_integral_of_the_chain_of_raps() -> None:
+    """Constants and losses of RAPS's Frontier; three jobs of 150, 150 and 125 thousand node-hours in one hour."""
+    chain = 0.98 * 0.96
+    idle = (90 + 4 * 88 + 74.26 + 4 * 20 + 30) / chain
+    busy = (280 + 4 * 560 + 74.26 + 4 * 20 + 30) / chain
+    beside = 13 / chain + (4 * 250 + 4 * 17) / 16 / 0.96 + 8473.47 / (3 * 128)
+    nodes = 600_192
+    summary = simulate(load_scenario("raps_power")).summary()
+
+    assert 9472 * (busy + beside) == pytest.approx(28.2e6, rel=0.002)
+    assert summary["cluster"]["energy_MWh"] == pytest.approx(
+        (nodes * (idle + beside) + 425_000 * (busy - idle)) / 1e6, rel=1e-7
+    )
+    assert [job["gpu_days"] * 24 for job in summary["jobs"]] == pytest.approx([150e3, 150e3, 125e3])
