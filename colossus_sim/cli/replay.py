@@ -18,15 +18,15 @@ from colossus_sim.cli.common import Settings, output_options
 def replay(trace: Path, gpus: int, policy: str, first: int | None, settings: Settings) -> None:
     """Replay TRACE (.swf or .csv, also .gz) on one pool of GPUs and print waits and makespan."""
     from colossus_sim.cli.common import echo, echo_json, text_table
-    from colossus_sim.engine.disciplines import SCHEDULERS
     from colossus_sim.engine.replay import replay as play
     from colossus_sim.errors import UsageError
+    from colossus_sim.policies import known
     from colossus_sim.traces.jobs import read_trace
 
     names = [name.strip() for name in policy.split(",") if name.strip()]
-    unknown = [name for name in names if name not in SCHEDULERS]
+    unknown = [name for name in names if name not in known()]
     if unknown or not names:
-        raise UsageError(f"--policy: unknown {', '.join(unknown)}; known: {', '.join(SCHEDULERS)}")
+        raise UsageError(f"--policy: unknown {', '.join(unknown)}; known: {', '.join(known())}")
     jobs = read_trace(trace)[:first]
     found = {name: play(jobs, gpus=gpus, scheduler=name) for name in names}
     if settings.json:

@@ -20,7 +20,7 @@ from colossus_sim.specs.checkpoint import CheckpointPolicy, CheckpointTier
 from colossus_sim.specs.cluster import CapacityStep, Cluster, Partition, Site
 from colossus_sim.specs.faults import FaultClass, Faults, Restart
 from colossus_sim.specs.hardware import Calibration, Gpu, Storage
-from colossus_sim.specs.job import Job, Phase
+from colossus_sim.specs.job import Job, Phase, Target
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.policies import Policies
 from colossus_sim.specs.scenario import Scenario
@@ -101,6 +101,10 @@ class BenchJob:
         Its own saves; default: those of the bench.
     reserved : bool
         Whether its GPUs are kept for it from `submit` on.
+    due : float or None
+        Target date. [s]
+    spare_domains : int
+        Scale-up domains that it keeps as spares of its own.
     """
 
     units: int
@@ -115,6 +119,8 @@ class BenchJob:
     output_bytes: float = 0.0
     checkpoint: CheckpointPolicy | None = None
     reserved: bool = False
+    due: float | None = None
+    spare_domains: int = 0
 
 
 def no_saves() -> CheckpointPolicy:
@@ -276,5 +282,6 @@ def _job(job: BenchJob) -> Job:
         model=_MODEL, site="site", partition="all", gpus=job.gpus, submit=job.submit, parallel=_PLAN,
         phases=_PHASES, priority=job.priority, walltime=job.walltime, account=job.account,
         checkpoint=job.checkpoint, reserved=job.reserved, input_bytes=job.input_bytes,
-        output_bytes=job.output_bytes,
+        output_bytes=job.output_bytes, spare_domains=job.spare_domains,
+        target=None if job.due is None else Target.model_construct(date=job.due),
     )  # fmt: skip

@@ -63,7 +63,8 @@ def expected_profile(
     profile = Profile(now, scheduler.room(site, partition))
     for holder in scheduler.holders.values():
         if holder.partition is partition:
-            profile.give(holder.expected_end(), len(holder.domains))
+            domains = len(holder.domains) + partition.pool.own.count(holder.number)
+            profile.give(holder.expected_end(), domains)
     for phase in booked:
         begin = max(now, booked_from(phase))
         profile.take(begin, begin + phase.expected_run(), phase.booked_domains(partition))

@@ -125,7 +125,8 @@ def _interval(tier: CheckpointTier, stall: float, rate: float) -> float:
         return tier.interval
     if rate <= 0:
         return _NEVER
-    return reliability.daly_interval(stall, 1.0 / rate)
+    choose = reliability.young_interval if tier.interval == "young" else reliability.daly_interval
+    return choose(stall, 1.0 / rate)
 
 
 def _intervals(tiers: Sequence[CheckpointTier], costs: Sequence[TierCost]) -> list[float]:

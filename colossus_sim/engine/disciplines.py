@@ -1,4 +1,4 @@
-"""Scheduling policies as plug-ins: the order of the queue, and who may pass whom."""
+"""Scheduling policies: the order of the queue, and who may pass whom."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from colossus_sim.engine.bookings import Profile, expected_profile
+from colossus_sim.policies import Passing, QueuedJob, load, rank_of
 
 if TYPE_CHECKING:
     from colossus_sim.engine.phase import PhaseRun
     from colossus_sim.engine.scheduler import Scheduler
     from colossus_sim.engine.site import PartitionState
 
-Order = Callable[["Scheduler", "PhaseRun"], tuple[float, float, int]]
+Order = Callable[["Scheduler", "PhaseRun"], tuple[float, ...]]
 Discipline = Callable[["Scheduler", Sequence["PhaseRun"]], None]
 
 
@@ -101,10 +102,11 @@ def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations
             booked = scheduler.bookings.later(partition, phase.now)
             profiles[id(partition)] = expected_profile(scheduler, phase.site, partition, phase.now, booked)
         profile = profiles[id(partition)]
-        need, length = phase.least_domains(partition), phase.expected_run()
+        need = phase.least_domains(partition) + phase.job.spare_domains
+        length = phase.expected_run()
         start = profile.earliest(need, length)
         if start <= phase.now and scheduler.start(phase, closed):
-            profile.take(phase.now, phase.now + length, len(phase.domains))
+            profile.take(phase.now, phase.now + length, len(phase.domains) + phase.job.spare_domains)
         elif reserved < reservations:
             if not reserved:
                 _empty_for(scheduler, phase, closed)
@@ -131,4 +133,47 @@ SCHEDULERS: Mapping[str, Policy] = MappingProxyType(
         "deadline": Policy(by_slack, greedy),
     }
 )
-"""Scheduling policies by name (``policies.scheduler``)."""
+"""Built-in scheduling policies by name (``policies.scheduler``)."""
+
+
+# -- policies from outside -------------------------------------------------------------------------------
+
+
+DISCIPLINES: Mapping[Passing, Discipline] = MappingProxyType(
+    {"strict": strict, "first_fit": greedy, "easy": easy, "conservative": conservative}
+)
+"""Who may pass whom, as a policy from outside names it."""
+
+
+def queued_job(scheduler: Scheduler, phase: PhaseRun) -> QueuedJob:
+    """Return what a policy from outside may know of a phase."""
+    target = phase.job.target
+    first = phase.candidates[0]
+    partition = phase.partition or first
+    return QueuedJob(
+        job=phase.job_name,
+        phase=phase.name,
+        site=phase.site.name,
+        account=phase.account,
+        priority=phase.job.priority,
+        queued_since=phase.queued_since,
+        gpus=(phase.least_domains(first) + phase.job.spare_domains) * first.pool.used_per_domain,
+        free_gpus=scheduler.room(phase.site, partition) * partition.pool.used_per_domain,
+        work_left=phase.time_left(),
+        expected_run=phase.expected_run(),
+        due=math.inf if target is None else phase.world.clock(target.date),
+        account_gpu_seconds=scheduler.usage_of(phase),
+    )
+
+
+def policy_named(name: str) -> Policy:
+    """Return a policy, built in or offered by a package, new for one run."""
+    if name in SCHEDULERS:
+        return SCHEDULERS[name]
+    offered = load(name)
+
+    def order(scheduler: Scheduler, phase: PhaseRun) -> tuple[float, ...]:
+        rank = rank_of(name, offered, queued_job(scheduler, phase), phase.now)
+        return (*rank, phase.queued_since, phase.number)
+
+    return Policy(order, DISCIPLINES[offered.passing])

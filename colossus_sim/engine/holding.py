@@ -130,15 +130,16 @@ class Holding:
         return self.now + self.time_left()
 
     def held_gpu_seconds(self) -> float:
-        """Return the GPU-seconds of the run under way."""
-        return (self.now - self.held_since) * len(self.domains) * self.ranks_per_domain
+        """Return the GPU-seconds of the run under way, spares of its own included."""
+        domains = len(self.domains) + self.job.spare_domains
+        return (self.now - self.held_since) * domains * self.ranks_per_domain
 
     def usable(self, gpus: int) -> int:
         """How many of so many GPUs the plan can use."""
         return self.model.usable_gpus(gpus)
 
     def least_domains(self, partition: PartitionState) -> int:
-        """Domains without which it does not start."""
+        """Domains without which it does not run; to start, it also needs its own spares."""
         wanted = self.models[partition.pool.name].gpus_wanted
         least = self.job.min_gpus
         gpus = wanted if least is None else min(wanted, least)
@@ -146,13 +147,17 @@ class Holding:
 
     def booked_domains(self, partition: PartitionState) -> int:
         """Domains that a reservation keeps for it."""
-        return partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
+        wanted = partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
+        return wanted + self.job.spare_domains
 
     def domains_to_start(self, partition: PartitionState) -> int:
-        """Return how many domains it takes now; 0 if it cannot start."""
+        """Return how many domains it takes now, beside its own spares; 0 if it cannot start."""
         if self.now < self.site.outage_until:
             return 0
-        free = self.world.scheduler.room(self.site, partition)
+        free = min(
+            self.world.scheduler.room(self.site, partition),
+            partition.pool.available() - self.job.spare_domains,
+        )
         wanted = partition.pool.domains_for(self.models[partition.pool.name].gpus_wanted)
         if free >= wanted:
             return wanted
@@ -221,7 +226,7 @@ class Holding:
         """Fill up with spare or free domains; return whether none is missing."""
         pool = self.held_partition().pool
         while len(self.domains) < self.wanted_domains and self.now >= self.site.outage_until:
-            spares = pool.counts[SPARE]
+            spares = pool.counts[SPARE] + pool.own.count(self.number)
             domain = pool.replace(self.number)
             if domain is None:
                 break

@@ -1,7 +1,7 @@
 """The scale-up domains of one partition: who has which, what is broken, what is kept aside.
 
-Every installed domain is in exactly one place: free, spare, in the reserve, out of service, or owned. All counts
-are kept up to date at each change, so that nothing is ever recounted.
+Every installed domain is in exactly one place: free, spare, spare of one job, in the reserve, out of service, or
+owned. All counts are kept up to date at each change, so that nothing is ever recounted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colossus_sim.engine.lowest import Lowest
+from colossus_sim.engine.own_spares import OwnSpares
 from colossus_sim.engine.placers import PLACERS, fragmentation, from_domain
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.cluster import Partition
@@ -25,13 +26,7 @@ IntArray = npt.NDArray[np.int64]
 class PartitionPool:
     """Domains of one partition."""
 
-    def __init__(
-        self,
-        site: str,
-        name: str,
-        spec: Partition,
-        level_domains: tuple[int, ...],
-    ) -> None:
+    def __init__(self, site: str, name: str, spec: Partition, level_domains: tuple[int, ...]) -> None:
         self.site = site
         self.name = name
         self.spec = spec
@@ -49,6 +44,8 @@ class PartitionPool:
         self.installed_ids: IntArray = np.empty(0, dtype=np.int64)
         self._ids: list[int] = []
         self.counts = {FREE: 0, SPARE: 0, OUT: 0, RESERVE: 0}
+        self.own = OwnSpares(self.counts)
+        """Spares of one job alone."""
         self._won = 0
         """Domains of the reserve that have been won."""
         self.owned_domains = 0
@@ -80,7 +77,8 @@ class PartitionPool:
         used = owned * self.used_per_domain
         inside = owned * self.domain_gpus - used
         down = self.counts[OUT] * self.domain_gpus + self.broken_in_owned
-        spare = (self.counts[SPARE] + self.counts[RESERVE]) * self.domain_gpus + inside - self.broken_in_owned
+        kept = self.counts[SPARE] + self.counts[RESERVE] + self.own.total
+        spare = kept * self.domain_gpus + inside - self.broken_in_owned
         return used, self.installed_gpus - used - spare - down, spare, down
 
     def has_hot_spare(self, domain: int) -> bool:
@@ -113,15 +111,19 @@ class PartitionPool:
             self.owned[owner] = self.owned.get(owner, 0) + 1
             self.owned_domains += 1
             self.broken_in_owned += self.broken.get(domain, 0)
+            self.own.used(domain)
         elif owner in self.counts:
             self.counts[owner] += 1
             self._lowest.entered(owner, domain)
         self.owner[domain] = owner
 
     def _home(self, domain: int) -> int:
-        """Where a domain goes that nobody uses: out of service, spare, reserve, or free."""
+        """Where a domain goes that nobody uses: out of service, spare (of who lost it), reserve, or free."""
         if self.domain_gpus - self.broken.get(domain, 0) < self.used_per_domain:
             return OUT
+        back = self.own.home(domain)
+        if back is not None:
+            return back
         if self.counts[SPARE] < self.spec.spare_domains:
             return SPARE
         return RESERVE if self.reserve_missing > 0 else FREE
@@ -142,9 +144,12 @@ class PartitionPool:
         return self.spares_missing + max(0, self.reserve_missing)
 
     def allocate(
-        self, owner: int, count: int, policy: str, rng: np.random.Generator, *, first: int | None = None
-    ) -> list[int]:
+        self, owner: int, count: int, policy: str, rng: np.random.Generator, *, first: int | None = None,
+        spares: int = 0,
+    ) -> list[int]:  # fmt: skip
         """Give `count` free domains to `owner` and return them in rank order: from `first` on if it is given.
+
+        So many more become spares of its own, the first free ones.
 
         Raises
         ------
@@ -152,28 +157,34 @@ class PartitionPool:
             If there are not so many.
         """
         free = np.flatnonzero(self.owner == FREE)
-        if len(free) < count:
-            raise ValueError(f"{count} domains asked, {len(free)} free")
+        if len(free) < count + spares:
+            raise ValueError(f"{count + spares} domains asked, {len(free)} free")
         if first is not None:
             chosen = from_domain(free, count, first)
         else:
             chosen = PLACERS[policy](free, count, self.level_domains, rng)
         for domain in chosen:
             self._move(domain, owner)
+        if spares:
+            place = self.own.open(owner, spares)
+            for _ in range(spares):
+                self._move(self._lowest.first(FREE), place)
         self._look_at_gaps()
         return chosen
 
     def release(self, owner: int) -> None:
-        """Take all domains back from `owner`."""
-        for domain in np.flatnonzero(self.owner == owner).tolist():
+        """Take all domains back from `owner`, and its spares."""
+        domains = np.flatnonzero((self.owner == owner) | (self.owner == self.own.place(owner)))
+        self.own.close(owner)
+        for domain in domains.tolist():
             self._move(domain, ABSENT)
             self._move(domain, self._home(domain))
         self._look_at_gaps()
 
     def replace(self, owner: int) -> int | None:
-        """Give `owner` one spare, or else free, domain; return it, or None if there is neither."""
-        for source in (SPARE, FREE):
-            if self.counts[source]:
+        """Give `owner` one of its own spares, or else one that is spare or free; return it, or None."""
+        for source in (self.own.place(owner), SPARE, FREE):
+            if self.counts.get(source):
                 domain = self._lowest.first(source)
                 self._move(domain, owner)
                 return domain
@@ -237,6 +248,8 @@ class PartitionPool:
             self._move(domain, owner)
             return False
         self._move(domain, home)
+        if owner >= 0:
+            self.own.lost(domain, owner)
         return owner >= 0
 
     def _settle(self, domain: int, place: int, broken: int) -> None:
@@ -247,6 +260,11 @@ class PartitionPool:
         else:
             del self.broken[domain]
         home = self._home(domain)
+        if self.own.is_place(place):
+            if home == OUT:
+                self.own.lost(domain, place)
+            else:
+                home = place
         self.counts[home] += 1
         if home != place:
             self.owner[domain] = home
@@ -273,13 +291,14 @@ class PartitionPool:
     def resize(self, gpus: int, victims: Sequence[int]) -> list[int]:
         """Set the installed GPUs; return the domains in use that have to leave first.
 
-        Domains leave in this order: out of service, free, spare, then those of the owners in `victims`, first
-        owner first. If the result is not empty nothing has been changed: empty those domains, then call again.
+        Domains leave in this order: out of service, free, spare, in the reserve, spares of jobs, then those of the
+        owners in `victims`, first owner first. If the result is not empty nothing has been changed: empty those
+        domains, then call again.
         """
         wanted = gpus // self.domain_gpus
         present = len(self.installed_ids)
         if wanted < present:
-            leaving = self._leaving(present - wanted, victims)
+            leaving = _leaving(self, present - wanted, victims)
             in_use = [domain for domain in leaving if self.owner[domain] >= 0]
             if in_use:
                 return in_use
@@ -295,14 +314,6 @@ class PartitionPool:
         self._look_at_gaps()
         return []
 
-    def _leaving(self, count: int, victims: Sequence[int]) -> list[int]:
-        chosen: list[int] = []
-        for owner in (OUT, FREE, SPARE, RESERVE, *victims):
-            if len(chosen) >= count:
-                break
-            chosen += np.flatnonzero(self.owner == owner)[::-1].tolist()
-        return chosen[:count]
-
     def placement(self, domains: Sequence[int]) -> Placement:
         """Return the placement of ranks on these domains, in this order."""
         ids = np.array(domains, dtype=np.int64)
@@ -310,3 +321,13 @@ class PartitionPool:
         lengths = np.diff(begins, append=len(ids))
         runs = zip(ids[begins].tolist(), lengths.tolist(), strict=True)
         return Placement(self.domain_gpus, self.used_per_domain, tuple(runs))
+
+
+def _leaving(pool: PartitionPool, count: int, victims: Sequence[int]) -> list[int]:
+    """Return the domains that leave when capacity shrinks by so many."""
+    chosen: list[int] = []
+    for owner in (OUT, FREE, SPARE, RESERVE, *pool.own.places(), *victims):
+        if len(chosen) >= count:
+            break
+        chosen += np.flatnonzero(pool.owner == owner)[::-1].tolist()
+    return chosen[:count]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colossus_sim.engine.bookings import Bookings
-from colossus_sim.engine.disciplines import SCHEDULERS
+from colossus_sim.engine.disciplines import policy_named
 from colossus_sim.engine.signals import Granted, Grow, Stop
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.specs.policies import Policies
@@ -22,7 +22,7 @@ class Scheduler:
 
     def __init__(self, policies: Policies, rng: np.random.Generator) -> None:
         self._policies = policies
-        self._policy = SCHEDULERS[policies.scheduler]
+        self._policy = policy_named(policies.scheduler)
         self._usage: dict[str, float] = {}
         self._rng = rng
         self.queue: list[PhaseRun] = []
@@ -81,9 +81,15 @@ class Scheduler:
                 continue
             domains = phase.domains_to_start(partition)
             until = phase.now + phase.expected_run() if domains and self.bookings else 0.0
-            if domains and self.bookings.leave(self, phase, partition, domains, until):
+            spares = phase.job.spare_domains
+            if domains and self.bookings.leave(self, phase, partition, domains + spares, until):
                 chosen = partition.pool.allocate(
-                    phase.number, domains, self._policies.placement, self._rng, first=phase.job.first_domain
+                    phase.number,
+                    domains,
+                    self._policies.placement,
+                    self._rng,
+                    first=phase.job.first_domain,
+                    spares=spares,
                 )
                 phase.grant(partition, chosen)
                 self.holders[phase.number] = phase
@@ -108,7 +114,8 @@ class Scheduler:
             # Domains that come free fill the missing spares first, so that much more has to be freed.
             pool = partition.pool
             missing = pool.kept_missing
-            need = phase.least_domains(partition) - self.room(phase.site, partition) + missing
+            need = phase.least_domains(partition) + phase.job.spare_domains
+            need += missing - self.room(phase.site, partition)
             leaving = self._leaving(partition)
             need -= sum(self._domains(victim) for victim in leaving)
             victims = []
@@ -138,7 +145,7 @@ class Scheduler:
 
     @staticmethod
     def _domains(phase: PhaseRun) -> int:
-        return len(phase.domains)
+        return len(phase.domains) + phase.held_partition().pool.own.count(phase.number)
 
     def _grow(self) -> None:
         """Give idle GPUs to elastic jobs, if nobody waits and the gain is worth the stop."""

@@ -14,6 +14,7 @@ from colossus_sim.loading.fields import field_at, quantity_of, records_at
 from colossus_sim.loading.nodes import Node, Origin, join, plain, problem_at
 from colossus_sim.loading.references import Path, reference_kind
 from colossus_sim.loading.suggest import nearest, nearest_hint
+from colossus_sim.policies import GROUP
 from colossus_sim.units import describe
 
 _BOUNDS = {
@@ -177,6 +178,11 @@ def _literal(item: Mapping[str, Any], value: Any) -> tuple[str, str]:
     return message, ""
 
 
+def _policy(item: Mapping[str, Any], value: Any) -> tuple[str, str]:
+    message, hint = _literal(item, value)
+    return message, hint or f"a package may offer more, as entry points of the group {GROUP!r}"
+
+
 def _tag(item: Mapping[str, Any], value: Any) -> tuple[str, str]:
     context = item.get("ctx", {})
     name = str(context.get("discriminator", "kind")).strip("'")
@@ -211,6 +217,7 @@ def _length(item: Mapping[str, Any], value: Any) -> tuple[str, str]:
 
 _SPECIAL: dict[str, Callable[[Mapping[str, Any], Any], tuple[str, str]]] = {
     "literal_error": _literal,
+    "unknown_policy": _policy,
     "union_tag_invalid": _tag,
     "union_tag_not_found": _tag,
     "string_pattern_mismatch": lambda item, value: (_pattern(item, value), ""),

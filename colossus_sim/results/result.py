@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from colossus_sim.policies import origin
 from colossus_sim.records import RunResult
 from colossus_sim.results.assumptions import facts_of
 from colossus_sim.results.ledger import build_ledger
@@ -122,6 +123,7 @@ def manifest_of(run: RunResult) -> dict[str, Any]:
     facts = facts_of(run.scenario)
     source = run.scenario.name if facts is None else facts.source
     overrides = () if facts is None else facts.overrides
+    outside = origin(run.scenario.policies.scheduler)
     return {
         "program": "colossus_sim",
         "version": __version__,
@@ -136,6 +138,7 @@ def manifest_of(run: RunResult) -> dict[str, Any]:
         "inputs": [] if facts is None else [{"path": f.path, "sha256": f.sha256} for f in facts.files],
         "end_time_s": run.end_time,
         "events_processed": run.events_processed,
+        **({"plugins": {"policies.scheduler": outside}} if outside else {}),
     }
 
 

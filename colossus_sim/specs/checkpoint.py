@@ -8,11 +8,11 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from colossus_sim.specs.base import AsTuple, Spec, default
-from colossus_sim.units import DURATION, Bandwidth, Count, Duration, Ratio
+from colossus_sim.units import DURATION, Bandwidth, Bytes, Count, Duration, Ratio
 
 
 def _interval(value: Any) -> Any:
-    if value in ("optimal", "optimised"):
+    if value in ("young", "optimal", "optimised"):
         return value
     try:
         return DURATION.parse(value)
@@ -20,11 +20,11 @@ def _interval(value: Any) -> Any:
         raise PydanticCustomError(
             "interval",
             "{text}",
-            {"text": f"{error}; or 'optimal' (Young/Daly), 'optimised' (all tiers together)"},
+            {"text": f"{error}; or 'optimal' (Daly), 'young', 'optimised' (all tiers together)"},
         ) from None
 
 
-Interval = Annotated[float | Literal["optimal", "optimised"], BeforeValidator(_interval), DURATION]
+Interval = Annotated[float | Literal["young", "optimal", "optimised"], BeforeValidator(_interval), DURATION]
 
 
 class CheckpointTier(Spec):
@@ -35,8 +35,9 @@ class CheckpointTier(Spec):
     mode: Literal["sync", "async"] = Field("async")
     """sync: training stops for the whole write; async: it stops for the copy to host memory only."""
     interval: Interval = Field("optimal")
-    """Time between saves; ``optimal`` for Daly's interval of this tier's stall and failures; ``optimised`` for the
-    best efficiency of all tiers together, by search over the formula of `formulas.save_pattern`."""
+    """Time between saves; ``optimal`` for Daly's interval of this tier's stall and failures, ``young`` for Young's
+    first-order one (Young 1974), which is longer where saves are long; ``optimised`` for the best efficiency of all
+    tiers together, by search over the formula of `formulas.save_pattern`."""
     snapshot_bandwidth: Bandwidth = default("20 GB/s")
     """Per GPU, device to host memory: the stall of an asynchronous save."""
     write_bandwidth: Bandwidth | None = Field(None)
@@ -61,3 +62,10 @@ class CheckpointPolicy(Spec):
     """From the fastest to the safest; the last one must survive everything it is meant to survive."""
     bytes_per_parameter: Annotated[Ratio, Field(gt=0, le=64)] = Field(14.0)
     """bf16 weight 2 + fp32 master 4 + two fp32 moments 8 = 14 B."""
+    state_bytes: Bytes | None = Field(None)
+    """Size of one save, for jobs whose state does not follow from parameters; left out = parameters times
+    `bytes_per_parameter`."""
+
+    def size(self, parameters: float) -> float:
+        """Return the size of one save of a model with so many parameters. [B]"""
+        return parameters * self.bytes_per_parameter if self.state_bytes is None else self.state_bytes

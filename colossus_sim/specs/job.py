@@ -168,6 +168,11 @@ class Job(Spec):
     """Elastic jobs: start or go on with as few as this."""
     max_gpus: Annotated[Count, Field(ge=1)] | None = Field(None)
     """Elastic jobs: grow up to this when GPUs are free."""
+    spare_domains: Count = Field(0)
+    """Scale-up domains of its own as warm spares: every phase takes them when it starts, beside the GPUs that it
+    computes on, and does not start without them. No other job may use them; they replace what fails before the
+    partition's spares do, what it lost comes back to them after the repair, and they are handed back with its GPUs.
+    They count as spare in the ledger, and as held for fair share."""
     first_domain: Count | None = Field(None)
     """Explicit placement: the first free scale-up domains from this one on, whatever the policy; left out = as the
     policy says."""

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from colossus_sim import policies
+from colossus_sim.errors import UsageError
 from colossus_sim.specs.base import Spec
 from colossus_sim.units import Ratio
+
+
+def _known(name: str) -> str:
+    """Let only names pass that stand for a policy; one from outside must work."""
+    if name in policies.BUILT_IN:
+        return name
+    names = policies.known()
+    if name not in names:
+        expected: dict[str, Any] = {"expected": ", ".join(map(repr, names))}
+        raise PydanticCustomError("unknown_policy", "expected one of {expected}", expected)
+    try:
+        policies.load(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+_CHOICES = {
+    "anyOf": [{"enum": list(policies.BUILT_IN), "type": "string"}, {"type": "string", "minLength": 1}]
+}
+Scheduler = Annotated[str, AfterValidator(_known), WithJsonSchema(_CHOICES)]
+"""Name of a scheduling policy: a built-in one, or one that a package offers."""
 
 
 class Policies(Spec):
     """Scheduling, placement, preemption, and how contention is reckoned."""
 
-    scheduler: Literal[
-        "fifo",
-        "priority",
-        "priority_backfill",
-        "easy_backfill",
-        "conservative_backfill",
-        "fair_share",
-        "deadline",
-    ] = Field("priority_backfill")
+    scheduler: Scheduler = Field("priority_backfill")
     """fifo: strict order of submission; priority: strict order of priority; priority_backfill: by priority,
     and smaller jobs may pass one that does not fit yet; easy_backfill and conservative_backfill: by submission, and
     a job may pass if by the announced walltimes it delays nobody with a reservation (the first one that waits,
     or all of them); fair_share: the account with the least GPU time so far first; deadline: least slack to the
-    target date first; these two with backfill as in priority_backfill."""
+    target date first; these two with backfill as in priority_backfill. Any other name is that of a plug-in, see
+    docs/extending.md."""
     placement: Literal["packed", "rail_aligned", "minimum_tier", "spread", "random"] = Field("packed")
     """packed: neighbouring domains; rail_aligned: whole leaf groups, so that GPUs of a rail share a switch;
     minimum_tier: best fit inside the lowest tier with room; spread: evenly over leaf groups; random: anywhere. A

@@ -228,7 +228,7 @@ class _Builder:
                 gpus_wanted=wanted,
                 placement=self._packed(wanted),
                 bandwidths=self._fabric.bandwidths,
-                state_bytes=parameters * checkpoint.bytes_per_parameter,
+                state_bytes=checkpoint.size(parameters),
                 peak=peak_of(self._partition.gpu, plan.precision),
                 precision=plan.precision,
             )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from colossus_sim import simulate
 from colossus_sim.loading.files import shipped_folder
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.parallelism.placement import Placement
@@ -20,8 +21,9 @@ from colossus_sim.units import DAY, parse_instant
 Case = Literal["low", "central", "high"]
 CASES: tuple[Case, ...] = ("low", "central", "high")
 SCENARIOS = (
-    "airesim_repair_pipeline", "colossus_1_roadmap", "colossus_roadmap", "contention_1to1", "contention_4to1",
-    "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "single_job_16k", "tiny",
+    "airesim_repair_pipeline", "cielo_storage", "colossus_1_roadmap", "colossus_roadmap", "contention_1to1",
+    "contention_4to1", "dense_10t", "fleet_131k", "llama3_405b", "quickstart", "raps_power", "single_job_16k",
+    "tiny",
 )  # fmt: skip
 ROADMAP = (
     "grok_4_2", "grok_4_3", "grok_4_4_1t_a", "grok_4_4_1t_b", "grok_4_5_1p5t_a", "grok_4_5_1p5t_b", "grok_5_10t",
@@ -267,3 +269,43 @@ def test_llama_3_run_is_the_published_one() -> None:
     assert scenario.horizon == 54 * DAY
     assert partition_of(scenario, job).capacity[0].gpus == 24576
     assert gated_tokens(job) == 15.6e12
+
+
+def test_jobs_of_cielo_keep_the_published_share_where_each_has_the_storage_to_itself() -> None:
+    """0.901 at 160 GB/s, one run of the published program; two points allowed, and above the lower bound 0.1019."""
+    fast = [f"cluster.sites.cielo.storage.{key}_bandwidth=160 GB/s" for key in ("read", "write")]
+    alone = [*fast, "policies.storage_access=alone"]
+    base = simulate(load_scenario("cielo_storage", overrides=[*alone, "faults.enabled=false"])).summary()
+    found = simulate(load_scenario("cielo_storage", overrides=alone)).summary()
+    share = found["cluster"]["productive"] / base["cluster"]["productive"]
+
+    assert share == pytest.approx(0.901, abs=0.02)
+    assert 1.0 - share > 0.1019 - 0.01
+
+
+def test_saves_of_cielo_have_the_sizes_of_their_classes() -> None:
+    """1.6, 1.85, 3.5 and 0.85 times the memory of 32 GB of each node."""
+    jobs = loaded("cielo_storage").jobs
+    of_memory = {"eap": 1.6, "lap": 1.85, "silverton": 3.5, "vpic": 0.85}
+    for name, job in jobs.items():
+        assert job.checkpoint is not None
+        assert job.checkpoint.state_bytes == pytest.approx(
+            of_memory[name.partition("_")[0]] * job.gpus / 8 * 32e9
+        )
+    assert len(jobs) == 100
+
+
+def test_energy_of_the_schedule_on_frontier_nodes_is_the_integral_of_the_chain_of_raps() -> None:
+    """Constants and losses of RAPS's Frontier; three jobs of 150, 150 and 125 thousand node-hours in one hour."""
+    chain = 0.98 * 0.96
+    idle = (90 + 4 * 88 + 74.26 + 4 * 20 + 30) / chain
+    busy = (280 + 4 * 560 + 74.26 + 4 * 20 + 30) / chain
+    beside = 13 / chain + (4 * 250 + 4 * 17) / 16 / 0.96 + 8473.47 / (3 * 128)
+    nodes = 600_192
+    summary = simulate(load_scenario("raps_power")).summary()
+
+    assert 9472 * (busy + beside) == pytest.approx(28.2e6, rel=0.002)
+    assert summary["cluster"]["energy_MWh"] == pytest.approx(
+        (nodes * (idle + beside) + 425_000 * (busy - idle)) / 1e6, rel=1e-7
+    )
+    assert [job["gpu_days"] * 24 for job in summary["jobs"]] == pytest.approx([150e3, 150e3, 125e3])

@@ -30,10 +30,10 @@ CLASSES = {
 
 
 def a_world(storage_access: str) -> World:
-    """Three jobs, one of them elastic, that ask for more than the 128 GPUs there are."""
+    """Three jobs, one elastic and one with a spare of its own, that ask for more than the 128 GPUs there are."""
     jobs = {
         "one": a_job(gpus=64, tokens=3000, priority=1, min_gpus=32),
-        "narrow": a_job(gpus=32, tokens=4000),
+        "narrow": a_job(gpus=32, tokens=4000, spare_domains=1),
         "late": a_job(gpus=64, tokens=2000, priority=2),
     }
     partition = {"spare_domains": SPARES}
@@ -114,6 +114,16 @@ class Cluster(RuleBasedStateMachine):
         assert not set(itertools.chain(*(phase.domains for phase in self.world.phases))) & {
             domain for domain in pool.broken if pool.owner[domain] < 0
         }
+
+    @invariant()
+    def own_spares_are_there_only_while_their_job_holds_gpus(self) -> None:
+        """Nobody else's, at most as many as it wants, counted once, and none of them too broken to be used."""
+        for phase in self.world.phases:
+            place = self.pool.own.place(phase.number)
+            ready = (self.pool.owner == place).nonzero()[0]
+            assert len(ready) == self.pool.own.count(phase.number)
+            assert len(ready) <= (phase.job.spare_domains if phase.domains else 0)
+            assert not any(self.pool.gpus_left(int(domain)) < self.pool.used_per_domain for domain in ready)
 
     @invariant()
     def time_goes_forward(self) -> None:

@@ -49,10 +49,10 @@ KNOWN = {
         "name mode interval snapshot_bandwidth write_bandwidth read_bandwidth coordination survives "
         "unreadable older_copies "
     ),
-    CheckpointPolicy: ("tiers bytes_per_parameter "),
+    CheckpointPolicy: ("tiers bytes_per_parameter state_bytes "),
     Job: (
         "title model site partition gpus min_gpus max_gpus first_domain walltime account priority submit reserved "
-        "parallel phases data target observed published checkpoint input_bytes output_bytes "
+        "spare_domains parallel phases data target observed published checkpoint input_bytes output_bytes "
         "planned_mfu step_time_factor "
     ),
     Phase: (
@@ -98,6 +98,7 @@ def test_worlds_are_within_the_kernel() -> None:
         ({"policies": {"preemption": "priority"}}, "policies.preemption: priority"),
         ({"policies": {"scheduler": "fair_share"}}, "policies.scheduler: fair_share"),
         ({"jobs": {"job": a_job(min_gpus=32)}}, "jobs.job.min_gpus"),
+        ({"jobs": {"job": a_job(spare_domains=1)}}, "jobs.job.spare_domains"),
         (
             {"faults": {"classes": {"odd": fault("gpu", "1 /day", "node", hang_fraction=0.5)}}},
             "faults.classes.odd.hang_fraction",

@@ -174,10 +174,8 @@ def test_work_on_corrupted_data_is_in_vain_until_it_is_noticed(
 
 def test_power_is_drawn_until_it_is_noticed(play: Play, failures_at: Callable[..., None]) -> None:
     """The levels count the GPUs as computing from the fault until it is noticed, and not while it is detected."""
-    failures_at(1500.0)
-    classes = {
-        "corruption": fault("site", f"{1 / 9000.0!r} /s", "nothing", undetected="2000 s", detection="100 s")
-    }
+    failures_at(1500.0, 1e9)
+    classes = {"corruption": fault("site", "1 /s", "nothing", undetected="2000 s", detection="100 s")}
     result = play(faults={"classes": classes})
     at = {row.time: row.running for row in result.levels}
     noticed = next(row.start for row in result.intervals if row.state == "detecting")

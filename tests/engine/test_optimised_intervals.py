@@ -90,3 +90,11 @@ def test_the_engine_plays_the_formula_and_the_optimum_wins(play: Play) -> None:
     assert error < 0.005
     assert shares[1.0] > shares[0.5]
     assert shares[1.0] > shares[2.0]
+
+
+def test_youngs_interval_is_the_first_order_one() -> None:
+    """Saves of 20 s and a failure in 4,000 s: sqrt(2 x 20 x 4,000) = 400 s; Daly's is shorter, 387 s."""
+    rates = (0.0, 0.0, 0.0, 1 / 4000)
+
+    assert periods("1 s", "young", rates) == [1, 400]
+    assert periods("1 s", "optimal", rates) == [1, 387]

@@ -72,6 +72,125 @@ def test_fair_share_serves_the_account_that_had_least() -> None:
     assert starts("fair_share", queue) == {"first": 0.0, "other": 100.0, "more": 200.0}
 
 
+DUE = {
+    "running": BenchJob(units=1, unit_time=100.0, gpus=10),
+    "first": BenchJob(units=1, unit_time=200.0, gpus=10, submit=1.0, priority=1, due=900.0),
+    "early": BenchJob(units=1, unit_time=50.0, gpus=10, submit=2.0, due=450.0),
+    "heavy": BenchJob(units=1, unit_time=300.0, gpus=10, submit=3.0, due=600.0),
+    "whenever": BenchJob(units=1, unit_time=10.0, gpus=10, submit=4.0, priority=9),
+}
+"""At 100 s the slacks (date less work left) are 700, 400, 300 s and, without a date, infinite."""
+
+
+def test_deadline_serves_the_least_slack_and_not_the_earliest_date() -> None:
+    """The heavy job goes before the one with the earlier date, which needs less time; both are done in time."""
+    assert starts("deadline", DUE) == {
+        "running": 0.0, "heavy": 100.0, "early": 400.0, "first": 450.0, "whenever": 650.0,
+    }  # fmt: skip
+    assert starts("fifo", DUE) == {
+        "running": 0.0, "first": 100.0, "early": 300.0, "heavy": 350.0, "whenever": 650.0,
+    }  # fmt: skip
+    assert starts("priority", DUE) == {
+        "running": 0.0, "whenever": 100.0, "first": 110.0, "early": 310.0, "heavy": 360.0,
+    }  # fmt: skip
+
+
+def test_the_latest_job_is_late_by_least_under_deadline() -> None:
+    """At worst just in time under least slack, 50 s late under first come, 60 s by priority."""
+
+    def worst(scheduler: str) -> float:
+        begun = starts(scheduler, DUE)
+        return max(
+            begun[name] + job.units * job.unit_time - job.due
+            for name, job in DUE.items()
+            if job.due is not None
+        )
+
+    assert worst("deadline") == 0.0
+    assert worst("fifo") == 50.0
+    assert worst("priority") == 60.0
+
+
+def test_deadline_counts_the_work_left_and_not_the_whole_job() -> None:
+    """Preempted at 60 s of 100 s with its work saved, a job has 40 s left, so the other one has less slack."""
+    jobs = {
+        "half": BenchJob(units=100, unit_time=1.0, gpus=10, due=300.0, state_bytes=1.0),
+        "urgent": BenchJob(units=1, unit_time=100.0, gpus=10, submit=60.0, priority=5, due=161.0),
+        "other": BenchJob(units=1, unit_time=60.0, gpus=10, submit=70.0, due=300.0),
+    }
+    policies = Policies.model_validate(
+        {"scheduler": "deadline", "preemption": "priority", "contention": "none"}
+    )
+    result = play_bench(jobs, site=a_site(10), policies=policies)
+
+    assert {row.job: row.end for row in result.phases} == {"urgent": 160.0, "other": 220.0, "half": 260.0}
+
+
+def test_deadline_lets_a_job_without_a_date_backfill() -> None:
+    """Four GPUs are free and the job with a date wants six: the one without a date takes them meanwhile."""
+    jobs = {
+        "running": BenchJob(units=1, unit_time=100.0, gpus=6, due=100.0),
+        "dated": BenchJob(units=1, unit_time=50.0, gpus=6, submit=1.0, due=200.0),
+        "whenever": BenchJob(units=1, unit_time=500.0, gpus=4, submit=2.0),
+    }
+
+    assert starts("deadline", jobs) == {"running": 0.0, "dated": 100.0, "whenever": 2.0}
+
+
+def test_fair_share_counts_gpus_times_hours_and_the_run_under_way() -> None:
+    """At 100 s, a has held 8 GPUs and b 2 for 100 s each: b goes first; with 1,200 GPU-seconds then, it waits."""
+    jobs = {
+        "a1": BenchJob(units=1, unit_time=100.0, gpus=8, account="a"),
+        "b1": BenchJob(units=1, unit_time=100.0, gpus=2, account="b"),
+        "a2": BenchJob(units=1, unit_time=100.0, gpus=10, account="a", submit=1.0),
+        "b2": BenchJob(units=1, unit_time=100.0, gpus=10, account="b", submit=2.0),
+        "b3": BenchJob(units=1, unit_time=100.0, gpus=10, account="b", submit=3.0),
+    }
+    under_way = {
+        "a1": BenchJob(units=1, unit_time=100.0, gpus=4, account="a"),
+        "b1": BenchJob(units=1, unit_time=200.0, gpus=2, account="b"),
+        "a2": BenchJob(units=1, unit_time=10.0, gpus=8, account="a", submit=1.0),
+        "b2": BenchJob(units=1, unit_time=10.0, gpus=8, account="b", submit=2.0),
+    }
+
+    assert starts("fair_share", jobs) == {"a1": 0.0, "b1": 0.0, "b2": 100.0, "a2": 200.0, "b3": 300.0}
+    assert starts("fair_share", under_way) == {"a1": 0.0, "b1": 0.0, "b2": 100.0, "a2": 110.0}
+
+
+BEHIND = {
+    "running": BenchJob(units=1, unit_time=100.0, gpus=6),
+    "wide": BenchJob(units=1, unit_time=50.0, gpus=8, submit=1.0),
+    "whole": BenchJob(units=1, unit_time=50.0, gpus=10, submit=2.0),
+    "long": BenchJob(units=1, unit_time=400.0, gpus=2, submit=3.0),
+    "short": BenchJob(units=1, unit_time=90.0, gpus=2, submit=4.0),
+}
+"""Reservations as given: wide at 100 s, whole at 150 s, long at 200 s, short now (it ends before 100 s)."""
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    [
+        ("fifo", (100.0, 150.0, 200.0, 200.0)),
+        ("conservative_backfill", (100.0, 150.0, 200.0, 4.0)),
+        ("easy_backfill", (100.0, 403.0, 3.0, 4.0)),
+        ("priority_backfill", (100.0, 403.0, 3.0, 4.0)),
+    ],
+)
+def test_four_ways_to_pass_one_queue(scheduler: str, expected: tuple[float, ...]) -> None:
+    """Who passes grows from nobody, over whoever delays nobody, to whoever does not delay the first."""
+    found = starts(scheduler, BEHIND)
+
+    assert tuple(found[name] for name in ("wide", "whole", "long", "short")) == expected
+
+
+def test_conservative_backfill_moves_up_when_a_job_ends_early() -> None:
+    """Announced for 100 s, the first job ends at 40 s: reservations are made anew and everybody moves up."""
+    early = {**BEHIND, "running": BenchJob(units=1, unit_time=40.0, gpus=6, walltime=100.0)}
+    found = starts("conservative_backfill", early)
+
+    assert found == {"running": 0.0, "wide": 40.0, "whole": 94.0, "long": 144.0, "short": 4.0}
+
+
 def test_a_profile_finds_the_first_hole_that_is_long_enough() -> None:
     """Two domains free until 10 s, none until 20 s, five afterwards."""
     profile = Profile(0.0, 2)

@@ -16,6 +16,7 @@ from colossus_sim.validation.operations_storage import (
     job_list,
     least_waste_bound,
     play_cielo,
+    program_job_list,
     useful,
 )  # fmt: skip
 
@@ -41,6 +42,26 @@ def test_classes_have_their_shares_of_the_machine() -> None:
     total, goals = sum(spent.values()), sum(item.share for item in CIELO.values())
     for name, item in CIELO.items():
         assert spent[name] / total == pytest.approx(item.share / goals, abs=0.011)
+
+
+def test_the_list_of_the_program_meets_its_shares_only_in_the_end() -> None:
+    """In all within 1 %, but of the first 60 % of the time nearly nothing is of the small class."""
+    goals = sum(item.share for item in CIELO.values())
+    early = []
+    for seed in range(1, 9):
+        spent, first = dict.fromkeys(CIELO, 0.0), dict.fromkeys(CIELO, 0.0)
+        jobs = program_job_list(seed)
+        total = sum(job.units * job.gpus for job in jobs.values())
+        for name, job in jobs.items():
+            kind = name.partition("-")[0]
+            if sum(spent.values()) < 0.6 * total:
+                first[kind] += job.units * job.gpus
+            spent[kind] += job.units * job.gpus
+        for name, item in CIELO.items():
+            assert spent[name] / total == pytest.approx(item.share / goals, abs=0.011)
+        early.append(first["LAP"] / sum(first.values()))
+
+    assert sum(early) / len(early) == pytest.approx(0.004, abs=0.003)
 
 
 def test_queues_cost_work_and_the_ideal_does_not() -> None:

@@ -92,8 +92,8 @@ PART = _record(
 )
 SITE = _record("outage_until readers:i8 savers:i8 write_bandwidth first_part:i8 parts:i8 blocked_in:i8")
 SOURCE = _record(
-    "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected slowdown "
-    "units left since version:i8 drawn:i8 limit:i8"
+    "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
+    "slowdown units left since version:i8 drawn:i8 limit:i8"
 )
 HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
 CHOICE = _record("gpus:i8 domains:i8 candidate:i8 reference planned")

@@ -210,7 +210,7 @@ def long_save(scenario: Scenario) -> Iterator[Problem]:
                 bandwidth = tier.write_bandwidth * gpus
             else:
                 bandwidth = min(site.storage.write_bandwidth, site.storage.bandwidth_per_gpu * gpus)
-            took = state * policy.bytes_per_parameter / bandwidth
+            took = policy.size(state) / bandwidth
             if took > tier.interval:
                 yield Problem(
                     path=f"{path}.tiers[{index}].interval",

@@ -6,8 +6,15 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import busy_at_once, job_partitions, largest_capacity, phase_gpus
+from colossus_sim.loading.checks.walk import (
+    busy_at_once,
+    job_partitions,
+    largest_capacity,
+    phase_gpus,
+    used_per_domain,
+)
 from colossus_sim.loading.suggest import nearest_hint
+from colossus_sim.specs.cluster import CapacityStep, Partition
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import format_instant
@@ -197,17 +204,24 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
         choices = job_partitions(scenario, job)
         if not choices:
             continue
-        room = {part: largest_capacity(partition, end) for part, partition in choices.items()}
+        room = {part: _room(job, partition, end) for part, partition in choices.items()}
         best = max(room, key=lambda part: room[part][0])
         most, step = room[best]
+        own = f" beside its {job.spare_domains} spare domains" if job.spare_domains else ""
         for path, need in _needs(name, job):
             if need > most:
                 yield Problem(
                     path=path,
                     message=f"wants {need} GPUs, but {job.site}/{best} never has more than {most} that jobs "
-                    f"can use (from {format_instant(step.at)} on): {need - most} too few",
+                    f"can use{own} (from {format_instant(step.at)} on): {need - most} too few",
                     hint="ask for fewer, add capacity, or move the job to another site or partition",
                 )
+
+
+def _room(job: Job, partition: Partition, end: float) -> tuple[int, CapacityStep]:
+    """Return the most GPUs that a job can ever have beside its own spares, and the step at which that is so."""
+    most, step = largest_capacity(partition, end)
+    return max(0, most - job.spare_domains * used_per_domain(partition)), step
 
 
 def power_for_each_job(scenario: Scenario) -> Iterator[Problem]:

@@ -112,8 +112,13 @@ def installed_at(partition: Partition, moment: float) -> int:
 def usable_gpus(partition: Partition, step: CapacityStep) -> int:
     """Return the GPUs that jobs can have at a capacity step: whole domains, less spares and reserve."""
     domain = max(1, partition.gpu.scale_up_domain)
-    used = domain if partition.gpus_used_per_domain is None else partition.gpus_used_per_domain
-    return max(0, step.gpus // domain - partition.kept_domains) * used
+    return max(0, step.gpus // domain - partition.kept_domains) * used_per_domain(partition)
+
+
+def used_per_domain(partition: Partition) -> int:
+    """Return the GPUs of each scale-up domain that jobs may use."""
+    used = partition.gpus_used_per_domain
+    return max(1, partition.gpu.scale_up_domain) if used is None else used
 
 
 def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacityStep]:
