@@ -171,6 +171,12 @@ class PhaseRun(Waiting):
             self.partition.leave(self)
             self.world.running_changed(self.site, self.partition)
 
+    def load(self, gpus: int) -> None:
+        """Count so many more GPUs (negative = fewer) among those that draw full power, without use of the links."""
+        partition = self.held_partition()
+        partition.computing_gpus += gpus
+        self.world.running_changed(self.site, partition)
+
     def _open_stretch(self) -> None:
         self.enter()
         self.inbox = [signal for signal in self.inbox if not isinstance(signal, (Rerate, Granted))]

@@ -141,7 +141,7 @@ class Recovery:
                 phase.work.roll_back(rank, phase.now)
             first = False
             in_vain = max(in_vain, phase.now + max(failure.undetected for failure in failures))
-            failed, failures = failures, (yield from self._spend("running", "lost_work", in_vain))
+            failed, failures = failures, (yield from self._compute_in_vain(in_vain))
             if failures or self.stopped:
                 continue
             wait = 0.0 if planned else max(failure.detection for failure in failed)
@@ -154,6 +154,17 @@ class Recovery:
             if failures or self.stopped:
                 continue
             failures = yield from self._restart(rank, replaced=replaced)
+
+    def _compute_in_vain(self, until: float) -> Failures:
+        """Compute on what is lost until somebody notices, under full power; return failures meanwhile."""
+        phase = self._phase
+        if phase.now >= until:
+            return []
+        gpus = phase.entry("running").gpus
+        phase.load(gpus)
+        failures = yield from self._spend("running", "lost_work", until)
+        phase.load(-gpus)
+        return failures
 
     def excuse(self) -> None:
         """Forget restarts so far: the phase makes no progress because it waits for data."""

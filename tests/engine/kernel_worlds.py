@@ -75,6 +75,8 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         ),
         "lame": fault("gpu", f"{rate / 9} /day", "nothing", interrupts=False, slowdown=1.5, detection="2 h"),
         "site": fault("site", "0.2 /day", "site"),
+        "rot": fault("node", f"{rate} /day", "node", undetected="2 h", needs_storage_checkpoint=True),
+        "blot": fault("job", "0.5 /day", "nothing", undetected="1 h", planned=True),
     }
     return some_of(draw, classes, 0.7)
 

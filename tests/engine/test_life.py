@@ -172,6 +172,20 @@ def test_work_on_corrupted_data_is_in_vain_until_it_is_noticed(
     assert seconds(result)["lost_work"] == pytest.approx(2600.0 + 430.0, abs=1.0)
 
 
+def test_power_is_drawn_until_it_is_noticed(play: Play, failures_at: Callable[..., None]) -> None:
+    """The levels count the GPUs as computing from the fault until it is noticed, and not while it is detected."""
+    failures_at(1500.0, 1e9)
+    classes = {"corruption": fault("site", "1 /s", "nothing", undetected="2000 s", detection="100 s")}
+    result = play(faults={"classes": classes})
+    at = {row.time: row.running for row in result.levels}
+    noticed = next(row.start for row in result.intervals if row.state == "detecting")
+    fault_at = noticed - 2000.0
+    before = [running for time, running in at.items() if time <= fault_at]
+    assert at[noticed] == 0 < before[-1]
+    assert at.get(fault_at, before[-1]) == before[-1]
+    assert not [time for time in at if fault_at < time < noticed]
+
+
 def test_another_failure_does_not_shorten_it(play: Play, failures_at: Callable[..., None]) -> None:
     """Two classes: corruption at 1,500 s for 2,000 s, and a failure that shows at once 600 s later."""
     failures_at(1500.0)

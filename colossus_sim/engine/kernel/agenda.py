@@ -110,10 +110,11 @@ def reschedule(state: State) -> None:
 
 
 @compiled
-def notify_failure(state: State, phase: int, rank: int, detection: float, planned: int) -> None:
-    """Tell a phase that something broke under it."""
+def notify_failure(state: State, phase: int, rank: int, times: tuple[float, float], planned: int) -> None:
+    """Tell a phase that something broke under it; `times` are those to detect it, and undetected before."""
     it = state.phases[phase]
-    it.in_detection = detection if it.in_failures == 0 else max(it.in_detection, detection)
+    it.in_detection = times[0] if it.in_failures == 0 else max(it.in_detection, times[0])
+    it.in_undetected = times[1] if it.in_failures == 0 else max(it.in_undetected, times[1])
     it.in_rank = rank if it.in_failures == 0 else max(it.in_rank, rank)
     it.in_failures += 1
     it.in_unplanned += 1 - planned
@@ -144,6 +145,6 @@ def take_signals(state: State, phase: int) -> None:
     """Move the inbox to the failures and stops at hand."""
     it = state.phases[phase]
     it.failures, it.unplanned, it.rank = it.in_failures, it.in_unplanned, it.in_rank
-    it.detection, it.stops = it.in_detection, it.in_stops
+    it.detection, it.undetected, it.stops = it.in_detection, it.in_undetected, it.in_stops
     it.inbox = it.in_failures = it.in_unplanned = it.in_rank = it.in_stops = it.in_others = 0
-    it.in_detection = 0.0
+    it.in_detection = it.in_undetected = 0.0

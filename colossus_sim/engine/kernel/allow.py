@@ -53,9 +53,8 @@ def _missing_in_faults(faults: Faults) -> Iterator[str]:
         if getattr(faults.restart, key):
             yield f"faults.restart.{key}"
     for name, spec in faults.classes.items():
-        for key in ("under_load", "undetected"):
-            if getattr(spec, key):
-                yield f"faults.classes.{name}.{key}"
+        if spec.under_load:
+            yield f"faults.classes.{name}.under_load"
         for key in ("auto_first", "auto_unmended", "manual_unmended", "recurs_after"):
             if getattr(spec.repair, key, None):
                 yield f"faults.classes.{name}.repair.{key}"

@@ -178,11 +178,12 @@ class Blueprint:
             row["removes"], row["rank"] = REMOVES[spec.removes], failure.rank
             row["interrupts"], row["planned"] = spec.interrupts, spec.planned
             row["mends"], row["rate"] = spec.repair is not None, spec.rate
-            row["detection"], row["slowdown"] = spec.detection, spec.slowdown
+            row["detection"], row["undetected"] = spec.detection, spec.undetected
+            row["slowdown"] = spec.slowdown
         for index, (_, name, spec) in enumerate(self.hazards):
             row, failure = self.state.hazards[index : index + 1], failure_of(name, spec)
             row["rate"], row["rank"], row["planned"] = spec.rate, failure.rank, spec.planned
-            row["detection"] = spec.detection
+            row["detection"], row["undetected"] = spec.detection, spec.undetected
 
     def _fill_phase(self, phase: PhaseRun, *, waiting: int) -> None:
         world, number = self.book.world, phase.number

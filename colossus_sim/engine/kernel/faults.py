@@ -148,7 +148,7 @@ def remove(
         push(state, state.world[0].now + seconds, MENDED, part, domain, gpus)
         note_level(state, part)
     if phase >= 0:
-        notify_failure(state, phase, it.rank, it.detection, planned)
+        notify_failure(state, phase, it.rank, (it.detection, it.undetected), planned)
 
 
 @compiled
@@ -187,7 +187,7 @@ def strike_site(state: State, source: int, seconds: float) -> None:
         for index in range(world.holders):
             phase = state.holders[index]
             if state.phases[phase].part == part:
-                notify_failure(state, phase, it.rank, it.detection, it.planned)
+                notify_failure(state, phase, it.rank, (it.detection, it.undetected), it.planned)
         note_level(state, part)
 
 

@@ -7,20 +7,22 @@ from typing import Any
 
 from colossus_sim.engine.kernel.holding import drop, leave, refresh_tiers, take_replacements
 from colossus_sim.engine.kernel.jit import compiled
+from colossus_sim.engine.kernel.pools import note_level
 from colossus_sim.engine.kernel.state import RESERVE, Error, State
 from colossus_sim.engine.kernel.steps import CAUSE, STATE, Step
 from colossus_sim.engine.kernel.stretches import restore_point, roll_back, save_all
-from colossus_sim.engine.kernel.waiting import end_spending, spend
+from colossus_sim.engine.kernel.waiting import computing_and_held, end_spending, spend
 
 STUCK = int(Error.STUCK)
 RUNNING, DETECTING, RESTARTING = STATE["running"], STATE["detecting"], STATE["restarting"]
 REPAIR_STATE = STATE["repair_wait"]
-CHECKPOINT, RESTART_CAUSE = CAUSE["checkpoint"], CAUSE["restart"]
+LOST_WORK, CHECKPOINT, RESTART_CAUSE = CAUSE["lost_work"], CAUSE["checkpoint"], CAUSE["restart"]
 REPAIR_CAUSE, CAPACITY_CAUSE = CAUSE["repair_wait"], CAUSE["capacity_wait"]
 SPEND, SPEND_DONE = int(Step.SPEND), int(Step.SPEND_DONE)
 RESTART, RESTARTED = int(Step.RESTART), int(Step.RESTARTED)
 RECOVER, RECOVERING = int(Step.RECOVER), int(Step.RECOVERING)
-RECOVER_SAVED, RECOVER_DETECTED = int(Step.RECOVER_SAVED), int(Step.RECOVER_DETECTED)
+RECOVER_SAVED, RECOVER_NOTICED = int(Step.RECOVER_SAVED), int(Step.RECOVER_NOTICED)
+RECOVER_DETECTED = int(Step.RECOVER_DETECTED)
 REFILL, REFILLING = int(Step.REFILL), int(Step.REFILLING)
 REFILL_SPENT, REFILLED = int(Step.REFILL_SPENT), int(Step.REFILLED)
 SAVE, SAVING, SAVE_SPENT = int(Step.SAVE), int(Step.SAVING), int(Step.SAVE_SPENT)
@@ -96,6 +98,7 @@ def recover_loop(state: State, phase: int) -> None:
         it.step = it.after_recover
         return
     it.interruptions += 1
+    it.unnoticed, it.to_detect = it.undetected, it.detection if it.unplanned else 0.0
     if not it.standing:  # a job that only waits for repairs is not stuck
         _check_progress(state, phase)
     if not it.unplanned and it.first:
@@ -105,9 +108,27 @@ def recover_loop(state: State, phase: int) -> None:
     if it.unplanned:
         it.recover_rank = max(it.recover_rank, it.rank)
         roll_back(state, phase, it.recover_rank, world.now)
+    go_on_in_vain(state, phase)
+
+
+@compiled
+def go_on_in_vain(state: State, phase: int) -> None:
+    """Compute on what is lost, as long as nobody notices."""
+    it, now = state.phases[phase], state.world[0].now
     it.first = 0
-    wait = it.detection if it.unplanned else 0.0
-    go_spend(state, phase, DETECTING, RESTART_CAUSE, world.now + wait, RECOVER_DETECTED)
+    it.in_vain = max(it.in_vain, now + it.unnoticed)
+    if now < it.in_vain:
+        it.loaded = computing_and_held(state, phase)[0]
+        load(state, phase, it.loaded)
+    go_spend(state, phase, RUNNING, LOST_WORK, it.in_vain, RECOVER_NOTICED)
+
+
+@compiled
+def load(state: State, phase: int, gpus: int) -> None:
+    """Count so many more GPUs (negative = fewer) among those that draw full power."""
+    part = state.phases[phase].part
+    state.parts[part].computing_gpus += gpus
+    note_level(state, part)
 
 
 @compiled
@@ -204,6 +225,7 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
     elif step == RECOVER:
         leave(state, hook, phase)
         it.recover_rank, it.first, it.standing = 0, 1, 0
+        it.in_vain = state.world[0].now
         it.step = RECOVERING
     elif step == RECOVERING:
         recover_loop(state, phase)
@@ -212,8 +234,16 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
             it.first = 0
             it.step = RECOVERING
         else:
-            it.first = 0
-            go_spend(state, phase, DETECTING, RESTART_CAUSE, state.world[0].now, RECOVER_DETECTED)
+            go_on_in_vain(state, phase)
+    elif step == RECOVER_NOTICED:
+        if it.loaded:
+            load(state, phase, -it.loaded)
+            it.loaded = 0
+        if it.failures or it.stopped:
+            it.step = RECOVERING
+        else:
+            until = state.world[0].now + it.to_detect
+            go_spend(state, phase, DETECTING, RESTART_CAUSE, until, RECOVER_DETECTED)
     elif step == RECOVER_DETECTED:
         it.step = RECOVERING if it.failures or it.stopped else REFILL
     elif step <= REFILLED:

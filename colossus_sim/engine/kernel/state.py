@@ -74,14 +74,14 @@ PHASE = _record(
     "ready start end trigger:i8 queued_since queue_cause:i8 interruptions:i8 waiting:i8 "
     "gate min_duration yields:i8 first_gate:i8 gates:i8 release "
     "hazard:i8 hazards:i8 restart_draw:i8 restart_limit:i8 restart_base "
-    "inbox:i8 in_failures:i8 in_unplanned:i8 in_rank:i8 in_detection in_stops:i8 in_others:i8 "
-    "failures:i8 unplanned:i8 rank:i8 detection stops:i8 "
+    "inbox:i8 in_failures:i8 in_unplanned:i8 in_rank:i8 in_detection in_undetected in_stops:i8 in_others:i8 "
+    "failures:i8 unplanned:i8 rank:i8 detection undetected stops:i8 "
     "wake:i8 version:i8 spending:i8 entry_state:i8 entry_cause:i8 entry_start entry_gpus:i8 entry_held:i8 "
     "working:i8 begun s_start s_units s_time s_stall s_tiers:i8 packed alone shared "
     "attempts:i8 safe:i8 react_stops:i8 stopped:i8 in_broken:i8 evicted:i8 "
     "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
-    "recover_rank:i8 first:i8 standing:i8 "
+    "recover_rank:i8 first:i8 standing:i8 unnoticed in_vain loaded:i8 to_detect "
     "unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
 )
 PART = _record(
@@ -92,10 +92,10 @@ PART = _record(
 )
 SITE = _record("outage_until readers:i8 savers:i8 write_bandwidth first_part:i8 parts:i8 blocked_in:i8")
 SOURCE = _record(
-    "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection slowdown "
-    "units left since version:i8 drawn:i8 limit:i8"
+    "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
+    "slowdown units left since version:i8 drawn:i8 limit:i8"
 )
-HAZARD = _record("rate left rank:i8 detection planned:i8 drawn:i8 limit:i8")
+HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
 CHOICE = _record("gpus:i8 domains:i8 candidate:i8 reference planned")
 LINK = _record("units phase:i8 successor:i8 done:i8")
 GATE = _record("time limit:i8")

@@ -41,6 +41,7 @@ class Step(IntEnum):
     RECOVER = auto()
     RECOVERING = auto()
     RECOVER_SAVED = auto()
+    RECOVER_NOTICED = auto()
     RECOVER_DETECTED = auto()
     REFILL = auto()
     REFILLING = auto()

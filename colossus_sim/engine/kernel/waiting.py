@@ -40,7 +40,7 @@ def sleep(state: State, phase: int, until: float) -> bool:
 
 
 @compiled
-def _holding(state: State, phase: int) -> tuple[int, int]:
+def computing_and_held(state: State, phase: int) -> tuple[int, int]:
     """Return (GPUs computing, GPUs held)."""
     it = state.phases[phase]
     held = state.owned[phase] * state.parts[it.part].used if it.part >= 0 else 0
@@ -52,7 +52,7 @@ def spend(state: State, phase: int, doing: int, cause: int, until: float, then: 
     """Spend time in a state until a moment or a signal, then go on with step `then`; return whether it waits."""
     it = state.phases[phase]
     it.spending, it.entry_state, it.entry_cause, it.entry_start = 1, doing, cause, state.world[0].now
-    it.entry_gpus, it.entry_held = _holding(state, phase)
+    it.entry_gpus, it.entry_held = computing_and_held(state, phase)
     it.step = then
     return sleep(state, phase, until)
 
@@ -112,7 +112,7 @@ def open_stretch(state: State, hook: Any, phase: int) -> None:
     it.s_start, it.s_units, it.s_stall, it.s_tiers = world.now, it.units, it.stall_left, it.tiers
     it.s_time = cost.shared * slowdown(state, phase)
     it.entry_start = world.now
-    it.entry_gpus, it.entry_held = _holding(state, phase)
+    it.entry_gpus, it.entry_held = computing_and_held(state, phase)
     it.working, it.begun = 1, it.units
 
 
@@ -193,5 +193,6 @@ def fire_hazards(state: State, phase: int) -> None:
         world.failures += 1
         it.rank = hazard.rank if it.failures == 0 else max(it.rank, hazard.rank)
         it.detection = hazard.detection if it.failures == 0 else max(it.detection, hazard.detection)
+        it.undetected = hazard.undetected if it.failures == 0 else max(it.undetected, hazard.undetected)
         it.failures += 1
         it.unplanned += 1 - hazard.planned
