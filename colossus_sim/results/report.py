@@ -23,6 +23,9 @@ Tables = Mapping[str, pd.DataFrame]
 _SMALL_DAYS = 0.05
 """Causes below this are not worth a word. [days]"""
 
+_MOST_WARNINGS = 10
+"""Warnings that a terminal shows after a run."""
+
 
 def markdown_report(summary: Data, tables: Tables, manifest: Data) -> str:
     """Return the whole report as Markdown."""
@@ -46,9 +49,17 @@ def short_sections(summary: Data) -> list[Section]:
         slip_section(summary),
         cluster_section(summary),
         published_section(summary),
-        Section(title="Warnings", points=tuple(summary["warnings"])),
+        Section(title="Warnings", points=_first_warnings(summary["warnings"])),
     ]
     return [section for section in sections if section.points or _filled(section)]
+
+
+def _first_warnings(warnings: Sequence[str]) -> tuple[str, ...]:
+    """Return as many warnings as a terminal has room for, and how many the report has beside them."""
+    if len(warnings) <= _MOST_WARNINGS:
+        return tuple(warnings)
+    more = f"... and {len(warnings) - _MOST_WARNINGS + 1} more warnings, in report.md"
+    return (*warnings[: _MOST_WARNINGS - 1], more)
 
 
 def all_sections(summary: Data, tables: Tables, manifest: Data) -> list[Section]:

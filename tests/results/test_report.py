@@ -16,7 +16,7 @@ from colossus_sim.results.document import (
     render_text,
     text_table,
 )
-from colossus_sim.results.report import command_line, job_sentence, not_modelled
+from colossus_sim.results.report import command_line, job_sentence, not_modelled, short_sections
 from colossus_sim.results.result import Result, result_of
 from colossus_sim.results.words import signed
 
@@ -143,3 +143,13 @@ def test_job_that_never_ran_is_reported(hand_run_with: Callable[..., RunResult])
     assert job["mfu"] is None
     assert job["predicted_loss"] is None
     assert re.search(r"^beta .*not finished.* -  +-  +- ", result.text(), re.MULTILINE)
+
+
+def test_many_warnings_leave_room_on_the_terminal(hand_run: RunResult) -> None:
+    """Of 30 warnings a terminal shows nine and says where the other 21 are; of ten it shows all."""
+    for count, shown in ((10, 10), (30, 10)):
+        summary = dict(result_of(hand_run).summary()) | {"warnings": [f"warning {n}" for n in range(count)]}
+        points = short_sections(summary)[-1].points
+        assert len(points) == shown
+        assert points[8] == "warning 8"
+    assert points[9] == "... and 21 more warnings, in report.md"
