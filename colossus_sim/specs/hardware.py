@@ -163,7 +163,8 @@ class Stack(Spec):
     """How host and device times of a layer in which the host waits for token counts add up: exponent of their norm,
     1 = one after the other; 0 = the longer of the two, as in layers where it need not wait."""
     expert_sync_time: Duration = default("0 s")
-    """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch."""
+    """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch. The
+    share `expert_overlap` of it hides too: the device then has the work of another micro-batch."""
     routed_elementwise: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.5)
     """Bytes moved by permutation, weighting and activation of routed tokens relative to the fused minimum."""
     permutation_bytes: Annotated[Ratio, Field(ge=0, le=64)] = Field(8.0)

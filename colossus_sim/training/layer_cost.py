@@ -114,7 +114,9 @@ def layer_cost(
     waiting = 0.0
     if routed is not None:
         stack = plan.stack
-        waiting = stack.expert_sync_time if counted else 0.0
+        # While the host waits for the counts of one micro-batch, the device has the work of another under which
+        # the exchange hides (Megatron Core, --overlap-moe-expert-parallel-comm).
+        waiting = stack.expert_sync_time * (1.0 - stack.expert_overlap) if counted else 0.0
         loops = [stack.expert_host_time + count * stack.expert_launch for count in routed]
         hosts = (hosts[0] + loops[0], hosts[1] + loops[1] + (passes - 1.0) * loops[0])
     forward, exposed_forward = _pass_cost(

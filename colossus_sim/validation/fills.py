@@ -12,6 +12,8 @@ _MICRO_BATCH = re.compile(r"micro_batch=(\d+)")
 _MILDEST = ("none", "selective", "full")
 _ALTERNATIVES = re.compile(r"recompute=(none|selective|full) or (none|selective|full)")
 _RECOMPUTE = re.compile(r"recompute=(none|selective|full)")
+_LARGER = re.compile(r"micro_batch=\d+ \(try (\d+)\)")
+"""A second value: without a pipeline no bubble asks for small micro-batches (arXiv:2104.04473, sec. 3.4)."""
 _BEST_MICRO_BATCH = 4
 """Where a fill says one micro-batch with a pipeline, else "best 1-4": the upper end (arXiv:2104.04473, sec. 5)."""
 _OLD_STACKS = ("bloom", "vtrain", "sc21", "mlm20", "mtnlg", "palm", "opt", "hf", "uci", "mpt")
@@ -20,8 +22,8 @@ _OLD_STACKS = ("bloom", "vtrain", "sc21", "mlm20", "mtnlg", "palm", "opt", "hf",
 def filled(row: TrainingRow) -> tuple[TrainingRow, tuple[str, ...]]:
     """Return the row with its `assumed_fill` applied, and in words what was assumed.
 
-    Where the fill offers alternatives the first is taken, of recomputation the mildest. Cells that the row
-    states are never changed.
+    Where the fill offers alternatives the first is taken, of recomputation the mildest, of micro-batches the larger
+    one where there is no pipeline. Cells that the row states are never changed.
     """
     values: dict[str, Any] = {}
     if row.fully_specified == "near":
@@ -42,6 +44,9 @@ def _stated_fill(row: TrainingRow) -> dict[str, Any]:
         values["micro_batch"] = int(found[1]) if found else 1
         if "when pp>1" in fill and row.pp == 1:
             values["micro_batch"] = _BEST_MICRO_BATCH
+        larger = _LARGER.search(fill)
+        if larger and row.pp == 1 and (row.global_batch or 0) % (int(larger[1]) * (row.dp or 1)) == 0:
+            values["micro_batch"] = int(larger[1])
         if row.id.startswith("titan"):
             # TorchTitan cuts the local batch into as many micro-batches as there are stages unless told otherwise.
             values["micro_batch"] = max(1, (row.global_batch or 1) // ((row.dp or 1) * (row.pp or 1)))

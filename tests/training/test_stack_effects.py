@@ -92,8 +92,8 @@ def test_unshared_activations_between_stages_take_longer(bench: Bench) -> None:
 
 
 def test_expert_host_times(bench: Bench) -> None:
-    """Waiting for token counts costs its time per routed layer and pass; the host paces routed layers that it
-    launches more slowly than the device runs them."""
+    """Waiting for token counts costs its time per routed layer and pass, less what the work of another micro-batch
+    hides; the host paces routed layers that it launches more slowly than the device runs them."""
 
     def step(**fields: float) -> StepEstimate:
         stack = bench.entry("stacks", "generic").model_copy(update=fields)
@@ -101,8 +101,12 @@ def test_expert_host_times(bench: Bench) -> None:
         return bench.estimate("mixtral_8x7b", "h100", 64, plan.model_copy(update={"stack": stack}))
 
     fast = {"expert_host_time": 0.0, "expert_launch": 0.0, "host_launch": 0.0, "collective_host_time": 0.0}
-    plain, waiting = step(**fast, expert_sync_time=0.0), step(**fast, expert_sync_time=1e-3)
-    assert waiting.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2e-3, rel=1e-6)
+    plain = step(**fast, expert_sync_time=0.0)
+    for overlap in (0.0, 0.75):
+        waiting = step(**fast, expert_sync_time=1e-3, expert_overlap=overlap)
+        assert waiting.parts["launch"] - plain.parts["launch"] == pytest.approx(
+            32 * 2e-3 * (1.0 - overlap), rel=1e-6
+        )
     slow = {**fast, "expert_host_time": 1.0, "expert_sync_time": 1e-9, "expert_host_norm": 1.0}
     whole, longer = step(**slow), step(**{**slow, "expert_host_norm": 0.0})
     assert whole.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2.0, rel=1e-6)

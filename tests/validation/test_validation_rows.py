@@ -191,6 +191,15 @@ def test_recipes_without_graphs_and_with_overlap_are_stacks_of_their_own(
     ]  # fmt: skip
 
 
+def test_documented_recipes_overlap_the_expert_exchange(rows: dict[str, TrainingRow]) -> None:
+    """Of one walkthrough the step without overlap keeps its release's stack, those with it get one with graphs."""
+    keys = ("zoo-0024", "zoo-0026", "zoo-0027", "zoo-0028")
+    assert [case(rows[key]).stack_name for key in keys] == [
+        "megatron_bridge_26_04", "megatron_bridge_overlap_graphs", "megatron_bridge_overlap_graphs",
+        "megatron_bridge_26_04",
+    ]  # fmt: skip
+
+
 def test_deepseek_routes_within_groups_of_experts(rows: dict[str, TrainingRow]) -> None:
     """V3 picks 4 of 8 groups per token (its config.json); Qwen3 has one group."""
     groups = [case(rows[key]).architecture.moe for key in ("bridge-0002", "bridge-0101")]
@@ -265,6 +274,12 @@ def test_near_rows_take_the_first_alternative_of_their_fill(rows: dict[str, Trai
     row, words = filled(rows["megascale-0001"])
     assert (row.micro_batch, row.recompute) == (1, "selective")
     assert "micro_batch = 1 assumed" in words
+
+
+def test_without_a_pipeline_the_larger_micro_batch_of_a_fill_is_taken(rows: dict[str, TrainingRow]) -> None:
+    """ "micro_batch=1 (try 2)": two sequences where no bubble asks for small ones, else one."""
+    alone, staged = (filled(rows[key])[0] for key in ("mlmh100-0004", "mlmh100-0007"))
+    assert [(row.pp, row.micro_batch) for row in (alone, staged)] == [(1, 2), (6, 1)]
 
 
 def test_recomputation_that_is_open_is_the_mildest_that_fits(rows: dict[str, TrainingRow]) -> None:
