@@ -24,9 +24,10 @@ def replay(trace: Path, gpus: int, policy: str, first: int | None, settings: Set
     from colossus_sim.traces.jobs import read_trace
 
     names = [name.strip() for name in policy.split(",") if name.strip()]
-    unknown = [name for name in names if name not in known()]
+    choices = known()
+    unknown = [name for name in names if name not in choices]
     if unknown or not names:
-        raise UsageError(f"--policy: unknown {', '.join(unknown)}; known: {', '.join(known())}")
+        raise UsageError(f"--policy: unknown {', '.join(unknown)}; known: {', '.join(choices)}")
     jobs = read_trace(trace)[:first]
     found = {name: play(jobs, gpus=gpus, scheduler=name) for name in names}
     if settings.json:

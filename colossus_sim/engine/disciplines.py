@@ -102,11 +102,10 @@ def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations
             booked = scheduler.bookings.later(partition, phase.now)
             profiles[id(partition)] = expected_profile(scheduler, phase.site, partition, phase.now, booked)
         profile = profiles[id(partition)]
-        need = phase.least_domains(partition) + phase.job.spare_domains
-        length = phase.expected_run()
+        need, length = phase.least_to_start(partition), phase.expected_run()
         start = profile.earliest(need, length)
         if start <= phase.now and scheduler.start(phase, closed):
-            profile.take(phase.now, phase.now + length, len(phase.domains) + phase.job.spare_domains)
+            profile.take(phase.now, phase.now + length, phase.kept_from_others)
         elif reserved < reservations:
             if not reserved:
                 _empty_for(scheduler, phase, closed)
@@ -157,7 +156,7 @@ def queued_job(scheduler: Scheduler, phase: PhaseRun) -> QueuedJob:
         account=phase.account,
         priority=phase.job.priority,
         queued_since=phase.queued_since,
-        gpus=(phase.least_domains(first) + phase.job.spare_domains) * first.pool.used_per_domain,
+        gpus=phase.least_to_start(first) * first.pool.used_per_domain,
         free_gpus=scheduler.room(phase.site, partition) * partition.pool.used_per_domain,
         work_left=phase.time_left(),
         expected_run=phase.expected_run(),

@@ -139,11 +139,20 @@ class Holding:
         return self.model.usable_gpus(gpus)
 
     def least_domains(self, partition: PartitionState) -> int:
-        """Domains without which it does not run; to start, it also needs its own spares."""
+        """Domains without which it does not run."""
         wanted = self.models[partition.pool.name].gpus_wanted
         least = self.job.min_gpus
         gpus = wanted if least is None else min(wanted, least)
         return partition.pool.domains_for(gpus)
+
+    def least_to_start(self, partition: PartitionState) -> int:
+        """Domains without which it does not start: those, and its own spares."""
+        return self.least_domains(partition) + self.job.spare_domains
+
+    @property
+    def kept_from_others(self) -> int:
+        """Domains that come free when it goes: those in use, and its own spares that lie ready."""
+        return len(self.domains) + self.held_partition().pool.own.count(self.number)
 
     def booked_domains(self, partition: PartitionState) -> int:
         """Domains that a reservation keeps for it."""

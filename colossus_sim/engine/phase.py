@@ -99,7 +99,7 @@ class PhaseRun(Waiting):
         """Whether not even an empty partition would be large enough today."""
         return all(
             len(partition.pool.installed_ids) - partition.pool.spec.kept_domains
-            < self.least_domains(partition) + self.job.spare_domains
+            < self.least_to_start(partition)
             for partition in self.candidates
         )
 

@@ -32,7 +32,7 @@ class PartitionPool:
         self.spec = spec
         self.domain_gpus = spec.gpu.scale_up_domain
         self.node_gpus = min(spec.gpu.gpus_per_node, self.domain_gpus)
-        self.used_per_domain = spec.gpus_used_per_domain or self.domain_gpus
+        self.used_per_domain = spec.used_per_domain
         self.level_domains = level_domains
         """Domains below one group of each scale-out level that has more than one group; at least one entry."""
         most = spec.most_gpus // self.domain_gpus

@@ -160,7 +160,7 @@ class Recovery:
         phase = self._phase
         if phase.now >= until:
             return []
-        gpus = phase.entry("running").gpus
+        gpus, _ = phase.computing_and_held()
         phase.load(gpus)
         failures = yield from self._spend("running", "lost_work", until)
         phase.load(-gpus)

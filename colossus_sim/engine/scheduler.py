@@ -114,10 +114,9 @@ class Scheduler:
             # Domains that come free fill the missing spares first, so that much more has to be freed.
             pool = partition.pool
             missing = pool.kept_missing
-            need = phase.least_domains(partition) + phase.job.spare_domains
-            need += missing - self.room(phase.site, partition)
+            need = phase.least_to_start(partition) - self.room(phase.site, partition) + missing
             leaving = self._leaving(partition)
-            need -= sum(self._domains(victim) for victim in leaving)
+            need -= sum(victim.kept_from_others for victim in leaving)
             victims = []
             for victim in sorted(
                 self.holders.values(), key=lambda holder: (holder.job.priority, -holder.number)
@@ -130,7 +129,7 @@ class Scheduler:
                     and not victim.leaving
                 ):
                     victims.append(victim)
-                    need -= self._domains(victim)
+                    need -= victim.kept_from_others
             if need <= 0:
                 for victim in victims:
                     victim.leaving = True
@@ -142,10 +141,6 @@ class Scheduler:
         return [
             holder for holder in self.holders.values() if holder.leaving and holder.partition is partition
         ]
-
-    @staticmethod
-    def _domains(phase: PhaseRun) -> int:
-        return len(phase.domains) + phase.held_partition().pool.own.count(phase.number)
 
     def _grow(self) -> None:
         """Give idle GPUs to elastic jobs, if nobody waits and the gain is worth the stop."""

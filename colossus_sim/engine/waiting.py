@@ -58,17 +58,23 @@ class Waiting(Holding):
 
     # -- intervals -----------------------------------------------------------------------------------
 
+    def computing_and_held(self) -> tuple[int, int]:
+        """Return (GPUs that compute while it runs, GPUs held)."""
+        partition = self.partition
+        held = len(self.domains) * partition.pool.used_per_domain if partition is not None else 0
+        return min(self.gpus, held), held
+
     def entry(self, state: str, cause: str = "", note: str = "") -> Entry:
         """Begin an interval of this phase."""
         now, partition = self._agenda.now, self.partition
-        held = len(self.domains) * partition.pool.used_per_domain if partition is not None else 0
+        computing, held = self.computing_and_held()
         return Entry(
             job=self.job_name,
             phase=self.name,
             state=state,
             start=now,
             end=now,
-            gpus=min(self.gpus, held),
+            gpus=computing,
             held=held,
             site=self.site.name,
             partition=partition.pool.name if partition is not None else "",

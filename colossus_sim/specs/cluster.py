@@ -52,6 +52,12 @@ class Partition(Spec):
         return max(step.gpus for step in self.capacity)
 
     @property
+    def used_per_domain(self) -> int:
+        """GPUs of each scale-up domain that jobs may use."""
+        used = self.gpus_used_per_domain
+        return max(1, self.gpu.scale_up_domain) if used is None else used
+
+    @property
     def kept_domains(self) -> int:
         """Domains that are not for jobs in the queue: spares and reserve."""
         return self.spare_domains + self.reserve_domains

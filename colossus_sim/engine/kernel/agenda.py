@@ -113,9 +113,9 @@ def reschedule(state: State) -> None:
 def notify_failure(state: State, phase: int, rank: int, times: tuple[float, float], planned: int) -> None:
     """Tell a phase that something broke under it; `times` are those to detect it, and undetected before."""
     it = state.phases[phase]
-    it.in_detection = times[0] if it.in_failures == 0 else max(it.in_detection, times[0])
-    it.in_undetected = times[1] if it.in_failures == 0 else max(it.in_undetected, times[1])
-    it.in_rank = rank if it.in_failures == 0 else max(it.in_rank, rank)
+    it.in_detection = max(it.in_detection, times[0])  # 0 as long as nothing has failed
+    it.in_undetected = max(it.in_undetected, times[1])
+    it.in_rank = max(it.in_rank, rank)
     it.in_failures += 1
     it.in_unplanned += 1 - planned
     it.inbox += 1

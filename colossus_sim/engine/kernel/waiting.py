@@ -191,8 +191,8 @@ def fire_hazards(state: State, phase: int) -> None:
         if hazard.drawn + RESERVE > hazard.limit:
             world.refill = 1
         world.failures += 1
-        it.rank = hazard.rank if it.failures == 0 else max(it.rank, hazard.rank)
-        it.detection = hazard.detection if it.failures == 0 else max(it.detection, hazard.detection)
-        it.undetected = hazard.undetected if it.failures == 0 else max(it.undetected, hazard.undetected)
+        it.rank = max(it.rank, hazard.rank)  # 0 as long as nothing has failed, like the others
+        it.detection = max(it.detection, hazard.detection)
+        it.undetected = max(it.undetected, hazard.undetected)
         it.failures += 1
         it.unplanned += 1 - hazard.planned

@@ -6,13 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import (
-    busy_at_once,
-    job_partitions,
-    largest_capacity,
-    phase_gpus,
-    used_per_domain,
-)
+from colossus_sim.loading.checks.walk import busy_at_once, job_partitions, largest_capacity, phase_gpus
 from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.specs.cluster import CapacityStep, Partition
 from colossus_sim.specs.job import Job
@@ -221,7 +215,7 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
 def _room(job: Job, partition: Partition, end: float) -> tuple[int, CapacityStep]:
     """Return the most GPUs that a job can ever have beside its own spares, and the step at which that is so."""
     most, step = largest_capacity(partition, end)
-    return max(0, most - job.spare_domains * used_per_domain(partition)), step
+    return max(0, most - job.spare_domains * partition.used_per_domain), step
 
 
 def power_for_each_job(scenario: Scenario) -> Iterator[Problem]:

@@ -112,13 +112,7 @@ def installed_at(partition: Partition, moment: float) -> int:
 def usable_gpus(partition: Partition, step: CapacityStep) -> int:
     """Return the GPUs that jobs can have at a capacity step: whole domains, less spares and reserve."""
     domain = max(1, partition.gpu.scale_up_domain)
-    return max(0, step.gpus // domain - partition.kept_domains) * used_per_domain(partition)
-
-
-def used_per_domain(partition: Partition) -> int:
-    """Return the GPUs of each scale-up domain that jobs may use."""
-    used = partition.gpus_used_per_domain
-    return max(1, partition.gpu.scale_up_domain) if used is None else used
+    return max(0, step.gpus // domain - partition.kept_domains) * partition.used_per_domain
 
 
 def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacityStep]:
@@ -132,8 +126,7 @@ def busy_at_once(site: Site, partition: Partition, end: float) -> int:
     """Return the most GPUs of one partition that a site's power limit ever lets run at full clocks before `end`."""
     gpu = partition.gpu
     domain = max(1, gpu.scale_up_domain)
-    used = domain if partition.gpus_used_per_domain is None else partition.gpus_used_per_domain
-    each = used * (gpu.power_max - gpu.power_idle)
+    each = partition.used_per_domain * (gpu.power_max - gpu.power_idle)
     most = 0
     for moment in (step.at for part in site.partitions.values() for step in part.capacity if step.at < end):
         idle = math.fsum(
@@ -144,7 +137,7 @@ def busy_at_once(site: Site, partition: Partition, end: float) -> int:
         if each <= 0 or math.isinf(left):
             return installed_at(partition, end)
         domains = min(math.floor(left / each + 1e-9), installed_at(partition, moment) // domain)
-        most = max(most, domains * used)
+        most = max(most, domains * partition.used_per_domain)
     return most
 
 
