@@ -63,7 +63,7 @@ def expected_profile(
     profile = Profile(now, scheduler.room(site, partition))
     for holder in scheduler.holders.values():
         if holder.partition is partition:
-            profile.give(holder.expected_end(), holder.kept_from_others)
+            profile.give(holder.expected_end(), partition.pool.held(holder.number))
     for phase in booked:
         begin = max(now, booked_from(phase))
         profile.take(begin, begin + phase.expected_run(), phase.booked_domains(partition))

@@ -105,7 +105,7 @@ def _backfill(scheduler: Scheduler, waiting: Sequence[PhaseRun], *, reservations
         need, length = phase.least_to_start(partition), phase.expected_run()
         start = profile.earliest(need, length)
         if start <= phase.now and scheduler.start(phase, closed):
-            profile.take(phase.now, phase.now + length, phase.kept_from_others)
+            profile.take(phase.now, phase.now + length, phase.held_partition().pool.held(phase.number))
         elif reserved < reservations:
             if not reserved:
                 _empty_for(scheduler, phase, closed)

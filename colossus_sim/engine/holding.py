@@ -134,10 +134,6 @@ class Holding:
         domains = len(self.domains) + self.job.spare_domains
         return (self.now - self.held_since) * domains * self.ranks_per_domain
 
-    def usable(self, gpus: int) -> int:
-        """How many of so many GPUs the plan can use."""
-        return self.model.usable_gpus(gpus)
-
     def least_domains(self, partition: PartitionState) -> int:
         """Domains without which it does not run."""
         wanted = self.models[partition.pool.name].gpus_wanted
@@ -148,11 +144,6 @@ class Holding:
     def least_to_start(self, partition: PartitionState) -> int:
         """Domains without which it does not start: those, and its own spares."""
         return self.least_domains(partition) + self.job.spare_domains
-
-    @property
-    def kept_from_others(self) -> int:
-        """Domains that come free when it goes: those in use, and its own spares that lie ready."""
-        return len(self.domains) + self.held_partition().pool.own.count(self.number)
 
     def booked_domains(self, partition: PartitionState) -> int:
         """Domains that a reservation keeps for it."""
@@ -171,7 +162,7 @@ class Holding:
         if free >= wanted:
             return wanted
         elastic = self.job.min_gpus is not None and free >= self.least_domains(partition)
-        return free if elastic and self.usable(free * partition.pool.used_per_domain) else 0
+        return free if elastic and self.model.usable_gpus(free * partition.pool.used_per_domain) else 0
 
     def grant(self, partition: PartitionState, domains: list[int]) -> None:
         """Take over domains, at the start of a run."""
@@ -189,7 +180,7 @@ class Holding:
     def fit(self) -> None:
         """Set the GPUs that compute to what the domains at hand allow."""
         room = len(self.domains) * self.ranks_per_domain
-        self.gpus = self.usable(min(room, self.most_gpus))
+        self.gpus = self.model.usable_gpus(min(room, self.most_gpus))
 
     def placement(self) -> Placement:
         """Where the ranks sit. A replaced domain counts as near as the one it replaces."""
@@ -252,7 +243,7 @@ class Holding:
         """Whether it may go on with the domains that it has left."""
         if self.job.min_gpus is None or len(self.domains) < self.least_domains(self.held_partition()):
             return False
-        return self.usable(len(self.domains) * self.ranks_per_domain) > 0
+        return self.model.usable_gpus(len(self.domains) * self.ranks_per_domain) > 0
 
     @property
     def policy(self) -> CheckpointPolicy:

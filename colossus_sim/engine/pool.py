@@ -73,12 +73,10 @@ class PartitionPool:
 
         GPUs of a partly filled last domain count as idle; hot spares inside a domain in use count as spare.
         """
-        owned = self.owned_domains
-        used = owned * self.used_per_domain
-        inside = owned * self.domain_gpus - used
+        used = self.owned_domains * self.used_per_domain
         down = self.counts[OUT] * self.domain_gpus + self.broken_in_owned
         kept = self.counts[SPARE] + self.counts[RESERVE] + self.own.total
-        spare = kept * self.domain_gpus + inside - self.broken_in_owned
+        spare = (kept + self.owned_domains) * self.domain_gpus - used - self.broken_in_owned
         return used, self.installed_gpus - used - spare - down, spare, down
 
     def has_hot_spare(self, domain: int) -> bool:
@@ -92,6 +90,10 @@ class PartitionPool:
     def available(self) -> int:
         """Domains that a job could get now."""
         return self.counts[FREE]
+
+    def held(self, owner: int) -> int:
+        """Domains that come free when an owner goes: those in use, and its own spares that lie ready."""
+        return self.owned.get(owner, 0) + self.own.count(owner)
 
     # -- moves ---------------------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ class Scheduler:
             missing = pool.kept_missing
             need = phase.least_to_start(partition) - self.room(phase.site, partition) + missing
             leaving = self._leaving(partition)
-            need -= sum(victim.kept_from_others for victim in leaving)
+            need -= sum(partition.pool.held(victim.number) for victim in leaving)
             victims = []
             for victim in sorted(
                 self.holders.values(), key=lambda holder: (holder.job.priority, -holder.number)
@@ -129,7 +129,7 @@ class Scheduler:
                     and not victim.leaving
                 ):
                     victims.append(victim)
-                    need -= victim.kept_from_others
+                    need -= partition.pool.held(victim.number)
             if need <= 0:
                 for victim in victims:
                     victim.leaving = True
@@ -150,7 +150,9 @@ class Scheduler:
             if phase.partition is None or phase.leaving or not phase.underway:
                 continue
             free = self.room(phase.site, phase.partition)
-            more = phase.usable(min(phase.most_gpus, (len(phase.domains) + free) * phase.ranks_per_domain))
+            more = phase.model.usable_gpus(
+                min(phase.most_gpus, (len(phase.domains) + free) * phase.ranks_per_domain)
+            )
             wanted = min(free, phase.partition.pool.domains_for(phase.most_gpus) - len(phase.domains))
             if more >= phase.gpus * (1.0 + self._policies.resize_gain) and self.bookings.leave(
                 self, phase, phase.partition, wanted, phase.expected_end()
