@@ -17,6 +17,7 @@ FLOORS = {
     "randomness": 0,
     "records": 0,
     "intervals": 0,
+    "sums": 0,
     "policies": 0,
     "version": 0,
     "formulas": 1,
@@ -27,7 +28,6 @@ FLOORS = {
     "network": 4,
     "parallelism": 5,
     "training": 6,
-    "planner": 6,
     "engine": 7,
     "results": 8,
     "validation": 8,
@@ -42,7 +42,7 @@ FLOORS = {
 NEIGHBOURS = {("network", "topology"), ("topology", "network"), ("html", "plots"), ("sweeps", "plots")}
 """Imports between two folders of one floor that the design names."""
 
-FLOOR_ZERO_ORDER = ("version", "errors", "units", "randomness", "records", "intervals", "policies")
+FLOOR_ZERO_ORDER = ("version", "errors", "units", "randomness", "records", "intervals", "policies", "sums")
 """Modules of floor 0, each may import those before it."""
 
 TYPES_ONLY = {("records", "specs"), ("records", "training")}

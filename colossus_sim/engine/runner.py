@@ -194,13 +194,14 @@ def _chain(world: World, phase: PhaseRun, predecessors: list[PhaseRun]) -> None:
 
 
 @contextmanager
-def rare_collections() -> Iterator[None]:
+def rare_collections(*, frozen: bool = False) -> Iterator[None]:
     """Let the garbage collector look less often: a run makes many rows and hardly any cycles.
 
-    What is there already (libraries, the scenario) is left out of its rounds meanwhile.
+    What is there already (libraries, the scenario) is left out of its rounds meanwhile, unless the caller says
+    that it is `frozen` (to find out takes milliseconds).
     """
     before = gc.get_threshold()
-    freeze = not gc.get_freeze_count()
+    freeze = not frozen and not gc.get_freeze_count()
     gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
     if freeze:
         gc.freeze()

@@ -33,6 +33,7 @@ class Boundary:
     def __init__(self, capacity: _Array, usage: _Array, limit: float) -> None:
         self.capacity, self.usage, self.limit = capacity, usage, limit
         self._alone: _Array | None = None
+        self._roomy: bool | None = None
         self._fair: dict[bytes, _Array] = {}
 
     def rates(self, means: _Array, mode: str) -> _Array:
@@ -47,14 +48,22 @@ class Boundary:
         """
         if mode == "none" or len(self.usage) < 2:
             return self.alone()
-        fair = self.fair(means > 0)
-        if mode == "worst_case" or bool((fair >= self.limit).all()):
-            return fair  # all at once, and nobody is held back: no mode gives less
+        if self.roomy():
+            return np.full(len(self.usage), self.limit)
+        if mode == "worst_case":
+            return self.fair(means > 0)
+        free = self._between(means, mode)
+        if bool((free >= self.alone()).all()):
+            return free  # a fair rate is never above that
+        return np.maximum(free, self.fair(means > 0))
+
+    def _between(self, means: _Array, mode: str) -> _Array:
+        """Return each job's rate between what the others send on average, or are met with by chance."""
         load = means @ self.usage
         if mode == "best_case":
             excess = np.maximum(load / self.capacity, 1.0)
             worst = np.where(self.usage > 0, excess, 1.0).max(axis=1, initial=1.0)
-            slowed: _Array = np.maximum(self.alone() / worst, fair)
+            slowed: _Array = self.alone() / worst
             return slowed
         free = worst_groups(self.capacity - (load - means[:, None] * self.usage), self.usage, self.limit)
         if mode == "independent":
@@ -62,7 +71,13 @@ class Boundary:
                 self.capacity, self.usage, self.alone(), means, self.limit, lockstep_rates
             )
             free = np.minimum(free, met)
-        return np.maximum(free, fair)
+        return free
+
+    def roomy(self) -> bool:
+        """Return whether all uplinks carry the most that all jobs can send, so that nobody holds anybody back."""
+        if self._roomy is None:
+            self._roomy = bool((self.usage.sum(axis=0) * self.limit <= self.capacity).all())
+        return self._roomy
 
     def alone(self) -> _Array:
         """Return the rate of each job with the uplinks to itself."""

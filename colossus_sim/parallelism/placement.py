@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,16 @@ class Placement:
     domain_gpus: int
     ranks_per_domain: int
     runs: tuple[tuple[int, int], ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Asked for again and again, of hundreds of runs."""
+
+    def __post_init__(self) -> None:
+        """Work out the hash once."""
+        object.__setattr__(self, "_hash", hash((self.domain_gpus, self.ranks_per_domain, self.runs)))
+
+    def __hash__(self) -> int:
+        """Return the hash of the three fields."""
+        return self._hash
 
     @property
     def num_domains(self) -> int:

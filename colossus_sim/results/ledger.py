@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from colossus_sim.records import CAUSES, GPU_STATES, PhaseRow, RunResult
 from colossus_sim.results.slip import JobSlip, job_slips
 from colossus_sim.specs.cluster import Partition, Site
 from colossus_sim.specs.job import Job
+from colossus_sim.sums import exact_sum
 
 Key = tuple[str, str, str]
 """Site, partition, job (empty where the GPUs belong to none)."""
@@ -59,11 +59,7 @@ class JobLedger:
     def cause(self, *names: str) -> float:
         """Seconds of all phases spent on the named causes. [s]"""
         columns = [CAUSES.index(name) for name in names]
-        return math.fsum(
-            itertools.chain.from_iterable(
-                c.causes[:, columns].ravel().tolist() for c in self.intervals.values()
-            )
-        )
+        return exact_sum(rows.causes[:, columns] for rows in self.intervals.values())
 
     @property
     def finish(self) -> float:

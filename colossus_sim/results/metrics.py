@@ -6,9 +6,8 @@ Papers define the same words differently; what is computed here is what the form
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -20,6 +19,7 @@ from colossus_sim.records import CAUSES, GPU_STATES, PhaseRow
 from colossus_sim.results.ledger import JobLedger, Ledger
 from colossus_sim.results.loss import predicted_loss
 from colossus_sim.specs.hardware import Gpu
+from colossus_sim.sums import exact_row_sums, exact_sum
 from colossus_sim.units import DAY
 
 COMPUTING_STATES = ("productive", "contention", "degraded", "lost_work")
@@ -70,23 +70,19 @@ def has_mfu(row: PhaseRow) -> bool:
 
 
 def _working_seconds(rows: IntervalColumns) -> Seconds:
-    return np.array(list(map(math.fsum, rows.causes[:, _WORKING].tolist())))
+    return exact_row_sums(rows.causes[:, _WORKING])
 
 
 def _held_seconds(rows: IntervalColumns) -> Seconds:
     return rows.end - rows.start
 
 
-def _add_up(columns: Iterable[Seconds]) -> float:
-    return math.fsum(itertools.chain.from_iterable(column.tolist() for column in columns))
-
-
 def _utilization(job: JobLedger, seconds: Callable[[IntervalColumns], Seconds]) -> float:
     """Return the model FLOPs kept over what the peak gives in these seconds of each interval."""
     peaks = _peaks(job)
     phases = [(peaks[name], rows) for name, rows in job.intervals.items() if name in peaks]
-    flops = _add_up(rows.model_flops for _, rows in phases)
-    return _ratio(flops, _add_up(peak * rows.gpus * seconds(rows) for peak, rows in phases))
+    flops = exact_sum(rows.model_flops for _, rows in phases)
+    return _ratio(flops, exact_sum(peak * rows.gpus * seconds(rows) for peak, rows in phases))
 
 
 def mfu(job: JobLedger) -> float:
@@ -111,7 +107,7 @@ def goodput(job: JobLedger) -> float:
 
 def ettr(job: JobLedger) -> float:
     """Return the effective training time ratio (Kokolis et al. 2024, arXiv:2410.21680, section III)."""
-    elapsed = _add_up(map(_held_seconds, job.intervals.values()))
+    elapsed = exact_sum(map(_held_seconds, job.intervals.values()))
     return _ratio(job.cause(*_PRODUCTIVE_CAUSES), elapsed - job.cause(*_UNAVAILABLE_CAUSES))
 
 
@@ -122,7 +118,7 @@ def interruptions(job: JobLedger) -> float:
 
 def saves(job: JobLedger) -> float:
     """Return the checkpoints completed."""
-    return _add_up(rows.saves for rows in job.intervals.values())
+    return exact_sum(rows.saves for rows in job.intervals.values())
 
 
 def lost_work_days(job: JobLedger) -> float:
@@ -142,13 +138,13 @@ def gpu_days(job: JobLedger) -> float:
 
 def tokens(job: JobLedger) -> float:
     """Return the training tokens kept. [tokens]"""
-    return _add_up(rows.tokens for rows in job.intervals.values())
+    return exact_sum(rows.tokens for rows in job.intervals.values())
 
 
 def steps(job: JobLedger) -> float:
     """Return the optimizer steps and RL updates kept (work units of compute phases are not steps)."""
     kinds = {name: phase.kind for name, phase in job.spec.phases.items()}
-    return _add_up(rows.units for name, rows in job.intervals.items() if kinds[name] != "compute")
+    return exact_sum(rows.units for name, rows in job.intervals.items() if kinds[name] != "compute")
 
 
 def wall_clock_days(job: JobLedger) -> float:

@@ -18,6 +18,7 @@ from colossus_sim.errors import SimulationError
 from colossus_sim.intervals import NO_INTERVALS, IntervalColumns, columns_by_phase
 from colossus_sim.records import CAUSES, PhaseRow, RunResult
 from colossus_sim.specs.job import Job, Phase
+from colossus_sim.sums import exact_sum
 
 SLIP_CAUSES = (*CAUSES[1:], "plan")
 """Causes of slip: every cause but ``planned``, and ``plan``."""
@@ -220,7 +221,7 @@ def _spent(
         # An interval that is met as a whole counts as exactly one.
         parts.append(rows.causes[met] * (overlap / (rows.end - rows.start))[met, None])
     seconds = np.concatenate(parts or [NO_INTERVALS.causes])
-    return {cause: math.fsum(column) for cause, column in zip(CAUSES, seconds.T.tolist(), strict=True)}
+    return {cause: exact_sum([column]) for cause, column in zip(CAUSES, seconds.T, strict=True)}
 
 
 def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:

@@ -24,15 +24,16 @@ class KernelPlayer:
     def measured(self, seed: int) -> Measured | None:
         """Return what a run comes to; None if the SimPy engine has to play it."""
         from colossus_sim.engine.kernel.play import KernelFullError, StuckError
-        from colossus_sim.engine.kernel.rows import energy, run_result
+        from colossus_sim.engine.kernel.rows import energy, failures, run_result
 
         try:
             state = self._kernel.play(seed)
         except (KernelFullError, StuckError):
             return None
-        run = run_result(self._kernel, state, seed, levels=False)
+        run = run_result(self._kernel, state, seed, counted=False)
         values = measure(run)
         values["cluster.energy_MWh"] = energy(state) / _MWH
+        values["cluster.failures"] = float(failures(state))
         return values, phase_times(run)
 
 

@@ -94,7 +94,7 @@ class Player:
         """Run a task; an input that is refused, or a run without progress, is a failed outcome."""
         try:
             scenario = self._loaded(task)
-            with rare_collections():
+            with rare_collections(frozen=True):
                 values, phases = self._played(scenario, task)
             return Outcome(index=task.index, status="done", values=values | self._bill, phases=phases)
         except ColossusError as error:

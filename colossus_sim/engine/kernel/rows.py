@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,20 @@ from colossus_sim.records import (
     PhaseRow,
     RunResult,
 )
+from colossus_sim.sums import exact_row_sums, exact_sum
 
 _FAILURE = EventRow(0.0, "failure", "", "", "", "", "", 0.0, "time and place not kept")
 """The kernel counts failures and keeps no event."""
 
 
-def run_result(kernel: Kernel, state: State, seed: int, *, levels: bool = True) -> RunResult:
-    """Return the rows of a run; of the events only how many failures there were, and levels only if asked for."""
+def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True) -> RunResult:
+    """Return the rows of a run, of the events only how many failures there were.
+
+    Parameters
+    ----------
+    counted : bool
+        Whether rows of levels and failures are made; what they add up to is `energy` and `failures`.
+    """
     end = float(state.world["now"][0])
     source = kernel.scenario.loaded
     entries = state.entries[: int(state.world["entries"][0])]
@@ -41,8 +47,8 @@ def run_result(kernel: Kernel, state: State, seed: int, *, levels: bool = True) 
         events_processed=0,
         intervals=_intervals(kernel, entries, causes),
         gpu_time=_gpu_time_rows(kernel, state, entries, causes, end),
-        levels=_level_rows(kernel, state) if levels else (),
-        events=(_FAILURE,) * int(state.world["failures"][0]),
+        levels=_level_rows(kernel, state) if counted else (),
+        events=(_FAILURE,) * failures(state) if counted else (),
         phases=phase_rows(kernel, state),
     )
 
@@ -67,8 +73,8 @@ def _causes(entries: Any) -> Any:
     }
     for name, seconds in parts.items():
         made[working, CAUSES.index(name)] = seconds
-    others = [math.fsum(row) for row in zip(*(part.tolist() for part in parts.values()), strict=True)]
-    made[working, CAUSES.index("planned")] = length[working] - np.array(others)
+    others = exact_row_sums(np.column_stack(list(parts.values())))
+    made[working, CAUSES.index("planned")] = length[working] - others
     return made
 
 
@@ -98,13 +104,15 @@ def _gpu_time_rows(
     jobs = [phase.job_name for phase in kernel.book.world.phases]
     names = list(dict.fromkeys(jobs))
     job = np.array([names.index(name) for name in jobs])[entries["phase"]]
+    spent = _gpu_seconds(entries, causes)
+    owner = np.where(entries["held"] > 0, entries["part"] * len(names) + job, -1)
     rows = []
     for part, partition in enumerate(kernel.book.parts):
         site, name = partition.pool.site, partition.pool.name
         for index in range(len(names)):
-            mine = np.flatnonzero((entries["part"] == part) & (job == index) & (entries["held"] > 0))
+            mine = np.flatnonzero(owner == part * len(names) + index)
             if len(mine):
-                seconds = _held_seconds(entries[mine], causes[mine])
+                seconds = tuple(_in_turn(spent[key][mine]) if key in spent else 0.0 for key in GPU_STATES)
                 rows.append(GpuTimeRow(site, name, names[index], 0.0, end, seconds))
         booked = [0.0] * len(GPU_STATES)
         for key in ("idle", "spare", "down"):
@@ -113,16 +121,16 @@ def _gpu_time_rows(
     return tuple(sorted(rows))
 
 
-def _held_seconds(entries: Any, causes: Any) -> tuple[float, ...]:
-    seconds = [0.0] * len(GPU_STATES)
-    gpus = entries["gpus"]
+def _gpu_seconds(entries: Any, causes: Any) -> dict[str, Any]:
+    """Return the GPU-seconds of each interval (rows) by state and, of its causes (columns), one after the other."""
+    gpus = entries["gpus"].astype(np.float64)
     length = entries["end"] - entries["start"]
-    seconds[GPU_STATE["stranded"]] = _in_turn((entries["held"] - gpus) * length)
-    for name, place in GPU_STATE.items():
+    made = {"stranded": ((entries["held"] - entries["gpus"]) * length)[:, None]}
+    for name in GPU_STATE:
         columns = [index for index, cause in enumerate(CAUSES) if GPU_STATE_OF_CAUSE[cause] == name]
         if columns:
-            seconds[place] = _in_turn(causes[:, columns] * gpus[:, None])
-    return tuple(seconds)
+            made[name] = causes[:, columns] * gpus[:, None]
+    return made
 
 
 def _in_turn(values: Any) -> float:
@@ -142,16 +150,21 @@ def _level_rows(kernel: Kernel, state: State) -> tuple[LevelRow, ...]:
     return tuple(made)
 
 
+def failures(state: State) -> int:
+    """Return the failures of all kinds."""
+    return int(state.world["failures"][0])
+
+
 def energy(state: State) -> float:
     """Return the energy of all partitions until the end, the same sum as over the rows of levels. [J]"""
     end = float(state.world["now"][0])
     rows = state.levels[: int(state.world["levels"][0])]
-    joules: list[float] = []
-    for part in range(len(state.parts)):
-        mine = rows[rows["part"] == part]
-        times = np.append(np.minimum(mine["time"], end), end)
-        joules += (mine["power"] * np.diff(times)).tolist()
-    return math.fsum(joules)
+    part, power, time = rows["part"], rows["power"], np.minimum(rows["time"], end)
+    joules = []
+    for number in range(len(state.parts)):
+        mine = np.flatnonzero(part == number)
+        joules.append(power[mine] * np.diff(time[mine], append=end))
+    return exact_sum(joules)
 
 
 def phase_rows(kernel: Kernel, state: State) -> tuple[PhaseRow, ...]:
