@@ -1,0 +1,274 @@
+"""Longest paths through 1F1B and interleaved pipelines, all stages and all transfer times at once.
+
+Every array has one row per transfer time. Steps that all stages take alike run on the flat array, in which a row
+runs into the next one; what crosses a seam is overwritten before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_SAME = 1e-12
+"""Relative difference below which two states of a schedule count as the same pattern."""
+
+
+def one_forward_one_backward(
+    f: Array, b: Array, microbatches: int, p: Array, weight: Array | None = None
+) -> Array:
+    """Return the step time of 1F1B for each transfer time. [s]
+
+    Round by round: in round ``r`` stage ``s`` runs F of ``r + S - 1 - s`` and B of ``r``.
+
+    Parameters
+    ----------
+    f, b : array
+        Time of a forward and of a backward pass, by stage. [s]
+    microbatches : int
+        Micro-batches of one step.
+    p : array
+        Times of one send/recv. [s]
+    weight : array, optional
+        Weight-gradient passes of ZB-H1, by stage, each put off by ``s`` rounds. [s]
+    """
+    shop = _Rounds(f, b, p, weight)
+    stages = len(f)
+    for r in range(1 - stages, 0):
+        shop.warm_up(-r, min(stages, microbatches - r))
+    r, mark = 0, None
+    while r < microbatches:
+        if r <= microbatches - stages:
+            shop.steady()
+        else:
+            shop.cool_down(microbatches - r)
+        shop.late_weights(r)
+        r += 1
+        if r % stages == 0 and stages <= r < microbatches - 2 * stages:
+            step = None if mark is None else _period(mark, shop.state)
+            if step is not None:
+                periods = (microbatches - stages - r) // stages
+                shop.state += periods * step
+                r += periods * stages
+            mark = shop.state.copy()
+    return shop.end(microbatches)
+
+
+class _Rounds:
+    """State of a 1F1B schedule; stages run from last to first, so that a backward wave is a running maximum."""
+
+    def __init__(self, f: Array, b: Array, p: Array, weight: Array | None) -> None:
+        self.stages, self.p = len(f), p[:, None]
+        self.f, b = f[::-1], b[::-1]
+        self.w = None if weight is None else weight[::-1]
+        self.state = np.zeros((2, len(p), len(f)))
+        self.free, self.arrival = self.state
+        self.done = np.empty((len(p), len(f)))
+        wave = np.cumsum(b + self.p, axis=1)
+        self.flat = _Flat(
+            *(array.reshape(-1) for array in (*self.state, self.done, wave - b - self.p, wave - self.p)),
+            forward=np.tile(self.f, len(p)),
+            transfer=np.repeat(p, len(f))[1:],
+        )
+
+    def warm_up(self, low: int, high: int) -> None:
+        """Forwards only, on the stages that have begun and still have micro-batches to start."""
+        done = np.maximum(self.free[:, low:high], self.arrival[:, low:high]) + self.f[low:high]
+        self.free[:, low:high] = done
+        self.arrival[:, low - 1 : high - 1] = done + self.p
+
+    def steady(self) -> None:
+        """One forward and one backward on every stage."""
+        flat = self.flat
+        np.maximum(flat.free, flat.arrival, out=flat.done)
+        np.add(flat.done, flat.forward, flat.done)
+        np.add(flat.done[1:], flat.transfer, flat.arrival[:-1])
+        # The first stage waits for nobody; it only keeps pace, so that periods show.
+        self.arrival[:, -1] = self.free[:, -1]
+        self._backward()
+
+    def cool_down(self, high: int) -> None:
+        """The first stages have no forwards left."""
+        self.done[:] = self.free
+        self.done[:, :high] = np.maximum(self.free[:, :high], self.arrival[:, :high]) + self.f[:high]
+        self.arrival[:, : high - 1] = self.done[:, 1:high] + self.p
+        self._backward()
+
+    def _backward(self) -> None:
+        flat = self.flat
+        np.subtract(flat.done, flat.before, flat.done)
+        np.maximum.accumulate(self.done, axis=1, out=self.done)
+        np.add(flat.done, flat.after, flat.free)
+
+    def late_weights(self, r: int) -> None:
+        """Weight gradients of round ``r - s`` on stage ``s``."""
+        if self.w is not None:
+            first = max(0, self.stages - 1 - r)
+            self.free[:, first:] += self.w[first:]
+
+    def end(self, microbatches: int) -> Array:
+        """When the last stage is done, weight gradients that were put off included."""
+        if self.w is None:
+            return np.asarray(self.free.max(axis=1))
+        left = np.minimum(microbatches, np.arange(self.stages - 1, -1, -1))
+        return np.asarray((self.free + self.w * left).max(axis=1))
+
+
+class _Flat(NamedTuple):
+    """Flat views of the state of `_Rounds`, and what a steady round adds to it."""
+
+    free: Array
+    arrival: Array
+    done: Array
+    before: Array
+    after: Array
+    forward: Array
+    transfer: Array
+
+
+def interleaved(f: Array, b: Array, microbatches: int, p: Array) -> Array:
+    """Return the step time of the interleaved schedule for each transfer time. [s]
+
+    Tick by tick: at tick ``t`` stage ``s`` runs round ``t + s``; all it waits for is one tick older.
+
+    Parameters
+    ----------
+    f, b : array
+        Time of a forward and of a backward pass, ``[chunk, stage]``. [s]
+    microbatches : int
+        Micro-batches of one step, a multiple of the stages.
+    p : array
+        Times of one send/recv. [s]
+    """
+    chunks, stages = f.shape
+    total, group = microbatches * chunks, stages * chunks
+    ticks = _Ticks(f, b, total, p)
+    # Before tick 1 - S no stage runs backward, from `rest` on none runs forward.
+    rest = total - group + 1
+    # Between 0 and `quiet` every stage runs both at every tick.
+    quiet = total - ticks.slack
+    ticks.forward_only(-ticks.slack, 1 - stages)
+    ticks.forward_and_backward(ticks.rows(1 - stages, 0))
+    tick = 0
+    if group <= quiet:
+        steady, mark = ticks.rows(0, group), ticks.state.copy()
+    while tick + group <= quiet:
+        ticks.forward_and_backward(steady)
+        tick += group
+        step = _period(mark, ticks.state)
+        if step is not None:
+            periods = (quiet - tick) // group
+            ticks.state += periods * step
+            tick += periods * group
+        mark = ticks.state.copy()
+    ticks.forward_and_backward(ticks.rows(tick, rest))
+    ticks.backward_only(rest, total)
+    return ticks.end()
+
+
+class _Ticks:
+    """State of an interleaved schedule, all stages abreast.
+
+    Entry ``s + 1`` of `ahead` is the end of the last forward of stage ``s``, entry 0 that of the last stage (for
+    its next chunk). Entry ``s`` of `behind` is the end of the last backward, when the stage is free; the last one
+    repeats entry 0.
+    """
+
+    def __init__(self, f: Array, b: Array, total: int, p: Array) -> None:
+        chunks, stages = f.shape
+        self.slack = 2 * (stages - 1) + (chunks - 1) * stages
+        self.state = np.zeros((2, len(p), stages + 1))
+        self.ahead, self.behind = (half.reshape(-1) for half in self.state)
+        self._seam, self._last = stages + 1, stages
+        self._work = np.empty(len(self.ahead) - 1)
+        stage = np.arange(stages)
+        # Nothing to wait for: the first chunk on the first stage; the last chunk turns around on the last one.
+        self._forward = _Wave(f, p, lead=self.slack - stage, free_stage=0, total=total)
+        self._backward = _Wave(b[::-1], p, lead=stage, free_stage=stages - 1, total=total)
+
+    def forward_only(self, start: int, stop: int) -> None:
+        """Warm-up ticks."""
+        ahead, work, seam, last = self.ahead, self._work, self._seam, self._last
+        for wait, time in self._forward.rows(start, stop):
+            np.add(ahead[:-1], wait, work)
+            np.maximum(work, ahead[1:], out=work)
+            np.add(work, time, ahead[1:])
+            ahead[::seam] = ahead[last::seam]
+        self.behind[:-1] = ahead[1:]
+        self.behind[last::seam] = self.behind[::seam]
+
+    def rows(self, start: int, stop: int) -> list[tuple[Array, Array, Array, Array]]:
+        """What is waited for and how long it takes, at each tick: forward, then backward."""
+        forward, backward = self._forward.rows(start, stop), self._backward.rows(start, stop)
+        return [(*one, *other) for one, other in zip(forward, backward, strict=True)]
+
+    def forward_and_backward(self, rows: list[tuple[Array, Array, Array, Array]]) -> None:
+        """Ticks with both."""
+        ahead, behind, work, seam, last = self.ahead, self.behind, self._work, self._seam, self._last
+        from_before, forward_end = ahead[:-1], ahead[1:]
+        from_after, free = behind[1:], behind[:-1]
+        first_input, last_output = ahead[::seam], ahead[last::seam]
+        last_input, first_output = behind[last::seam], behind[::seam]
+        for wait_f, time_f, wait_b, time_b in rows:
+            np.add(from_before, wait_f, work)
+            np.maximum(work, free, out=work)
+            np.add(work, time_f, forward_end)
+            first_input[:] = last_output
+            np.add(from_after, wait_b, work)
+            np.maximum(work, forward_end, out=work)
+            np.add(work, time_b, free)
+            last_input[:] = first_output
+
+    def backward_only(self, start: int, stop: int) -> None:
+        """Cool-down ticks."""
+        behind, work, seam, last = self.behind, self._work, self._seam, self._last
+        for wait, time in self._backward.rows(start, stop):
+            np.add(behind[1:], wait, work)
+            np.maximum(work, behind[:-1], out=work)
+            np.add(work, time, behind[:-1])
+            behind[last::seam] = behind[::seam]
+
+    def end(self) -> Array:
+        """When the last stage is done."""
+        return np.asarray(self.state[1].max(axis=1))
+
+
+class _Wave:
+    """Waits and durations of the passes of one direction, in the flat order of `_Ticks` without its last entry.
+
+    The tables have one row per chunk in the order of the wave, and a last one for no pass at all: it waits for
+    nothing (minus infinity) and takes no time.
+    """
+
+    def __init__(self, times: Array, p: Array, *, lead: Array, free_stage: int, total: int) -> None:
+        chunks, stages = times.shape
+        self._chunks, self._stages, self._total = chunks, stages, total
+        shape = (chunks + 1, len(p), stages + 1)
+        durations, waits = np.zeros(shape), np.full(shape, -np.inf)
+        durations[:-1, :, :-1] = times[:, None, :]
+        waits[:-1, :, :-1] = p[:, None]
+        waits[0, :, free_stage] = -np.inf
+        self._durations = durations.reshape(chunks + 1, -1)[:, :-1]
+        self._waits = waits.reshape(chunks + 1, -1)[:, :-1]
+        self._lead = np.tile(np.append(lead, 0), len(p))[:-1]
+        self._columns = np.arange(len(self._lead))
+
+    def rows(self, start: int, stop: int) -> Iterator[tuple[Array, Array]]:
+        """Yield what each stage waits for and how long it takes, tick by tick."""
+        rounds = np.arange(start, stop)[:, None] + self._lead
+        chunk = rounds % (self._chunks * self._stages) // self._stages
+        chunk[(rounds < 0) | (rounds >= self._total)] = self._chunks
+        return zip(self._waits[chunk, self._columns], self._durations[chunk, self._columns], strict=True)
+
+
+def _period(before: Array, state: Array) -> Array | None:
+    """Return by how much every time has moved, per transfer time, if all have moved alike."""
+    moved = state - before
+    low, high = moved.min(axis=(0, 2)), moved.max(axis=(0, 2))
+    if bool(np.all(high - low <= _SAME * state.max())):
+        return np.asarray(low[:, None])
+    return None
