@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+_Integers = npt.NDArray[np.int64]
 
 _SAME = 1e-12
 """Relative difference below which two states of a schedule count as the same pattern."""
@@ -70,7 +71,11 @@ class _Rounds:
         self.done = np.empty((len(p), len(f)))
         wave = np.cumsum(b + self.p, axis=1)
         self.flat = _Flat(
-            *(array.reshape(-1) for array in (*self.state, self.done, wave - b - self.p, wave - self.p)),
+            free=self.free.reshape(-1),
+            arrival=self.arrival.reshape(-1),
+            done=self.done.reshape(-1),
+            before=(wave - b - self.p).reshape(-1),
+            after=(wave - self.p).reshape(-1),
             forward=np.tile(self.f, len(p)),
             transfer=np.repeat(p, len(f))[1:],
         )
@@ -185,7 +190,7 @@ class _Ticks:
         self.ahead, self.behind = (half.reshape(-1) for half in self.state)
         self._seam, self._last = stages + 1, stages
         self._work = np.empty(len(self.ahead) - 1)
-        stage = np.arange(stages)
+        stage = np.arange(stages, dtype=np.int64)
         # Nothing to wait for: the first chunk on the first stage; the last chunk turns around on the last one.
         self._forward = _Wave(f, p, lead=self.slack - stage, free_stage=0, total=total)
         self._backward = _Wave(b[::-1], p, lead=stage, free_stage=stages - 1, total=total)
@@ -244,7 +249,7 @@ class _Wave:
     nothing (minus infinity) and takes no time.
     """
 
-    def __init__(self, times: Array, p: Array, *, lead: Array, free_stage: int, total: int) -> None:
+    def __init__(self, times: Array, p: Array, *, lead: _Integers, free_stage: int, total: int) -> None:
         chunks, stages = times.shape
         self._chunks, self._stages, self._total = chunks, stages, total
         shape = (chunks + 1, len(p), stages + 1)
