@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from colossus_sim.formulas import transformer
-from colossus_sim.parallelism.collective_time import CollectiveTime, group_collective_time
+from colossus_sim.parallelism.collective_time import CollectiveTime, Route
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import AXES, Mesh
 from colossus_sim.parallelism.placement import Placement
@@ -80,6 +80,7 @@ class Network:
         self._bandwidths = bandwidths
         self._mesh, self._placement = sizes.mesh, placement
         self._spans: dict[str, GroupSpan] = {}
+        self._routes: dict[str, Route] = {}
         self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
         self._members: dict[str, int] = {}
 
@@ -101,17 +102,22 @@ class Network:
 
     def price(self, call: Call) -> PricedCall:
         """Return the call with the time of its fastest algorithm on its worst group."""
-        span = self.span(call.group)
+        route = self._route(call.group)
         key = (call.axis, call.group, call.operation, call.message)
         cost = self._known.get(key)
         if cost is None:
-            cost = group_collective_time(call.operation, call.message, span, self.fabric, self._bandwidths)
+            cost = route.time(call.operation, call.message)
             if call.axis == "dp" and self.data_fraction < 1.0:
                 cost = cost._replace(
                     time=cost.time / self.data_fraction, busbw=cost.busbw * self.data_fraction
                 )
             self._known[key] = cost
-        return PricedCall(call, cost, span)
+        return PricedCall(call, cost, route.span)
+
+    def _route(self, group: str) -> Route:
+        if group not in self._routes:
+            self._routes[group] = Route(self.span(group), self.fabric, self._bandwidths)
+        return self._routes[group]
 
     def price_all(self, calls: Sequence[Call]) -> list[PricedCall]:
         """Price several calls, leaving out those of groups of one."""

@@ -13,7 +13,7 @@ from colossus_sim.formulas import collectives as formulas
 from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.files import Files
 from colossus_sim.loading.nodes import plain
-from colossus_sim.parallelism.collective_time import _Call, group_collective_time
+from colossus_sim.parallelism.collective_time import Route, group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import Mesh
 from colossus_sim.parallelism.placement import Placement
@@ -372,8 +372,8 @@ def with_sharp(**switches: float) -> Fabric:
 def test_measured_all_reduce_with_sharp(size: int, seconds: float) -> None:
     """96 H100 with CollNet and SHARP on NDR (CoreWeave's nccl-tests README); within 10 %, at any large size."""
     net = with_sharp()
-    call = _Call.of("all_reduce", size, packed(96, net), net, None)
-    (time,) = [time for time, name in call.candidates() if name == "sharp"]
+    candidates = Route(packed(96, net), net).candidates("all_reduce", size)
+    (time,) = [time for time, name in candidates if name == "sharp"]
     assert time == pytest.approx(seconds, rel=0.10)
 
 
@@ -382,7 +382,7 @@ def test_switches_that_add_up_at_line_rate_halve_a_large_all_reduce() -> None:
     net = with_sharp(bandwidth_fraction=1.0)
     fast = tuple(1e15 if level == 0 else rate for level, rate in enumerate(net.bandwidths))
     span = packed(512, net)
-    times = {name: time for time, name in _Call.of("all_reduce", 2**34, span, net, fast).candidates()}
+    times = {name: time for time, name in Route(span, net, fast).candidates("all_reduce", 2**34)}
     assert times["sharp"] == pytest.approx(times["ring/Simple"] / 2, rel=0.05)
 
 
