@@ -97,14 +97,14 @@ def machine_of(gpu: Gpu, calibration: Calibration, precision: str, gemm_factor: 
     InfeasibleError
         If the device lacks the precision or the calibration an entry.
     """
+    kernel, peak = kernels_of(calibration, gpu, precision), peak_of(gpu, precision)
+    linear = _device(gpu, kernel, gemm_factor * peak)
     half = sixteen_bit(gpu)
-    kernel = kernels_of(calibration, gpu, precision)
-    return Machine(
-        linear=_device(gpu, kernel, gemm_factor * peak_of(gpu, precision)),
-        half=_device(gpu, kernels_of(calibration, gpu, half), gemm_factor * peak_of(gpu, half)),
-        half_peak=peak_of(gpu, half),
-        kernel=kernel,
-    )
+    if half == precision:
+        return Machine(linear=linear, half=linear, half_peak=peak, kernel=kernel)
+    half_peak = peak_of(gpu, half)
+    device = _device(gpu, kernels_of(calibration, gpu, half), gemm_factor * half_peak)
+    return Machine(linear=linear, half=device, half_peak=half_peak, kernel=kernel)
 
 
 def _device(gpu: Gpu, kernel: KernelCalibration, peak: float) -> Device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import transformer
@@ -20,8 +21,7 @@ _ELEMENT_BYTES = {
 """Bytes per element with scales: one 8-bit scale per 32 elements (mxfp8), per 16 (nvfp4)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A run of layers on one stage."""
 
     dense: int
