@@ -7,7 +7,7 @@ which GPUs its ranks sit on. Regular cases are solved by dividing strides; the r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ from colossus_sim.topology.fabric import Fabric
 _Ids = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupSpan:
+class GroupSpan(NamedTuple):
     """The worst of all groups of one axis, level by level.
 
     Attributes
@@ -43,8 +42,7 @@ class GroupSpan:
     members: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Units:
+class _Units(NamedTuple):
     """An axis counted in larger units (domains, leaf groups) with so many of its ranks in each."""
 
     axis: MeshAxis
@@ -55,18 +53,18 @@ class _Units:
         axis = self.axis
         if axis.stride % factor == 0 and (axis.outer == 1 or axis.block % factor == 0):
             inner = -(-axis.inner // factor)
-            coarse = replace(axis, stride=axis.stride // factor, inner=inner, block=axis.block // factor)
+            coarse = axis._replace(stride=axis.stride // factor, inner=inner, block=axis.block // factor)
             return _Units(coarse, self.weight)
         extent = axis.stride * axis.size
         if axis.block != extent or axis.inner != axis.stride:
             return None
         if factor % extent == 0:
             outer = -(-axis.outer * extent // factor)
-            whole = replace(axis, size=1, stride=1, inner=1, outer=outer, block=1)
+            whole = axis._replace(size=1, stride=1, inner=1, outer=outer, block=1)
             return _Units(whole, self.weight * axis.size)
         if factor % axis.stride == 0 and extent % factor == 0:
             size = extent // factor
-            coarse = replace(axis, size=size, stride=1, inner=1, block=size)
+            coarse = axis._replace(size=size, stride=1, inner=1, block=size)
             return _Units(coarse, self.weight * (factor // axis.stride))
         return None
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from colossus_sim.formulas import transformer
 from colossus_sim.parallelism.collective_time import CollectiveTime, Route
 from colossus_sim.parallelism.groups import GroupSpan, group_span
-from colossus_sim.parallelism.mesh import AXES, Mesh
+from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.parallel import ParallelPlan
@@ -79,10 +79,10 @@ class Network:
         self.data_fraction = data_fraction
         self._bandwidths = bandwidths
         self._mesh, self._placement = sizes.mesh, placement
+        self._axes: dict[str, MeshAxis] = {}
         self._spans: dict[str, GroupSpan] = {}
         self._routes: dict[str, Route] = {}
         self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
-        self._members: dict[str, int] = {}
 
     @property
     def pipeline_crosses(self) -> bool:
@@ -97,7 +97,7 @@ class Network:
     def span(self, group: str) -> GroupSpan:
         """Return where the groups of an axis lie."""
         if group not in self._spans:
-            self._spans[group] = group_span(self._mesh.axis(group), self._placement, self.fabric)
+            self._spans[group] = group_span(self._axis(group), self._placement, self.fabric)
         return self._spans[group]
 
     def price(self, call: Call) -> PricedCall:
@@ -121,13 +121,12 @@ class Network:
 
     def price_all(self, calls: Sequence[Call]) -> list[PricedCall]:
         """Price several calls, leaving out those of groups of one."""
-        return [self.price(call) for call in calls if call.message > 0.0 and self._size(call.group) > 1]
+        return [self.price(call) for call in calls if call.message > 0.0 and self._axis(call.group).size > 1]
 
-    def _size(self, group: str) -> int:
-        """Ranks of one group of an axis."""
-        if group not in self._members:
-            self._members[group] = self._mesh.axis(group).size
-        return self._members[group]
+    def _axis(self, group: str) -> MeshAxis:
+        if group not in self._axes:
+            self._axes[group] = self._mesh.axis(group)
+        return self._axes[group]
 
 
 class Traffic:

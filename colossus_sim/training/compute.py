@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,12 +41,7 @@ class Work(NamedTuple):
 
     def plus(self, other: Work) -> Work:
         """Sum, kind by kind."""
-        return Work(
-            self.gemm + other.gemm,
-            self.attention + other.attention,
-            self.elementwise + other.elementwise,
-            self.quantisation + other.quantisation,
-        )
+        return Work(*map(operator.add, self, other))
 
     @property
     def time(self) -> float:

@@ -231,10 +231,10 @@ def kernels_of(calibration: Calibration, gpu: Gpu, precision: str) -> KernelCali
     """
     best, rank = None, -1
     for entry in calibration.kernels:
-        device = 2 if entry.gpu == gpu.name else 0 if entry.gpu == "*" else -9
-        form = 1 if entry.precision == precision else 0 if entry.precision == "*" else -9
-        if device + form > rank:
-            best, rank = entry, device + form
+        if entry.gpu in (gpu.name, "*") and entry.precision in (precision, "*"):
+            fit = 2 * (entry.gpu != "*") + (entry.precision != "*")
+            if fit > rank:
+                best, rank = entry, fit
     if best is None:
         raise InfeasibleError(
             [Problem(path="calibration", message=f"no entry for {gpu.name} at {precision}, nor for '*'")]

@@ -337,13 +337,8 @@ class _Step:
 
 
 def _chunk_cost(chunk: Chunk, made: dict[str, LayerCost], overhead: float) -> LayerCost:
-    counts = {
-        "dense": chunk.dense,
-        "moe": chunk.moe,
-        "first": int(chunk.first),
-        "last": int(chunk.last),
-    }
-    used = [(float(number), made[name]) for name, number in counts.items() if number]
+    numbers = zip(("dense", "moe", "first", "last"), chunk, strict=True)
+    used = [(float(number), made[name]) for name, number in numbers if number]
     forward = weighted([(n, cost.forward) for n, cost in used])
     backward = weighted([(n, cost.backward) for n, cost in used])
     return LayerCost(_with_overhead(forward, overhead), backward, {}, {})
