@@ -7,7 +7,6 @@ runs into the next one; what crosses a seam is overwritten before it is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,21 +40,21 @@ def one_forward_one_backward(
     stages = len(f)
     for r in range(1 - stages, 0):
         shop.warm_up(-r, min(stages, microbatches - r))
-    r, mark = 0, None
-    while r < microbatches:
-        if r <= microbatches - stages:
-            shop.steady()
-        else:
-            shop.cool_down(microbatches - r)
-        shop.late_weights(r)
-        r += 1
-        if r % stages == 0 and stages <= r < microbatches - 2 * stages:
+    # From `rest` on the first stages have no forwards left.
+    r, rest, mark = 0, max(0, microbatches - stages + 1), None
+    while r < rest:
+        stop = min(rest, r + stages)
+        shop.steady(r, stop)
+        r = stop
+        if r < microbatches - 2 * stages:
             step = None if mark is None else _period(mark, shop.state)
             if step is not None:
                 periods = (microbatches - stages - r) // stages
                 shop.state += periods * step
                 r += periods * stages
             mark = shop.state.copy()
+    for r in range(rest, microbatches):
+        shop.cool_down(r, microbatches - r)
     return shop.end(microbatches)
 
 
@@ -70,15 +69,7 @@ class _Rounds:
         self.free, self.arrival = self.state
         self.done = np.empty((len(p), len(f)))
         wave = np.cumsum(b + self.p, axis=1)
-        self.flat = _Flat(
-            free=self.free.reshape(-1),
-            arrival=self.arrival.reshape(-1),
-            done=self.done.reshape(-1),
-            before=(wave - b - self.p).reshape(-1),
-            after=(wave - self.p).reshape(-1),
-            forward=np.tile(self.f, len(p)),
-            transfer=np.repeat(p, len(f))[1:],
-        )
+        self.before, self.after = wave - b - self.p, wave - self.p
 
     def warm_up(self, low: int, high: int) -> None:
         """Forwards only, on the stages that have begun and still have micro-batches to start."""
@@ -86,30 +77,35 @@ class _Rounds:
         self.free[:, low:high] = done
         self.arrival[:, low - 1 : high - 1] = done + self.p
 
-    def steady(self) -> None:
-        """One forward and one backward on every stage."""
-        flat = self.flat
-        np.maximum(flat.free, flat.arrival, out=flat.done)
-        np.add(flat.done, flat.forward, flat.done)
-        np.add(flat.done[1:], flat.transfer, flat.arrival[:-1])
-        # The first stage waits for nobody; it only keeps pace, so that periods show.
-        self.arrival[:, -1] = self.free[:, -1]
-        self._backward()
+    def steady(self, start: int, stop: int) -> None:
+        """Rounds of one forward and one backward on every stage."""
+        free, arrival, done, before, after = (
+            array.reshape(-1) for array in (self.free, self.arrival, self.done, self.before, self.after)
+        )
+        f, p = np.concatenate([self.f] * len(self.p)), np.repeat(self.p, self.stages)[1:]
+        sent, received = done[1:], arrival[:-1]
+        kept, first = self.arrival[:, -1], self.free[:, -1]
+        for r in range(start, stop):
+            np.maximum(free, arrival, out=done)
+            np.add(done, f, done)
+            np.add(sent, p, received)
+            # The first stage waits for nobody; it only keeps pace, so that periods show.
+            kept[:] = first
+            np.subtract(done, before, done)
+            np.maximum.accumulate(self.done, axis=1, out=self.done)
+            np.add(done, after, free)
+            self._late_weights(r)
 
-    def cool_down(self, high: int) -> None:
-        """The first stages have no forwards left."""
+    def cool_down(self, r: int, high: int) -> None:
+        """A round in which the first stages have no forwards left."""
         self.done[:] = self.free
         self.done[:, :high] = np.maximum(self.free[:, :high], self.arrival[:, :high]) + self.f[:high]
         self.arrival[:, : high - 1] = self.done[:, 1:high] + self.p
-        self._backward()
+        np.maximum.accumulate(self.done - self.before, axis=1, out=self.done)
+        np.add(self.done, self.after, self.free)
+        self._late_weights(r)
 
-    def _backward(self) -> None:
-        flat = self.flat
-        np.subtract(flat.done, flat.before, flat.done)
-        np.maximum.accumulate(self.done, axis=1, out=self.done)
-        np.add(flat.done, flat.after, flat.free)
-
-    def late_weights(self, r: int) -> None:
+    def _late_weights(self, r: int) -> None:
         """Weight gradients of round ``r - s`` on stage ``s``."""
         if self.w is not None:
             first = max(0, self.stages - 1 - r)
@@ -121,18 +117,6 @@ class _Rounds:
             return np.asarray(self.free.max(axis=1))
         left = np.minimum(microbatches, np.arange(self.stages - 1, -1, -1))
         return np.asarray((self.free + self.w * left).max(axis=1))
-
-
-class _Flat(NamedTuple):
-    """Flat views of the state of `_Rounds`, and what a steady round adds to it."""
-
-    free: Array
-    arrival: Array
-    done: Array
-    before: Array
-    after: Array
-    forward: Array
-    transfer: Array
 
 
 def interleaved(f: Array, b: Array, microbatches: int, p: Array) -> Array:
