@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from operator import itemgetter
 from typing import NamedTuple
 
 from colossus_sim.formulas import collectives as formulas
@@ -71,11 +71,11 @@ class _Lane(NamedTuple):
     """Of the names of its algorithms."""
     base: float
     """Launch and synchronisation of one call. [s]"""
-    alphas: tuple[float, ...]
+    alphas: Sequence[float]
     """Latency of one step of a ring at each level. [s]"""
     latency: float
     """Latency of once around the ring. [s]"""
-    rates: tuple[float, ...]
+    rates: Sequence[float]
     """What one rank of a ring gets of each level. [B/s]"""
     payload: float
     """Share of the bandwidth that carries payload."""
@@ -93,6 +93,18 @@ class _Lane(NamedTuple):
     def bounded(self, streaming: float, sent: float) -> float:
         """Time of a transfer of so many bytes, which the protocol's own ceiling may hold back."""
         return max(streaming, sent / self.limit) if self.limit else streaming
+
+    def stream(self, volumes: Sequence[float], rates: Sequence[float], steps: int, sent: float) -> float:
+        """Time of a transfer that crosses all levels at once, of `sent` bytes in all."""
+        return self.bounded(self.chunked(formulas.pipelined_time(volumes, rates), steps), sent)
+
+
+class _Tree(NamedTuple):
+    """Trees of one protocol on a route: latency, rates of the levels, steps from leaf to root."""
+
+    latency: float
+    rates: Sequence[float]
+    steps: int
 
 
 class Route:
@@ -119,17 +131,16 @@ class Route:
         self._constants = constants = fabric.collectives
         levels = fabric.levels[: span.level + 1]
         self._levels = len(levels)
-        self._latencies = tuple(level.latency for level in levels)
+        self._latencies = [level.latency for level in levels]
         self._uniform = given[: span.level + 1]
-        self._ring = tuple(_ring_rate(level, rate) for level, rate in zip(levels, self._uniform, strict=True))
+        self._ring = list(map(_ring_rate, levels, self._uniform))
         inside = 1.0 if span.groups[0] < span.size else 0.0
         # Per level the share of a stream over the whole group that each rank carries across the boundary below
         # that level: 1 / members below it; 0 inside domains where no rank has a peer.
-        self._crossings = (inside, *(1.0 / fewest for fewest in span.members[: len(levels) - 1]))
+        self._crossings = [inside, *[1.0 / fewest for fewest in span.members[: len(levels) - 1]]]
         self._groups = (span.size, *span.groups)
         # Edges of one ring over the group at each level (the closing edge left out).
-        groups = self._groups[: len(levels) + 1]
-        self._hops = tuple(below - count for below, count in itertools.pairwise(groups))
+        self._hops = list(map(operator.sub, self._groups, self._groups[1 : len(levels) + 1]))
         protocols = (None,) if constants is None else constants.protocols
         self._lanes = tuple(map(self._lane, protocols))
 
@@ -146,7 +157,7 @@ class Route:
             raise ValueError(f"message size must be finite and not negative, got {message_bytes} B")
         if self.span.size == 1:
             return CollectiveTime(0.0, "none", 0.0, (0.0,) * len(self.span.groups))
-        time, algorithm = min(self.candidates(operation, message_bytes), key=itemgetter(0))
+        time, algorithm = min(self.candidates(operation, message_bytes), key=operator.itemgetter(0))
         busbw = factor * formulas.algorithm_bandwidth(message_bytes, time)
         sent = self._bytes_per_level(operation, factor * message_bytes)
         return CollectiveTime(time, algorithm, busbw, sent)
@@ -154,26 +165,20 @@ class Route:
     def candidates(self, operation: str, size: float) -> list[tuple[float, str]]:
         """Return time and name of every algorithm and protocol that can do it. [s]"""
         if operation == "send_recv":
-            return [
-                (self._send_recv(lane, size), "send_recv" + lane.suffix) for lane in self._direct_lanes(size)
-            ]
+            lanes = self._direct_lanes(size)
+            return [(self._send_recv(lane, size), "send_recv" + lane.suffix) for lane in lanes]
         if operation == "all_to_all":
             lanes = self._direct_lanes(size / self.span.size)
             return [(self._all_to_all(lane, size), "direct" + lane.suffix) for lane in lanes]
-        found = []
         passes = 2 if operation == "all_reduce" else 1
         sent = formulas.bus_factor(operation, self.span.size) * size
-        volumes = [sent * share for share in self._crossings]
-        volumes[0] *= self._own_copy(operation)
-        for lane in self._lanes:
-            streaming = formulas.pipelined_time(volumes, lane.rates)
-            streaming = lane.chunked(streaming, passes * (self.span.size - 1))
-            ring = lane.base + passes * lane.latency + lane.bounded(streaming, sent)
+        rings = self._rings(operation, passes, sent)
+        trees = self._taken_trees(size, sent, rings) if operation == "all_reduce" else [math.inf] * len(rings)
+        found = []
+        for lane, ring, tree in zip(self._lanes, rings, trees, strict=True):
             found.append((ring, "ring" + lane.suffix))
-            if operation == "all_reduce":
-                tree = self._tree(lane, size, sent)
-                if tree < ring and self._takes_tree(lane, size, sent, ring):
-                    found.append((tree, "tree" + lane.suffix))
+            if tree < ring:
+                found.append((tree, "tree" + lane.suffix))
             if self._constants is None or self._constants.hierarchical:
                 found.append((self._hierarchical(lane, size, passes), "hierarchical" + lane.suffix))
         if self._constants is not None:
@@ -190,7 +195,7 @@ class Route:
         if self._levels > 1:
             overhead += protocol.pipeline_overhead_scale_out
             limit = protocol.busbw_limit_scale_out
-        rates = tuple(rate * payload for rate in self._ring)
+        rates = [rate * payload for rate in self._ring]
         return _Lane(
             protocol,
             f"/{protocol.name}",
@@ -210,14 +215,14 @@ class Route:
         allowed = [lane for lane, most in zip(small, limits, strict=True) if most is None or message <= most]
         return [*allowed, large]
 
-    def _alphas(self, protocol: Protocol | None, *, tree: bool = False) -> tuple[float, ...]:
+    def _alphas(self, protocol: Protocol | None, *, tree: bool = False) -> list[float]:
         """Latency of one step at each level."""
         if protocol is None:
             return self._latencies
         inside = protocol.tree_hop_scale_up if tree else protocol.ring_hop_scale_up
         across = protocol.tree_hop_scale_out if tree else protocol.ring_hop_scale_out
         multiple = protocol.fabric_latency_multiple
-        return (inside, *(across + multiple * latency for latency in self._latencies[1:]))
+        return [inside, *[across + multiple * latency for latency in self._latencies[1:]]]
 
     @cached_property
     def _fanouts(self) -> tuple[int, ...]:
@@ -226,10 +231,15 @@ class Route:
         return tuple(-(-below // count) for below, count in itertools.pairwise(groups))
 
     @cached_property
-    def _tree_hops(self) -> tuple[int, ...]:
-        """Steps of a tree at each level: a chain inside domains."""
-        fanouts = self._fanouts
-        return (fanouts[0] - 1, *map(formulas.tree_depth, fanouts[1:]))
+    def _trees(self) -> tuple[_Tree, ...]:
+        """Trees of each protocol."""
+        hops = (self._fanouts[0] - 1, *map(formulas.tree_depth, self._fanouts[1:]))
+        return tuple([self._tree(lane.protocol, hops) for lane in self._lanes])
+
+    def _tree(self, protocol: Protocol | None, hops: Sequence[int]) -> _Tree:
+        latency = 2 * formulas.weighted_latency(hops, self._alphas(protocol, tree=True))
+        payload = protocol.tree_bandwidth_fraction if protocol else 1.0
+        return _Tree(latency, [rate * payload for rate in self._ring], sum(hops))
 
     def _own_copy(self, operation: str) -> float:
         """Bytes handled inside a domain over bytes received: a rank also copies or adds its own share."""
@@ -242,25 +252,37 @@ class Route:
             return 1.0 + self._constants.exchange_copy_weight / peers
         return 1.0 + self._constants.own_copy_weight / peers
 
-    def _takes_tree(self, lane: _Lane, size: float, sent: float, ring: float) -> bool:
-        """Whether the library picks a tree that is faster: see `CollectiveConstants.fastest_tree`."""
-        if self._constants is None or self._constants.fastest_tree or self.span.groups[0] != 2:
-            return True
-        return self._tree(lane, size, sent, least_volume=2.0) < ring
+    def _rings(self, operation: str, passes: int, sent: float) -> list[float]:
+        """Times of rings with each protocol."""
+        volumes = [sent * share for share in self._crossings]
+        volumes[0] *= self._own_copy(operation)
+        steps = passes * (self.span.size - 1)
+        return [
+            lane.base + passes * lane.latency + lane.stream(volumes, lane.rates, steps, sent)
+            for lane in self._lanes
+        ]
 
-    def _tree(self, lane: _Lane, size: float, sent: float, least_volume: float = 0.0) -> float:
+    def _taken_trees(self, size: float, sent: float, rings: Sequence[float]) -> list[float]:
+        """Times of trees with each protocol, infinite where the library does not take one: see
+        `CollectiveConstants.fastest_tree`."""
+        trees = self._tree_times(size, sent)
+        if self._constants is None or self._constants.fastest_tree or self.span.groups[0] != 2:
+            return trees
+        believed = self._tree_times(size, sent, least_volume=2.0)
+        taken = map(operator.lt, believed, rings)
+        return [tree if take else math.inf for tree, take in zip(trees, taken, strict=True)]
+
+    def _tree_times(self, size: float, sent: float, least_volume: float = 0.0) -> list[float]:
         """Chains inside domains, double binary trees across, all levels pipelined (NCCL's shape)."""
-        hops, protocol = self._tree_hops, lane.protocol
-        latency = 2 * formulas.weighted_latency(hops, self._alphas(protocol, tree=True))
-        payload = protocol.tree_bandwidth_fraction if protocol else 1.0
         volumes = [
             max(least_volume, formulas.tree_volume(count)) * size * share
             for count, share in zip(self._groups[: self._levels], self._crossings, strict=True)
         ]
         volumes[0] *= self._own_copy("all_reduce")
-        streaming = formulas.pipelined_time(volumes, [rate * payload for rate in self._ring])
-        streaming = lane.bounded(lane.chunked(streaming, sum(hops)), sent)
-        return lane.base + latency + streaming
+        return [
+            lane.base + tree.latency + lane.stream(volumes, tree.rates, tree.steps, sent)
+            for lane, tree in zip(self._lanes, self._trees, strict=True)
+        ]
 
     def _hierarchical(self, lane: _Lane, size: float, passes: int) -> float:
         """Level after level, nothing pipelined."""
@@ -296,8 +318,8 @@ class Route:
         if self._levels > 1:
             # A rank's message has only its own NIC, even where few ranks of the domain send across.
             shares[1] = 1.0
-        streaming = formulas.pipelined_time([size * share for share in shares], lane.rates)
-        return lane.base + max(lane.alphas) + lane.bounded(lane.chunked(streaming, 1), size)
+        volumes = [size * share for share in shares]
+        return lane.base + max(lane.alphas) + lane.stream(volumes, lane.rates, 1, size)
 
     def _special(
         self, constants: CollectiveConstants, operation: str, size: float, sent: float

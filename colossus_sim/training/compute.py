@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from colossus_sim.formulas import kernels, transformer
@@ -75,8 +74,7 @@ class StageWork(NamedTuple):
     head: Block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(NamedTuple):
     """A GPU with its calibration at the plan's precision, and in 16 bits."""
 
     linear: Device

@@ -189,15 +189,16 @@ def _pass_cost(
     compute = gemm + attention + elementwise + quantisation + repeated
     overlaps = stack.tensor_overlap, stack.context_overlap, stack.expert_overlap, stack.data_overlap
     windows = gemm, attention, compute, compute
-    exposed, ratios = [], []
+    exposed, ratios = [0.0] * len(_AXES), [0.0] * len(_AXES)
     hidden_total, room = 0.0, compute
-    for time, extra, overlap, window in zip(times, beside, overlaps, windows, strict=True):
+    for axis, (time, extra) in enumerate(zip(times, beside, strict=True)):
         whole = time + extra
-        hidden = min(overlap * time + extra, window, room)
-        room -= hidden
-        hidden_total += hidden
-        exposed.append(whole - hidden)
-        ratios.append((whole - hidden) / whole if whole > 0.0 else 0.0)
+        if whole > 0.0:
+            hidden = min(overlaps[axis] * time + extra, windows[axis], room)
+            room -= hidden
+            hidden_total += hidden
+            exposed[axis] = whole - hidden
+            ratios[axis] = exposed[axis] / whole
     slowdown = slowdown_of(hidden_total, stack)
     device = compute + math.fsum(exposed) + slowdown
     launch = _joined(host, device, stack.expert_host_norm if waiting > 0.0 else 0.0) - device + waiting
