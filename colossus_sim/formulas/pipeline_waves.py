@@ -241,17 +241,22 @@ class _Wave:
         durations[:-1, :, :-1] = times[:, None, :]
         waits[:-1, :, :-1] = p[:, None]
         waits[0, :, free_stage] = -np.inf
-        self._durations = durations.reshape(chunks + 1, -1)[:, :-1]
-        self._waits = waits.reshape(chunks + 1, -1)[:, :-1]
+        width = len(p) * (stages + 1)
+        self._durations = durations.reshape(chunks + 1, width)[:, :-1].ravel()
+        self._waits = waits.reshape(chunks + 1, width)[:, :-1].ravel()
         self._lead = np.tile(np.append(lead, 0), len(p))[:-1]
-        self._columns = np.arange(len(self._lead))
+        self._columns = np.arange(width - 1)
 
     def rows(self, start: int, stop: int) -> Iterator[tuple[Array, Array]]:
         """Yield what each stage waits for and how long it takes, tick by tick."""
-        rounds = np.arange(start, stop)[:, None] + self._lead
+        low, high = start + int(self._lead.min()), stop + int(self._lead.max())
+        rounds = np.arange(low, high)
         chunk = rounds % (self._chunks * self._stages) // self._stages
-        chunk[(rounds < 0) | (rounds >= self._total)] = self._chunks
-        return zip(self._waits[chunk, self._columns], self._durations[chunk, self._columns], strict=True)
+        chunk[: max(0, -low)] = self._chunks
+        chunk[max(0, self._total - low) :] = self._chunks
+        ticks = np.arange(start - low, stop - low)[:, None]
+        cells = chunk[ticks + self._lead] * len(self._columns) + self._columns
+        return zip(self._waits[cells], self._durations[cells], strict=True)
 
 
 def _period(before: Array, state: Array) -> Array | None:

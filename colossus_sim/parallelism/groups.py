@@ -7,6 +7,7 @@ which GPUs its ranks sit on. Regular cases are solved by dividing strides; the r
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,10 +78,11 @@ def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpa
     ValueError
         If the placement has no room for all ranks, or does not belong to this fabric.
     """
-    _check(axis, placement, fabric)
+    # Scale-up domains in one group of each level.
+    sizes = [-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels]
+    _check(axis, placement, fabric, sizes[-1])
     groups: list[int] = []
     members: list[int] = []
-    sizes = _level_domains(fabric)
     units = _Units(axis, 1)
     last = len(sizes) - 1
     for index in range(last):
@@ -95,11 +97,10 @@ def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpa
         members.append(units.weight)
     groups.append(1)
     members.append(axis.size)
-    level = next(index for index, count in enumerate(groups) if count == 1)
-    return GroupSpan(size=axis.size, level=level, groups=tuple(groups), members=tuple(members))
+    return GroupSpan(size=axis.size, level=groups.index(1), groups=tuple(groups), members=tuple(members))
 
 
-def _check(axis: MeshAxis, placement: Placement, fabric: Fabric) -> None:
+def _check(axis: MeshAxis, placement: Placement, fabric: Fabric, room: int) -> None:
     if placement.domain_gpus != fabric.gpus_per_domain:
         raise ValueError(
             f"the placement has domains of {placement.domain_gpus} GPUs, "
@@ -110,18 +111,12 @@ def _check(axis: MeshAxis, placement: Placement, fabric: Fabric) -> None:
             f"{axis.last_rank + 1} ranks do not fit into {placement.num_domains} domains of "
             f"{placement.ranks_per_domain}"
         )
-    last = max(start + count for start, count in placement.runs)
-    room = _level_domains(fabric)[-1]
+    last = max([start + count for start, count in placement.runs])
     if last > room:
         raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
 
 
-def _level_domains(fabric: Fabric) -> tuple[int, ...]:
-    """Scale-up domains in one group of each level."""
-    return tuple(-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels)
-
-
-def _next(units: _Units, placement: Placement, sizes: tuple[int, ...], index: int) -> _Units | None:
+def _next(units: _Units, placement: Placement, sizes: Sequence[int], index: int) -> _Units | None:
     """Go from level ``index - 1`` to `index` by arithmetic, if the job is one run that starts on a boundary."""
     if index == 0:
         return units.coarser(placement.ranks_per_domain)
@@ -134,7 +129,7 @@ def _next(units: _Units, placement: Placement, sizes: tuple[int, ...], index: in
 
 
 def _by_numbers(
-    units: _Units, placement: Placement, sizes: tuple[int, ...], index: int
+    units: _Units, placement: Placement, sizes: Sequence[int], index: int
 ) -> list[tuple[int, int]]:
     """Look at every group: most groups touched and fewest members, for each level from `index` to the last but one.
 
