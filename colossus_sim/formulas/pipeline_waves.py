@@ -70,6 +70,10 @@ class _Rounds:
         self.done = np.empty((len(p), len(f)))
         wave = np.cumsum(b + self.p, axis=1)
         self.before, self.after = wave - b - self.p, wave - self.p
+        # What steady rounds work on: the flat arrays, what is sent on to whom, and what the first stage keeps.
+        flat = [array.reshape(-1) for array in (*self.state, self.done, self.before, self.after)]
+        durations = np.tile(self.f, len(p)), np.repeat(p, len(f))[1:]
+        self.steady_state = (*flat, *durations, self.arrival[:, -1], self.free[:, -1])
 
     def warm_up(self, low: int, high: int) -> None:
         """Forwards only, on the stages that have begun and still have micro-batches to start."""
@@ -79,12 +83,8 @@ class _Rounds:
 
     def steady(self, start: int, stop: int) -> None:
         """Rounds of one forward and one backward on every stage."""
-        free, arrival, done, before, after = (
-            array.reshape(-1) for array in (self.free, self.arrival, self.done, self.before, self.after)
-        )
-        f, p = np.concatenate([self.f] * len(self.p)), np.repeat(self.p, self.stages)[1:]
+        free, arrival, done, before, after, f, p, kept, first = self.steady_state
         sent, received = done[1:], arrival[:-1]
-        kept, first = self.arrival[:, -1], self.free[:, -1]
         for r in range(start, stop):
             np.maximum(free, arrival, out=done)
             np.add(done, f, done)
@@ -261,8 +261,8 @@ class _Wave:
 
 def _period(before: Array, state: Array) -> Array | None:
     """Return by how much every time has moved, per transfer time, if all have moved alike."""
-    moved = state - before
+    moved, most = state - before, _SAME * float(state.max())
+    if abs(moved[0, 0, 0] - moved[0, 0, -1]) > most:
+        return None  # mostly so while the pattern settles
     low, high = moved.min(axis=(0, 2)), moved.max(axis=(0, 2))
-    if bool(np.all(high - low <= _SAME * state.max())):
-        return np.asarray(low[:, None])
-    return None
+    return np.asarray(low[:, None]) if bool(np.all(high - low <= most)) else None

@@ -328,13 +328,7 @@ def mean_attended_keys(model: TransformerLike, sequence: float, *, causal: bool 
     return (1.0 - share) * full + share * attended_keys(sequence, causal=masked, window=model.sliding_window)
 
 
-def token_flops(
-    model: TransformerLike,
-    sequence: float,
-    *,
-    causal: bool | None = None,
-    count: ParameterCount | None = None,
-) -> TokenFlops:
+def token_flops(model: TransformerLike, sequence: float, *, causal: bool | None = None) -> TokenFlops:
     """Return the forward FLOPs of one token in a sequence of `sequence` tokens.
 
     Parameters
@@ -346,14 +340,12 @@ def token_flops(
     causal : bool, optional
         Whether half of the score matrix is left out; default by the kind of model. Papers before 2024
         mostly count the full matrix.
-    count : ParameterCount, optional
-        Its parameters, where they have been counted.
 
     Notes
     -----
     Two FLOPs per weight and token for every matrix; the input embedding is a look-up and costs none.
     """
-    count = count_parameters(model) if count is None else count
+    count = count_parameters(model)
     layers, moe = model.num_hidden_layers, model.moe
     score, value = head_widths(model)
     keys = mean_attended_keys(model, sequence, causal=causal)

@@ -81,22 +81,17 @@ class _Lane(NamedTuple):
     """Share of the bandwidth that carries payload."""
     overhead: float
     """Of filling the pipeline of chunks, see `Protocol.pipeline_overhead`. [s]"""
-    limit: float | None
-    """Most bus bandwidth. [B/s]"""
+    limit: float
+    """Most bus bandwidth; may be infinite. [B/s]"""
 
     def chunked(self, streaming: float, steps: int) -> float:
         """Time of a transfer that is cut into chunks so that its steps overlap; it takes `steps` of them."""
-        if self.protocol is None or not streaming:
-            return streaming
         return formulas.chunked_time(streaming, self.overhead / max(1, steps))
 
-    def bounded(self, streaming: float, sent: float) -> float:
-        """Time of a transfer of so many bytes, which the protocol's own ceiling may hold back."""
-        return max(streaming, sent / self.limit) if self.limit else streaming
-
     def stream(self, volumes: Sequence[float], rates: Sequence[float], steps: int, sent: float) -> float:
-        """Time of a transfer that crosses all levels at once, of `sent` bytes in all."""
-        return self.bounded(self.chunked(formulas.pipelined_time(volumes, rates), steps), sent)
+        """Time of a transfer that crosses all levels at once; the protocol's own ceiling may hold it back."""
+        streaming = self.chunked(formulas.pipelined_time(volumes, rates), steps)
+        return max(streaming, sent / self.limit)
 
 
 class _Tree(NamedTuple):
@@ -189,7 +184,7 @@ class Route:
         alphas = self._alphas(protocol)
         latency = formulas.weighted_latency(self._hops, alphas)
         if protocol is None:
-            return _Lane(None, "", 0.0, alphas, latency, self._ring, 1.0, 0.0, None)
+            return _Lane(None, "", 0.0, alphas, latency, self._ring, 1.0, 0.0, math.inf)
         payload, overhead = protocol.bandwidth_fraction, protocol.pipeline_overhead
         limit = protocol.busbw_limit_scale_up
         if self._levels > 1:
@@ -205,7 +200,7 @@ class Route:
             rates,
             payload,
             overhead,
-            limit,
+            limit or math.inf,
         )
 
     def _direct_lanes(self, message: float) -> list[_Lane]:
@@ -310,7 +305,7 @@ class Route:
         remote = size - fewest[1] if self._levels > 1 else 0
         alpha = lane.alphas[-1] + near * ((fewest[1] if self._levels > 1 else size) - 1)
         sent = formulas.bus_factor("all_to_all", size) * message
-        return lane.base + alpha + remote * overhead + lane.bounded(streaming, sent)
+        return lane.base + alpha + remote * overhead + max(streaming, sent / lane.limit)
 
     def _send_recv(self, lane: _Lane, size: float) -> float:
         """Each rank sends to the next of its group; the slowest hop counts."""

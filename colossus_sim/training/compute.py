@@ -48,21 +48,23 @@ class Work(NamedTuple):
         return self.gemm + self.attention + self.elementwise + self.quantisation
 
 
+_NO_WORK = Work()
+
+
 class Block(NamedTuple):
     """Forward and backward work of one part of a layer, and what recomputation repeats."""
 
     forward: Work
     backward: Work
-    repeated: Work = Work()
+    repeated: Work = _NO_WORK
     """Part of the forward pass that selective recomputation runs again."""
 
     def plus(self, other: Block) -> Block:
         """Sum, pass by pass."""
-        return Block(
-            self.forward.plus(other.forward),
-            self.backward.plus(other.backward),
-            self.repeated.plus(other.repeated),
-        )
+        repeated = self.repeated
+        if other.repeated is not _NO_WORK:
+            repeated = repeated.plus(other.repeated)
+        return Block(self.forward.plus(other.forward), self.backward.plus(other.backward), repeated)
 
 
 class StageWork(NamedTuple):
@@ -130,7 +132,7 @@ class LayerModel:
     def stage_work(self) -> StageWork:
         """Return the work of every kind of layer."""
         attention = self._attention()
-        none = Block(Work(), Work())
+        none = Block(_NO_WORK, _NO_WORK)
         count = self._sizes.count
         dense = attention.plus(self._mlp(self._arch.intermediate_size)) if count.dense_layers else none
         moe = attention.plus(self._experts()) if count.moe_layers else none
@@ -174,7 +176,7 @@ class LayerModel:
         arch, tp = self._arch, self._tp
         latent, hidden, heads = arch.mla, arch.hidden_size, arch.num_attention_heads
         if latent is None:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         query = heads * (latent.qk_nope_head_dim + latent.qk_rope_head_dim) / tp
         down = self._linear(
             tokens / self._shared, latent.q_lora_rank + latent.kv_lora_rank + latent.qk_rope_head_dim, hidden
@@ -260,7 +262,7 @@ class LayerModel:
     def _experts(self) -> Block:
         moe, mesh, hidden = self._arch.moe, self._sizes.mesh, self._arch.hidden_size
         if moe is None:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         tokens = self._sizes.tokens / self._tp
         local = moe.num_experts // mesh.ep
         routed = tokens * moe.num_experts_per_tok * mesh.etp * moe.imbalance
@@ -306,7 +308,7 @@ class LayerModel:
 
     def _embedding(self) -> Block:
         if not self._arch.vocab_size:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         elements = self._sizes.tokens * self._arch.hidden_size
         rate = self._machine.linear.bandwidth
         return Block(
@@ -318,7 +320,7 @@ class LayerModel:
         """Logits in 16 bits and cross entropy in 32; nothing for a model without a vocabulary."""
         vocab = self._arch.vocab_size / self._tp
         if not vocab:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         tokens, rate = self._sizes.tokens, self._machine.half.bandwidth
         loss = Block(
             Work(elementwise=tokens * vocab * _LOGIT_FORWARD_BYTES / rate),
