@@ -133,6 +133,17 @@ def test_send_recv_between_stages() -> None:
     assert group_collective_time("send_recv", 1e9, shared, net).time == pytest.approx(1e9 / NIC + 7e-6)
 
 
+@pytest.mark.parametrize("library", ["", "nccl_nvlink3", "nccl_nvlink4"])
+def test_a_route_prices_each_collective_as_if_alone(library: str) -> None:
+    """One route gives the same time, algorithm and bytes in any order of operations and sizes."""
+    net = fabric(library=library)
+    span = packed(96, net)
+    route = Route(span, net)
+    for size in (0.0, 1e4, 1e9, 1e6):
+        for operation in formulas.OPERATIONS:
+            assert route.time(operation, size) == group_collective_time(operation, size, span, net)
+
+
 @given(
     size=st.sampled_from([2, 3, 8, 12, 64, 96, 500, 2048]),
     stride=st.sampled_from([1, 2, 8]),
