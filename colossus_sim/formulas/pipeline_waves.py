@@ -6,8 +6,6 @@ runs into the next one; what crosses a seam is overwritten before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -162,18 +160,21 @@ def interleaved(f: Array, b: Array, microbatches: int, p: Array) -> Array:
 class _Ticks:
     """State of an interleaved schedule, all stages abreast.
 
-    Entry ``s + 1`` of `ahead` is the end of the last forward of stage ``s``, entry 0 that of the last stage (for
-    its next chunk). Entry ``s`` of `behind` is the end of the last backward, when the stage is free; the last one
-    repeats entry 0.
+    Entry ``s + 1`` ahead is the end of the last forward of stage ``s``, entry 0 that of the last stage (for its
+    next chunk). Entry ``s`` behind is the end of the last backward, when the stage is free; the last one repeats
+    entry 0.
     """
 
     def __init__(self, f: Array, b: Array, total: int, p: Array) -> None:
         chunks, stages = f.shape
         self.slack = 2 * (stages - 1) + (chunks - 1) * stages
         self.state = np.zeros((2, len(p), stages + 1))
-        self.ahead, self.behind = (half.reshape(-1) for half in self.state)
-        self._seam, self._last = stages + 1, stages
-        self._work = np.empty(len(self.ahead) - 1)
+        ahead, behind = (half.reshape(-1) for half in self.state)
+        seam = stages + 1
+        # From whom and to whom all stages hand on, and the ends: entries 0 and S of every row.
+        self._ahead = ahead[:-1], ahead[1:], ahead[::seam], ahead[stages::seam]
+        self._behind = behind[1:], behind[:-1], behind[stages::seam], behind[::seam]
+        self._work = np.empty(len(ahead) - 1)
         stage = np.arange(stages, dtype=np.int64)
         # Nothing to wait for: the first chunk on the first stage; the last chunk turns around on the last one.
         self._forward = _Wave(f, p, lead=self.slack - stage, free_stage=0, total=total)
@@ -181,27 +182,27 @@ class _Ticks:
 
     def forward_only(self, start: int, stop: int) -> None:
         """Warm-up ticks."""
-        ahead, work, seam, last = self.ahead, self._work, self._seam, self._last
-        for wait, time in self._forward.rows(start, stop):
-            np.add(ahead[:-1], wait, work)
-            np.maximum(work, ahead[1:], out=work)
-            np.add(work, time, ahead[1:])
-            ahead[::seam] = ahead[last::seam]
-        self.behind[:-1] = ahead[1:]
-        self.behind[last::seam] = self.behind[::seam]
+        from_before, forward_end, first_input, last_output = self._ahead
+        work = self._work
+        for wait, time in zip(*self._forward.rows(start, stop), strict=True):
+            np.add(from_before, wait, work)
+            np.maximum(work, forward_end, out=work)
+            np.add(work, time, forward_end)
+            first_input[:] = last_output
+        _, free, last_input, first_output = self._behind
+        free[:] = forward_end
+        last_input[:] = first_output
 
-    def rows(self, start: int, stop: int) -> list[tuple[Array, Array, Array, Array]]:
+    def rows(self, start: int, stop: int) -> list[tuple[Array, ...]]:
         """What is waited for and how long it takes, at each tick: forward, then backward."""
-        forward, backward = self._forward.rows(start, stop), self._backward.rows(start, stop)
-        return [(*one, *other) for one, other in zip(forward, backward, strict=True)]
+        tables = *self._forward.rows(start, stop), *self._backward.rows(start, stop)
+        return list(zip(*tables, strict=True))
 
-    def forward_and_backward(self, rows: list[tuple[Array, Array, Array, Array]]) -> None:
+    def forward_and_backward(self, rows: list[tuple[Array, ...]]) -> None:
         """Ticks with both."""
-        ahead, behind, work, seam, last = self.ahead, self.behind, self._work, self._seam, self._last
-        from_before, forward_end = ahead[:-1], ahead[1:]
-        from_after, free = behind[1:], behind[:-1]
-        first_input, last_output = ahead[::seam], ahead[last::seam]
-        last_input, first_output = behind[last::seam], behind[::seam]
+        from_before, forward_end, first_input, last_output = self._ahead
+        from_after, free, last_input, first_output = self._behind
+        work = self._work
         for wait_f, time_f, wait_b, time_b in rows:
             np.add(from_before, wait_f, work)
             np.maximum(work, free, out=work)
@@ -214,12 +215,13 @@ class _Ticks:
 
     def backward_only(self, start: int, stop: int) -> None:
         """Cool-down ticks."""
-        behind, work, seam, last = self.behind, self._work, self._seam, self._last
-        for wait, time in self._backward.rows(start, stop):
-            np.add(behind[1:], wait, work)
-            np.maximum(work, behind[:-1], out=work)
-            np.add(work, time, behind[:-1])
-            behind[last::seam] = behind[::seam]
+        from_after, free, last_input, first_output = self._behind
+        work = self._work
+        for wait, time in zip(*self._backward.rows(start, stop), strict=True):
+            np.add(from_after, wait, work)
+            np.maximum(work, free, out=work)
+            np.add(work, time, free)
+            last_input[:] = first_output
 
     def end(self) -> Array:
         """When the last stage is done."""
@@ -247,8 +249,8 @@ class _Wave:
         self._lead = np.tile(np.append(lead, 0), len(p))[:-1]
         self._columns = np.arange(width - 1)
 
-    def rows(self, start: int, stop: int) -> Iterator[tuple[Array, Array]]:
-        """Yield what each stage waits for and how long it takes, tick by tick."""
+    def rows(self, start: int, stop: int) -> tuple[Array, Array]:
+        """Return what each stage waits for and how long it takes, one row per tick."""
         low, high = start + int(self._lead.min()), stop + int(self._lead.max())
         rounds = np.arange(low, high)
         chunk = rounds % (self._chunks * self._stages) // self._stages
@@ -256,7 +258,7 @@ class _Wave:
         chunk[max(0, self._total - low) :] = self._chunks
         ticks = np.arange(start - low, stop - low)[:, None]
         cells = chunk[ticks + self._lead] * len(self._columns) + self._columns
-        return zip(self._waits[cells], self._durations[cells], strict=True)
+        return self._waits[cells], self._durations[cells]
 
 
 def _period(before: Array, state: Array) -> Array | None:
