@@ -20,7 +20,7 @@ _ACTIVATION_BYTES = 2.0
 
 
 class Call(NamedTuple):
-    """One collective of one layer (or of the whole step).
+    """One collective of one layer (or of the whole step); equal in the first four fields, it costs the same.
 
     `forward` and `backward` count the calls of one pass of one micro-batch; `beside` counts further backward
     calls that always run beside the layer's own matrix products.
@@ -77,7 +77,7 @@ class Network:
     ) -> None:
         self.fabric = fabric
         self.data_fraction = data_fraction
-        self._bandwidths = bandwidths
+        self._bandwidths = fabric.bandwidths if bandwidths is None else bandwidths
         self._mesh, self._placement = sizes.mesh, placement
         self._axes: dict[str, MeshAxis] = {}
         self._spans: dict[str, GroupSpan] = {}
@@ -103,7 +103,7 @@ class Network:
     def price(self, call: Call) -> PricedCall:
         """Return the call with the time of its fastest algorithm on its worst group."""
         route = self._route(call.group)
-        key = (call.axis, call.group, call.operation, call.message)
+        key = call[:4]
         cost = self._known.get(key)
         if cost is None:
             cost = route.time(call.operation, call.message)

@@ -148,8 +148,8 @@ class LayerModel:
         weights = kernels.gemm_time(out, inner, rows, device, input_bytes=size, output_bytes=2.0 * grad)
         cast = 0.0 if half or size >= 2.0 else self._stack.quantisation_bytes / device.bandwidth
         return Block(
-            Work(gemm=forward, quantisation=cast * rows * inner),
-            Work(gemm=inputs + weights, quantisation=cast * rows * out),
+            Work(forward, quantisation=cast * rows * inner),
+            Work(inputs + weights, quantisation=cast * rows * out),
         )
 
     def _elementwise(self, traffic: float) -> Block:

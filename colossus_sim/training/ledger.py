@@ -34,7 +34,7 @@ class Ledger:
             Time of the busiest rank that nothing hides. [s]
         """
         call = priced.call
-        key = (call.axis, call.group, call.operation, call.message)
+        key = call[:4]
         self._priced[key] = priced
         row = self._rows.setdefault(key, [0.0, 0.0, 0.0])
         row[0] += calls

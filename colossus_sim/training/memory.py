@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import memory, transformer
@@ -103,19 +104,26 @@ class MemoryModel:
         return ((own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)) * size
 
     def _states(self, stage: int) -> tuple[float, float, float]:
+        own, experts = self.parameters(stage)
+        weights, gradients, optimizer = (
+            own * common + experts * routed for common, routed in zip(*self._state_bytes, strict=True)
+        )
+        return weights, gradients, optimizer
+
+    @cached_property
+    def _state_bytes(self) -> list[tuple[float, float, float]]:
+        """Bytes per parameter of weights, gradients and optimizer state: common parameters, and experts'."""
         stack, mesh = self._plan.stack, self._sizes.mesh
-        total = [0.0, 0.0, 0.0]
-        shards = (mesh.dp * mesh.cp, mesh.edp)
-        for parameters, ranks in zip(self.parameters(stage), shards, strict=True):
-            parts = memory.model_state_bytes(
+        return [
+            memory.model_state_bytes(
                 weight_bytes=_WEIGHT_BYTES + self._cast_bytes(),
                 gradient_bytes=float(stack.gradient_bytes + stack.extra_gradient_bytes),
                 optimizer_bytes=float(stack.master_bytes + stack.moment_bytes),
                 zero_stage=self._state_sharding(),
                 shards=ranks,
             )
-            total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
-        return total[0], total[1], total[2]
+            for ranks in (mesh.dp * mesh.cp, mesh.edp)
+        ]
 
     def _state_sharding(self) -> int:
         """ZeRO stage of what is stored: in a pipeline ZeRO-2 keeps gradients whole until the last micro-batch,
