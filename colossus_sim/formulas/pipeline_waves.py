@@ -70,7 +70,7 @@ class _Rounds:
         self.before, self.after = wave - b - self.p, wave - self.p
         # What steady rounds work on: the flat arrays, what is sent on to whom, and what the first stage keeps.
         flat = [array.reshape(-1) for array in (*self.state, self.done, self.before, self.after)]
-        durations = np.tile(self.f, len(p)), np.repeat(p, len(f))[1:]
+        durations = np.concatenate([self.f] * len(p)), np.repeat(p, len(f))[1:]
         self.steady_state = (*flat, *durations, self.arrival[:, -1], self.free[:, -1])
 
     def warm_up(self, low: int, high: int) -> None:
@@ -246,7 +246,7 @@ class _Wave:
         width = len(p) * (stages + 1)
         self._durations = durations.reshape(chunks + 1, width)[:, :-1].ravel()
         self._waits = waits.reshape(chunks + 1, width)[:, :-1].ravel()
-        self._lead = np.tile(np.append(lead, 0), len(p))[:-1]
+        self._lead = np.concatenate([lead, [0]] * len(p))[:-1]
         self._columns = np.arange(width - 1)
 
     def rows(self, start: int, stop: int) -> tuple[Array, Array]:

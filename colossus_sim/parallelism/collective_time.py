@@ -90,9 +90,7 @@ class _Lane(NamedTuple):
 
     def stream(self, volumes: Sequence[float], rates: Sequence[float], steps: int, sent: float) -> float:
         """Time of a transfer that crosses all levels at once; the protocol's own ceiling may hold it back."""
-        streaming = formulas.chunked_time(
-            formulas.pipelined_time(volumes, rates), self.overhead / max(1, steps)
-        )
+        streaming = self.chunked(formulas.pipelined_time(volumes, rates), steps)
         return max(streaming, sent / self.limit)
 
 
