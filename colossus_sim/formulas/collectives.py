@@ -8,7 +8,9 @@ nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 
 OPERATIONS = ("all_reduce", "reduce_scatter", "all_gather", "all_to_all", "send_recv")
@@ -282,10 +284,7 @@ def pipelined_time(crossing_bytes: Sequence[float], bandwidths: Sequence[float])
     bandwidths : sequence of float
         What one rank gets there. [B/s]
     """
-    return max(
-        (volume / bandwidth for volume, bandwidth in zip(crossing_bytes, bandwidths, strict=True)),
-        default=0.0,
-    )
+    return max(itertools.starmap(operator.truediv, zip(crossing_bytes, bandwidths, strict=True)), default=0.0)
 
 
 def chunked_time(streaming: float, overhead: float) -> float:
@@ -303,7 +302,7 @@ def chunked_time(streaming: float, overhead: float) -> float:
 
 def weighted_latency(hops: Sequence[float], alphas: Sequence[float]) -> float:
     """Return the latency of a chain of hops, so many at each level. [s]"""
-    return math.fsum(count * alpha for count, alpha in zip(hops, alphas, strict=True))
+    return math.fsum(itertools.starmap(operator.mul, zip(hops, alphas, strict=True)))
 
 
 def best_all_reduce(

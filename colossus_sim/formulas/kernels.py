@@ -5,8 +5,8 @@ Every constant has a physical meaning and is given by the caller; see `Device`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from math import ceil
 from statistics import NormalDist
 
 
@@ -64,14 +64,11 @@ def gemm_compute_time(m: float, n: float, k: float, device: Device, groups: int 
     full_rate = device.peak * device.peak_fraction / units
     small = device.small_tile_fraction
     # Written out, since every estimate asks for dozens of them.
-    down, across = groups * math.ceil(m / rows), math.ceil(2.0 * n / columns)
+    down, across = groups * ceil(m / rows), ceil(2.0 * n / columns)
     best = min(
-        math.ceil(down * math.ceil(n / columns) / units) * rows * columns,
-        math.ceil(down * across / units) * rows * (columns / 2) / small,
-        math.ceil(groups * math.ceil(2.0 * m / rows) * across / units)
-        * (rows / 2)
-        * (columns / 2)
-        / small**2,
+        ceil(down * ceil(n / columns) / units) * rows * columns,
+        ceil(down * across / units) * rows * (columns / 2) / small,
+        ceil(groups * ceil(2.0 * m / rows) * across / units) * (rows / 2) * (columns / 2) / small**2,
     )
     return 2.0 * best * (k + device.half_k) / full_rate
 

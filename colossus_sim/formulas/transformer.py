@@ -7,7 +7,7 @@ so any record with these attributes can be counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class LatentLike(Protocol):
@@ -138,8 +138,7 @@ class TransformerLike(Protocol):
         """Conditioning of a diffusion transformer, if it is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParameterCount:
+class ParameterCount(NamedTuple):
     """Parameters by part; the per-layer figures are for one layer of that kind.
 
     Attributes

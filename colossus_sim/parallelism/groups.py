@@ -7,7 +7,8 @@ which GPUs its ranks sit on. Regular cases are solved by dividing strides; the r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,7 @@ from colossus_sim.topology.fabric import Fabric
 _Ids = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupSpan:
+class GroupSpan(NamedTuple):
     """The worst of all groups of one axis, level by level.
 
     Attributes
@@ -43,8 +43,7 @@ class GroupSpan:
     members: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Units:
+class _Units(NamedTuple):
     """An axis counted in larger units (domains, leaf groups) with so many of its ranks in each."""
 
     axis: MeshAxis
@@ -55,18 +54,18 @@ class _Units:
         axis = self.axis
         if axis.stride % factor == 0 and (axis.outer == 1 or axis.block % factor == 0):
             inner = -(-axis.inner // factor)
-            coarse = replace(axis, stride=axis.stride // factor, inner=inner, block=axis.block // factor)
+            coarse = axis._replace(stride=axis.stride // factor, inner=inner, block=axis.block // factor)
             return _Units(coarse, self.weight)
         extent = axis.stride * axis.size
         if axis.block != extent or axis.inner != axis.stride:
             return None
         if factor % extent == 0:
             outer = -(-axis.outer * extent // factor)
-            whole = replace(axis, size=1, stride=1, inner=1, outer=outer, block=1)
+            whole = axis._replace(size=1, stride=1, inner=1, outer=outer, block=1)
             return _Units(whole, self.weight * axis.size)
         if factor % axis.stride == 0 and extent % factor == 0:
             size = extent // factor
-            coarse = replace(axis, size=size, stride=1, inner=1, block=size)
+            coarse = axis._replace(size=size, stride=1, inner=1, block=size)
             return _Units(coarse, self.weight * (factor // axis.stride))
         return None
 
@@ -79,10 +78,11 @@ def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpa
     ValueError
         If the placement has no room for all ranks, or does not belong to this fabric.
     """
-    _check(axis, placement, fabric)
+    # Scale-up domains in one group of each level.
+    sizes = [-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels]
+    _check(axis, placement, fabric, sizes[-1])
     groups: list[int] = []
     members: list[int] = []
-    sizes = _level_domains(fabric)
     units = _Units(axis, 1)
     last = len(sizes) - 1
     for index in range(last):
@@ -97,11 +97,10 @@ def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpa
         members.append(units.weight)
     groups.append(1)
     members.append(axis.size)
-    level = next(index for index, count in enumerate(groups) if count == 1)
-    return GroupSpan(size=axis.size, level=level, groups=tuple(groups), members=tuple(members))
+    return GroupSpan(size=axis.size, level=groups.index(1), groups=tuple(groups), members=tuple(members))
 
 
-def _check(axis: MeshAxis, placement: Placement, fabric: Fabric) -> None:
+def _check(axis: MeshAxis, placement: Placement, fabric: Fabric, room: int) -> None:
     if placement.domain_gpus != fabric.gpus_per_domain:
         raise ValueError(
             f"the placement has domains of {placement.domain_gpus} GPUs, "
@@ -112,18 +111,12 @@ def _check(axis: MeshAxis, placement: Placement, fabric: Fabric) -> None:
             f"{axis.last_rank + 1} ranks do not fit into {placement.num_domains} domains of "
             f"{placement.ranks_per_domain}"
         )
-    last = max(start + count for start, count in placement.runs)
-    room = _level_domains(fabric)[-1]
+    last = max([start + count for start, count in placement.runs])
     if last > room:
         raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
 
 
-def _level_domains(fabric: Fabric) -> tuple[int, ...]:
-    """Scale-up domains in one group of each level."""
-    return tuple(-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels)
-
-
-def _next(units: _Units, placement: Placement, sizes: tuple[int, ...], index: int) -> _Units | None:
+def _next(units: _Units, placement: Placement, sizes: Sequence[int], index: int) -> _Units | None:
     """Go from level ``index - 1`` to `index` by arithmetic, if the job is one run that starts on a boundary."""
     if index == 0:
         return units.coarser(placement.ranks_per_domain)
@@ -136,7 +129,7 @@ def _next(units: _Units, placement: Placement, sizes: tuple[int, ...], index: in
 
 
 def _by_numbers(
-    units: _Units, placement: Placement, sizes: tuple[int, ...], index: int
+    units: _Units, placement: Placement, sizes: Sequence[int], index: int
 ) -> list[tuple[int, int]]:
     """Look at every group: most groups touched and fewest members, for each level from `index` to the last but one.
 

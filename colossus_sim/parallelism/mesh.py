@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from colossus_sim.specs.parallel import ParallelPlan
 
 AXES = ("tp", "cp", "dp", "pp", "etp", "ep", "edp", "dp_cp", "embedding")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeshAxis:
+class MeshAxis(NamedTuple):
     """All groups of one axis: ranks ``outer * block + inner + i * stride`` for i in 0 .. size - 1.
 
     Attributes
@@ -86,20 +86,28 @@ class Mesh:
         """
         if name == "embedding":
             return self._embedding()
-        size, stride = {
-            "tp": (self.tp, 1),
-            "cp": (self.cp, self.tp),
-            "dp": (self.dp, self.tp * self.cp),
-            "pp": (self.pp, self.stage_ranks),
-            "etp": (self.etp, 1),
-            "ep": (self.ep, self.etp),
-            "edp": (self.edp, self.etp * self.ep),
-            "dp_cp": (self.dp * self.cp, self.tp),
-        }[name]
+        stride = self._stride(name)
+        size = self.dp * self.cp if name == "dp_cp" else int(getattr(self, name))
         block = size * stride
         return MeshAxis(
             name=name, size=size, stride=stride, inner=stride, outer=self.world_size // block, block=block
         )
+
+    def _stride(self, name: str) -> int:
+        match name:
+            case "tp" | "etp":
+                return 1
+            case "cp" | "dp_cp":
+                return self.tp
+            case "dp":
+                return self.tp * self.cp
+            case "pp":
+                return self.stage_ranks
+            case "ep":
+                return self.etp
+            case "edp":
+                return self.etp * self.ep
+        raise KeyError(name)
 
     def _embedding(self) -> MeshAxis:
         """First and last stage share the embedding when its weights are tied."""

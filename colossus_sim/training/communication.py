@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from colossus_sim.formulas import transformer
-from colossus_sim.parallelism.collective_time import CollectiveTime, group_collective_time
+from colossus_sim.parallelism.collective_time import CollectiveTime, Route
 from colossus_sim.parallelism.groups import GroupSpan, group_span
-from colossus_sim.parallelism.mesh import AXES, Mesh
+from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.parallel import ParallelPlan
@@ -20,7 +20,7 @@ _ACTIVATION_BYTES = 2.0
 
 
 class Call(NamedTuple):
-    """One collective of one layer (or of the whole step).
+    """One collective of one layer (or of the whole step); equal in the first four fields, it costs the same.
 
     `forward` and `backward` count the calls of one pass of one micro-batch; `beside` counts further backward
     calls that always run beside the layer's own matrix products.
@@ -77,11 +77,12 @@ class Network:
     ) -> None:
         self.fabric = fabric
         self.data_fraction = data_fraction
-        self._bandwidths = bandwidths
+        self._bandwidths = fabric.bandwidths if bandwidths is None else bandwidths
         self._mesh, self._placement = sizes.mesh, placement
+        self._axes: dict[str, MeshAxis] = {}
         self._spans: dict[str, GroupSpan] = {}
+        self._routes: dict[str, Route] = {}
         self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
-        self._members: dict[str, int] = {}
 
     @property
     def pipeline_crosses(self) -> bool:
@@ -96,32 +97,36 @@ class Network:
     def span(self, group: str) -> GroupSpan:
         """Return where the groups of an axis lie."""
         if group not in self._spans:
-            self._spans[group] = group_span(self._mesh.axis(group), self._placement, self.fabric)
+            self._spans[group] = group_span(self._axis(group), self._placement, self.fabric)
         return self._spans[group]
 
     def price(self, call: Call) -> PricedCall:
         """Return the call with the time of its fastest algorithm on its worst group."""
-        span = self.span(call.group)
-        key = (call.axis, call.group, call.operation, call.message)
+        route = self._route(call.group)
+        key = call[:4]
         cost = self._known.get(key)
         if cost is None:
-            cost = group_collective_time(call.operation, call.message, span, self.fabric, self._bandwidths)
+            cost = route.time(call.operation, call.message)
             if call.axis == "dp" and self.data_fraction < 1.0:
                 cost = cost._replace(
                     time=cost.time / self.data_fraction, busbw=cost.busbw * self.data_fraction
                 )
             self._known[key] = cost
-        return PricedCall(call, cost, span)
+        return PricedCall(call, cost, route.span)
+
+    def _route(self, group: str) -> Route:
+        if group not in self._routes:
+            self._routes[group] = Route(self.span(group), self.fabric, self._bandwidths)
+        return self._routes[group]
 
     def price_all(self, calls: Sequence[Call]) -> list[PricedCall]:
         """Price several calls, leaving out those of groups of one."""
-        return [self.price(call) for call in calls if call.message > 0.0 and self._size(call.group) > 1]
+        return [self.price(call) for call in calls if call.message > 0.0 and self._axis(call.group).size > 1]
 
-    def _size(self, group: str) -> int:
-        """Ranks of one group of an axis."""
-        if group not in self._members:
-            self._members[group] = self._mesh.axis(group).size
-        return self._members[group]
+    def _axis(self, group: str) -> MeshAxis:
+        if group not in self._axes:
+            self._axes[group] = self._mesh.axis(group)
+        return self._axes[group]
 
 
 class Traffic:

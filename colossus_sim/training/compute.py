@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
 from typing import NamedTuple
 
 from colossus_sim.formulas import kernels, transformer
@@ -40,12 +40,7 @@ class Work(NamedTuple):
 
     def plus(self, other: Work) -> Work:
         """Sum, kind by kind."""
-        return Work(
-            self.gemm + other.gemm,
-            self.attention + other.attention,
-            self.elementwise + other.elementwise,
-            self.quantisation + other.quantisation,
-        )
+        return Work(*map(operator.add, self, other))
 
     @property
     def time(self) -> float:
@@ -53,21 +48,23 @@ class Work(NamedTuple):
         return self.gemm + self.attention + self.elementwise + self.quantisation
 
 
+_NO_WORK = Work()
+
+
 class Block(NamedTuple):
     """Forward and backward work of one part of a layer, and what recomputation repeats."""
 
     forward: Work
     backward: Work
-    repeated: Work = Work()
+    repeated: Work = _NO_WORK
     """Part of the forward pass that selective recomputation runs again."""
 
     def plus(self, other: Block) -> Block:
         """Sum, pass by pass."""
-        return Block(
-            self.forward.plus(other.forward),
-            self.backward.plus(other.backward),
-            self.repeated.plus(other.repeated),
-        )
+        repeated = self.repeated
+        if other.repeated is not _NO_WORK:
+            repeated = repeated.plus(other.repeated)
+        return Block(self.forward.plus(other.forward), self.backward.plus(other.backward), repeated)
 
 
 class StageWork(NamedTuple):
@@ -79,8 +76,7 @@ class StageWork(NamedTuple):
     head: Block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(NamedTuple):
     """A GPU with its calibration at the plan's precision, and in 16 bits."""
 
     linear: Device
@@ -97,14 +93,14 @@ def machine_of(gpu: Gpu, calibration: Calibration, precision: str, gemm_factor: 
     InfeasibleError
         If the device lacks the precision or the calibration an entry.
     """
+    kernel, peak = kernels_of(calibration, gpu, precision), peak_of(gpu, precision)
+    linear = _device(gpu, kernel, gemm_factor * peak)
     half = sixteen_bit(gpu)
-    kernel = kernels_of(calibration, gpu, precision)
-    return Machine(
-        linear=_device(gpu, kernel, gemm_factor * peak_of(gpu, precision)),
-        half=_device(gpu, kernels_of(calibration, gpu, half), gemm_factor * peak_of(gpu, half)),
-        half_peak=peak_of(gpu, half),
-        kernel=kernel,
-    )
+    if half == precision:
+        return Machine(linear=linear, half=linear, half_peak=peak, kernel=kernel)
+    half_peak = peak_of(gpu, half)
+    device = _device(gpu, kernels_of(calibration, gpu, half), gemm_factor * half_peak)
+    return Machine(linear=linear, half=device, half_peak=half_peak, kernel=kernel)
 
 
 def _device(gpu: Gpu, kernel: KernelCalibration, peak: float) -> Device:
@@ -136,7 +132,7 @@ class LayerModel:
     def stage_work(self) -> StageWork:
         """Return the work of every kind of layer."""
         attention = self._attention()
-        none = Block(Work(), Work())
+        none = Block(_NO_WORK, _NO_WORK)
         count = self._sizes.count
         dense = attention.plus(self._mlp(self._arch.intermediate_size)) if count.dense_layers else none
         moe = attention.plus(self._experts()) if count.moe_layers else none
@@ -152,8 +148,8 @@ class LayerModel:
         weights = kernels.gemm_time(out, inner, rows, device, input_bytes=size, output_bytes=2.0 * grad)
         cast = 0.0 if half or size >= 2.0 else self._stack.quantisation_bytes / device.bandwidth
         return Block(
-            Work(gemm=forward, quantisation=cast * rows * inner),
-            Work(gemm=inputs + weights, quantisation=cast * rows * out),
+            Work(forward, quantisation=cast * rows * inner),
+            Work(inputs + weights, quantisation=cast * rows * out),
         )
 
     def _elementwise(self, traffic: float) -> Block:
@@ -180,7 +176,7 @@ class LayerModel:
         arch, tp = self._arch, self._tp
         latent, hidden, heads = arch.mla, arch.hidden_size, arch.num_attention_heads
         if latent is None:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         query = heads * (latent.qk_nope_head_dim + latent.qk_rope_head_dim) / tp
         down = self._linear(
             tokens / self._shared, latent.q_lora_rank + latent.kv_lora_rank + latent.qk_rope_head_dim, hidden
@@ -266,7 +262,7 @@ class LayerModel:
     def _experts(self) -> Block:
         moe, mesh, hidden = self._arch.moe, self._sizes.mesh, self._arch.hidden_size
         if moe is None:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         tokens = self._sizes.tokens / self._tp
         local = moe.num_experts // mesh.ep
         routed = tokens * moe.num_experts_per_tok * mesh.etp * moe.imbalance
@@ -312,7 +308,7 @@ class LayerModel:
 
     def _embedding(self) -> Block:
         if not self._arch.vocab_size:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         elements = self._sizes.tokens * self._arch.hidden_size
         rate = self._machine.linear.bandwidth
         return Block(
@@ -324,7 +320,7 @@ class LayerModel:
         """Logits in 16 bits and cross entropy in 32; nothing for a model without a vocabulary."""
         vocab = self._arch.vocab_size / self._tp
         if not vocab:
-            return Block(Work(), Work())
+            return Block(_NO_WORK, _NO_WORK)
         tokens, rate = self._sizes.tokens, self._machine.half.bandwidth
         loss = Block(
             Work(elementwise=tokens * vocab * _LOGIT_FORWARD_BYTES / rate),

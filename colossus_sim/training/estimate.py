@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommunicationRow:
+class CommunicationRow(NamedTuple):
     """One collective (or send/recv) of one training step, as the busiest GPU sees it.
 
     Attributes
@@ -45,8 +45,7 @@ class CommunicationRow:
     busbw: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageMemory:
+class StageMemory(NamedTuple):
     """Peak memory of one GPU of one pipeline stage. All in bytes.
 
     `update` is what lives during the optimizer step only, when activations are gone; where it is more than they

@@ -31,6 +31,7 @@ Cost = tuple[float, ...]
 """Seconds per part, in the order of `PASS_PARTS`."""
 
 _AXES = ("tp", "cp", "ep", "dp")
+_NONE = (0.0,) * len(_AXES)
 
 
 class LayerCost(NamedTuple):
@@ -103,12 +104,12 @@ def layer_cost(
         elif plan.stack.selective_repeats == "half_products":
             again += 0.5 * (block.forward.gemm + block.forward.quantisation)
         repeated = again * multiplier
-    times, issued = _tally(priced, plan.stack, pipeline_crosses)
+    sent = _tally(priced, plan.stack, pipeline_crosses)
     kernels = 0.0 if edge else plan.stack.kernels_per_layer * plan.stack.host_launch
     passes = 1.0
     if repeated and plan.activation_recomputation == "full":
         passes += plan.recomputed_share
-    hosts = (kernels + issued[0], passes * kernels + issued[1])
+    hosts = (kernels + sent.host_forward, passes * kernels + sent.host_backward)
     if plan.stack.cuda_graphs:
         hosts = (0.0, 0.0)
     waiting = 0.0
@@ -123,7 +124,8 @@ def layer_cost(
         block.forward,
         multiplier=multiplier,
         repeated=0.0,
-        times={axis: (t[0], 0.0) for axis, t in times.items()},
+        times=sent.forward,
+        beside=_NONE,
         stack=plan.stack,
         host=hosts[0],
         waiting=waiting,
@@ -132,7 +134,8 @@ def layer_cost(
         block.backward,
         multiplier=multiplier,
         repeated=repeated,
-        times={axis: (t[1], t[2]) for axis, t in times.items()},
+        times=sent.backward,
+        beside=sent.beside,
         stack=plan.stack,
         host=hosts[1],
         waiting=waiting * passes,
@@ -140,17 +143,24 @@ def layer_cost(
     return LayerCost(forward, backward, exposed_forward, exposed_backward)
 
 
-def _tally(
-    priced: Sequence[PricedCall], stack: Stack, pipeline_crosses: bool
-) -> tuple[dict[str, list[float]], tuple[float, float]]:
-    """Communication time per axis (forward, backward, beside backward), and host time to issue it."""
-    times = {axis: [0.0, 0.0, 0.0] for axis in _AXES}
-    forward = backward = 0.0
+class _Sent(NamedTuple):
+    """Communication of a layer: time per axis in either pass and beside the backward pass, and to issue it. [s]"""
+
+    forward: list[float]
+    backward: list[float]
+    beside: list[float]
+    host_forward: float
+    host_backward: float
+
+
+def _tally(priced: Sequence[PricedCall], stack: Stack, pipeline_crosses: bool) -> _Sent:
+    forward, backward, beside = ([0.0] * len(_AXES) for _ in range(3))
+    host_forward = host_backward = 0.0
     for call, cost, span in priced:
-        entry = times[call.axis]
-        entry[0] += call.forward * cost.time
-        entry[1] += call.backward * cost.time
-        entry[2] += call.beside * cost.time
+        axis = _AXES.index(call.axis)
+        forward[axis] += call.forward * cost.time
+        backward[axis] += call.backward * cost.time
+        beside[axis] += call.beside * cost.time
         if call.axis == "dp":
             # Weights are gathered ahead, by a thread and a stream of their own.
             continue
@@ -159,9 +169,9 @@ def _tally(
             host += stack.collective_host_time_per_rank * span.size
         if pipeline_crosses:
             host += stack.pipelined_collective_host_time_per_rank * span.size
-        forward += host * call.forward
-        backward += host * (call.backward + call.beside)
-    return times, (forward, backward)
+        host_forward += host * call.forward
+        host_backward += host * (call.backward + call.beside)
+    return _Sent(forward, backward, beside, host_forward, host_backward)
 
 
 def _pass_cost(
@@ -169,32 +179,28 @@ def _pass_cost(
     *,
     multiplier: float,
     repeated: float,
-    times: dict[str, tuple[float, float]],
+    times: Sequence[float],
+    beside: Sequence[float],
     stack: Stack,
     host: float,
     waiting: float,
 ) -> tuple[Cost, dict[str, float]]:
-    gemm, attention, elementwise, quantisation = (multiplier * time for time in work)
+    gemm, attention, elementwise, quantisation = [multiplier * time for time in work]
     compute = gemm + attention + elementwise + quantisation + repeated
-    shares = {
-        "tp": (stack.tensor_overlap, gemm),
-        "cp": (stack.context_overlap, attention),
-        "ep": (stack.expert_overlap, compute),
-        "dp": (stack.data_overlap, compute),
-    }
-    exposed: dict[str, float] = {}
-    ratios: dict[str, float] = {}
+    overlaps = stack.tensor_overlap, stack.context_overlap, stack.expert_overlap, stack.data_overlap
+    windows = gemm, attention, compute, compute
+    exposed, ratios = [0.0] * len(_AXES), [0.0] * len(_AXES)
     hidden_total, room = 0.0, compute
-    for axis in _AXES:
-        time, beside = times[axis]
-        share, window = shares[axis]
-        hidden = min(share * time + beside, window, room)
-        room -= hidden
-        hidden_total += hidden
-        exposed[axis] = time + beside - hidden
-        ratios[axis] = exposed[axis] / (time + beside) if time + beside > 0.0 else 0.0
+    for axis, (time, extra) in enumerate(zip(times, beside, strict=True)):
+        whole = time + extra
+        if whole > 0.0:
+            hidden = min(overlaps[axis] * time + extra, windows[axis], room)
+            room -= hidden
+            hidden_total += hidden
+            exposed[axis] = whole - hidden
+            ratios[axis] = exposed[axis] / whole
     slowdown = slowdown_of(hidden_total, stack)
-    device = compute + math.fsum(exposed.values()) + slowdown
+    device = compute + math.fsum(exposed) + slowdown
     launch = _joined(host, device, stack.expert_host_norm if waiting > 0.0 else 0.0) - device + waiting
     cost = (
         gemm,
@@ -203,14 +209,12 @@ def _pass_cost(
         repeated,
         quantisation,
         launch,
-        exposed["tp"],
-        exposed["cp"],
-        exposed["ep"],
+        *exposed[:3],
         0.0,
-        exposed["dp"],
+        exposed[3],
         slowdown,
     )
-    return cost, ratios
+    return cost, dict(zip(_AXES, ratios, strict=True))
 
 
 def _joined(host: float, device: float, norm: float) -> float:

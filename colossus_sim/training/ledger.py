@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colossus_sim.training.communication import Network, PricedCall
+from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.communication import PricedCall
 from colossus_sim.training.estimate import CommunicationRow
 from colossus_sim.training.layer_cost import LayerCost
 
@@ -12,11 +13,11 @@ from colossus_sim.training.layer_cost import LayerCost
 class Ledger:
     """Adds up calls; equal collectives become one row."""
 
-    def __init__(self) -> None:
-        self.network: Network | None = None
+    def __init__(self, fabric: Fabric) -> None:
+        self._levels = fabric.levels
         self._rows: dict[tuple[str, str, str, float], list[float]] = {}
         self._priced: dict[tuple[str, str, str, float], PricedCall] = {}
-        self._traffic: list[float] = []
+        self._traffic = [0.0] * len(fabric.levels)
 
     def add(self, priced: PricedCall, calls: float, mean_calls: float, exposed: float) -> None:
         """Add a collective of one step.
@@ -33,16 +34,13 @@ class Ledger:
             Time of the busiest rank that nothing hides. [s]
         """
         call = priced.call
-        key = (call.axis, call.group, call.operation, call.message)
+        key = call[:4]
         self._priced[key] = priced
         row = self._rows.setdefault(key, [0.0, 0.0, 0.0])
         row[0] += calls
         row[1] += calls * priced.cost.time
         row[2] += exposed
-        levels = priced.cost.bytes_per_level
-        if len(self._traffic) < len(levels):
-            self._traffic += [0.0] * (len(levels) - len(self._traffic))
-        for index, sent in enumerate(levels):
+        for index, sent in enumerate(priced.cost.bytes_per_level):
             self._traffic[index] += mean_calls * sent
 
     def add_layers(
@@ -68,7 +66,7 @@ class Ledger:
                     operation=call.operation,
                     algorithm=cost.algorithm,
                     group_size=span.size,
-                    level=self._level_name(span.level),
+                    level=self._levels[span.level].name,
                     message_bytes=call.message,
                     calls=calls,
                     time=time,
@@ -78,10 +76,6 @@ class Ledger:
             )
         return tuple(rows)
 
-    def _level_name(self, level: int) -> str:
-        return "" if self.network is None else self.network.fabric.levels[level].name
-
     def traffic(self) -> tuple[float, ...]:
-        """Bytes that the mean GPU sends per step at each level; zero where nothing was added. [B]"""
-        levels = 0 if self.network is None else len(self.network.fabric.levels)
-        return tuple(self._traffic + [0.0] * (levels - len(self._traffic)))
+        """Bytes that the mean GPU sends per step at each level. [B]"""
+        return tuple(self._traffic)

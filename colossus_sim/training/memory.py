@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import memory, transformer
@@ -26,13 +27,13 @@ class MemoryModel:
     def __init__(self, architecture: Architecture, plan: ParallelPlan, sizes: Sizes) -> None:
         self._arch, self._plan, self._sizes = architecture, plan, sizes
         self._tp = sizes.mesh.tp
-        self._dense, self._routed = self._layer_activations()
-        self._fixed: dict[tuple[object, ...], tuple[float, float, float, float]] = {}
+        self._dense, self._routed = self._layer_activations(plan.activation_recomputation)
+        self._fixed: dict[tuple[object, ...], tuple[float, float, float, float, float]] = {}
         self._parameters: dict[int, tuple[float, float]] = {}
 
     def stages(self) -> tuple[StageMemory, ...]:
         """Return the need of every stage."""
-        return tuple(self._stage(stage) for stage in range(self._sizes.stages))
+        return tuple([self._stage(stage) for stage in range(self._sizes.stages)])
 
     def parameters(self, stage: int) -> tuple[float, float]:
         """Parameters that one rank of a stage holds before data-parallel sharding: common, and experts'."""
@@ -75,11 +76,10 @@ class MemoryModel:
         mirror = self._sizes.stage_layers[last - stage] if self._plan.schedule == "dualpipe" else None
         key = (self._sizes.stage_layers[stage], mirror, stage == 0, stage == last)
         if key not in self._fixed:
-            self._fixed[key] = (*self._states(stage), self._buffers(stage))
-        weights, gradients, optimizer, buffers = self._fixed[key]
+            self._fixed[key] = (*self._states(stage), self._buffers(stage), self._update(stage))
+        weights, gradients, optimizer, buffers, update = self._fixed[key]
         dense, routed = self._sizes.stage_layers[stage]
         activations = self._in_flight(stage) * (dense * self._dense + routed * self._routed)
-        update = self._update(stage)
         buffers = max(buffers, update - activations)
         held = weights + gradients + optimizer + activations + buffers
         return StageMemory(
@@ -104,19 +104,26 @@ class MemoryModel:
         return ((own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)) * size
 
     def _states(self, stage: int) -> tuple[float, float, float]:
+        own, experts = self.parameters(stage)
+        weights, gradients, optimizer = (
+            own * common + experts * routed for common, routed in zip(*self._state_bytes, strict=True)
+        )
+        return weights, gradients, optimizer
+
+    @cached_property
+    def _state_bytes(self) -> list[tuple[float, float, float]]:
+        """Bytes per parameter of weights, gradients and optimizer state: common parameters, and experts'."""
         stack, mesh = self._plan.stack, self._sizes.mesh
-        total = [0.0, 0.0, 0.0]
-        shards = (mesh.dp * mesh.cp, mesh.edp)
-        for parameters, ranks in zip(self.parameters(stage), shards, strict=True):
-            parts = memory.model_state_bytes(
+        return [
+            memory.model_state_bytes(
                 weight_bytes=_WEIGHT_BYTES + self._cast_bytes(),
                 gradient_bytes=float(stack.gradient_bytes + stack.extra_gradient_bytes),
                 optimizer_bytes=float(stack.master_bytes + stack.moment_bytes),
                 zero_stage=self._state_sharding(),
                 shards=ranks,
             )
-            total = [old + parameters * part for old, part in zip(total, parts, strict=True)]
-        return total[0], total[1], total[2]
+            for ranks in (mesh.dp * mesh.cp, mesh.edp)
+        ]
 
     def _state_sharding(self) -> int:
         """ZeRO stage of what is stored: in a pipeline ZeRO-2 keeps gradients whole until the last micro-batch,
@@ -131,10 +138,10 @@ class MemoryModel:
             return 0.0
         return 2.0 * size
 
-    def _layer_activations(self) -> tuple[float, float]:
+    def _layer_activations(self, recomputation: str) -> tuple[float, float]:
         """Bytes that a dense and a routed layer keep for one micro-batch on one rank."""
         tokens, count = self._sizes.tokens, self._sizes.count
-        if self._plan.activation_recomputation == "full":
+        if recomputation == "full":
             kept = tokens * memory.full_recomputation_bytes(
                 hidden=self._arch.hidden_size,
                 tensor_parallel=self._tp,
@@ -143,27 +150,22 @@ class MemoryModel:
             share = self._plan.recomputed_share
             if share == 1.0:
                 return kept, kept
-            dense, routed = self._without_recomputation()
+            dense, routed = self._layer_activations("none")
             return share * kept + (1.0 - share) * dense, share * kept + (1.0 - share) * routed
-        attention = self._attention_bytes()
+        attention = self._attention_bytes(recomputation)
         dense = attention + self._mlp_bytes(self._arch.intermediate_size) if count.dense_layers else 0.0
-        routed = attention + self._expert_bytes() if count.moe_layers else 0.0
-        if self._plan.activation_recomputation == "selective":
+        routed = attention + self._expert_bytes(recomputation) if count.moe_layers else 0.0
+        if recomputation == "selective":
             tokens *= self._plan.stack.selective_kept
         return tokens * dense, tokens * routed
 
-    def _without_recomputation(self) -> tuple[float, float]:
-        """Bytes that a dense and a routed layer would keep if nothing was computed again."""
-        plan = self._plan.model_copy(update={"activation_recomputation": "none"})
-        return MemoryModel(self._arch, plan, self._sizes)._layer_activations()
-
-    def _attention_bytes(self) -> float:
+    def _attention_bytes(self, recomputation: str) -> float:
         """Bytes per token of the attention blocks of one layer."""
         arch, plan = self._arch, self._plan
         score, value = transformer.head_widths(arch)
         heads = arch.num_attention_heads
         kv_heads = heads if arch.mla is not None else max(arch.kv_heads, self._tp)
-        keep = not plan.stack.fused_attention and plan.activation_recomputation == "none"
+        keep = not plan.stack.fused_attention and recomputation == "none"
         kept = memory.attention_activation_bytes(
             hidden=arch.hidden_size,
             query_width=heads * score,
@@ -197,7 +199,7 @@ class MemoryModel:
             activated_copy=self._plan.stack.keeps_eager_outputs,
         )
 
-    def _expert_bytes(self) -> float:
+    def _expert_bytes(self, recomputation: str) -> float:
         moe, mesh = self._arch.moe, self._sizes.mesh
         if moe is None:
             return 0.0
@@ -209,7 +211,7 @@ class MemoryModel:
         )
         copies = moe.num_experts_per_tok * moe.imbalance * mesh.etp / self._tp
         # The norm before the experts and the shared expert, whose width may be zero.
-        if self._plan.activation_recomputation == "selective":
+        if recomputation == "selective":
             copies *= self._plan.stack.selective_kept_experts
         return per_copy * copies + self._mlp_bytes(moe.shared_expert_intermediate_size)
 
@@ -223,7 +225,7 @@ class MemoryModel:
                 vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
             )
         if plan.activation_recomputation == "full":
-            total += max(self._without_recomputation())
+            total += max(self._layer_activations("none"))
         if self._state_sharding() >= 2:
             own, experts = self.parameters(stage)
             layers = max(1, sum(sizes.stage_layers[stage]))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import transformer
@@ -20,8 +24,7 @@ _ELEMENT_BYTES = {
 """Bytes per element with scales: one 8-bit scale per 32 elements (mxfp8), per 16 (nvfp4)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A run of layers on one stage."""
 
     dense: int
@@ -101,7 +104,7 @@ def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> 
         count=transformer.count_parameters(architecture),
         chunks=chunks,
         stage_layers=tuple(
-            (sum(chunk.dense for chunk in column), sum(chunk.moe for chunk in column))
+            (sum([chunk.dense for chunk in column]), sum([chunk.moe for chunk in column]))
             for column in zip(*chunks, strict=True)
         ),
         microbatches=microbatches,
@@ -150,29 +153,31 @@ def split_layers(
             ]
         )
     bounds = _bounds_by_cost(architecture, parts) if by_cost else _bounds_by_number(layers, parts)
+    routed = [_routed_before(architecture, layer) for layer in bounds]
+    dealt = [
+        Chunk(dense=held - experts, moe=experts, first=part == 0, last=part == parts - 1)
+        for part, (held, experts) in enumerate(zip(_steps(bounds), _steps(routed), strict=True))
+    ]
+    return tuple(tuple(dealt[start : start + stages]) for start in range(0, parts, stages))
+
+
+def _steps(running: Sequence[int]) -> Iterator[int]:
+    return map(operator.sub, running[1:], running)
+
+
+def _routed_before(architecture: Architecture, layer: int) -> int:
     moe = architecture.moe
-    table: list[list[Chunk]] = []
-    for part in range(parts):
-        start, end = bounds[part], bounds[part + 1]
-        routed = 0
-        if moe is not None:
-            routed = transformer.moe_layers_before(end, moe.first_k_dense, moe.moe_layer_frequency)
-            routed -= transformer.moe_layers_before(start, moe.first_k_dense, moe.moe_layer_frequency)
-        if part % stages == 0:
-            table.append([])
-        table[-1].append(
-            Chunk(dense=end - start - routed, moe=routed, first=part == 0, last=part == parts - 1)
-        )
-    return tuple(tuple(row) for row in table)
+    if moe is None:
+        return 0
+    return transformer.moe_layers_before(layer, moe.first_k_dense, moe.moe_layer_frequency)
 
 
 def _bounds_by_number(layers: int, parts: int) -> list[int]:
     few, extra = divmod(layers, parts)
-    short = _short_parts(parts, parts - extra if extra else 0)
-    bounds = [0]
-    for part in range(parts):
-        bounds.append(bounds[-1] + few + (1 if extra and part not in short else 0))
-    return bounds
+    if not extra:
+        return list(range(0, layers + 1, few))
+    short = _short_parts(parts, parts - extra)
+    return list(itertools.accumulate((few + (part not in short) for part in range(parts)), initial=0))
 
 
 def _bounds_by_cost(architecture: Architecture, parts: int) -> list[int]:
@@ -231,10 +236,10 @@ def kernels_of(calibration: Calibration, gpu: Gpu, precision: str) -> KernelCali
     """
     best, rank = None, -1
     for entry in calibration.kernels:
-        device = 2 if entry.gpu == gpu.name else 0 if entry.gpu == "*" else -9
-        form = 1 if entry.precision == precision else 0 if entry.precision == "*" else -9
-        if device + form > rank:
-            best, rank = entry, device + form
+        if entry.gpu in (gpu.name, "*") and entry.precision in (precision, "*"):
+            fit = 2 * (entry.gpu != "*") + (entry.precision != "*")
+            if fit > rank:
+                best, rank = entry, fit
     if best is None:
         raise InfeasibleError(
             [Problem(path="calibration", message=f"no entry for {gpu.name} at {precision}, nor for '*'")]

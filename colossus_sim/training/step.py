@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from colossus_sim.formulas import kernels, transformer
 from colossus_sim.formulas.pipeline import pipeline_times
 from colossus_sim.parallelism.placement import Placement
-from colossus_sim.specs.architecture import Architecture
+from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.hardware import Calibration, Gpu
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.communication import Network, Traffic
-from colossus_sim.training.compute import LayerModel, Machine, machine_of
+from colossus_sim.training.communication import Call, Network, Traffic
+from colossus_sim.training.compute import Block, LayerModel, Machine, machine_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.layer_cost import (
     PASS_PARTS,
@@ -78,9 +80,9 @@ def estimate_step(
     """
     sizes = resolve_sizes(architecture, plan, gpus)
     machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
-    step = _Step(architecture, plan, sizes, machine, flop_multiplier)
     network = Network(sizes, placement, fabric, bandwidths, data_fraction=plan.stack.data_bandwidth_fraction)
-    parts = step.parts(network)
+    step = _Step(architecture, plan, sizes, machine, network, flop_multiplier)
+    parts = step.parts()
     subtotal = math.fsum(parts.values())
     parts["other"] += (step_time_factor - 1.0) * subtotal
     tokens = float(plan.global_batch_size * plan.sequence_length)
@@ -121,7 +123,7 @@ def step_time(
         Resolved once; the network remembers what its collectives cost.
     """
     machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
-    return math.fsum(_Step(architecture, plan, sizes, machine, 1.0).parts(network).values())
+    return math.fsum(_Step(architecture, plan, sizes, machine, network).parts().values())
 
 
 def pass_costs(
@@ -144,7 +146,7 @@ def pass_costs(
         As for `estimate_step`.
     """
     machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
-    return _Step(architecture, plan, sizes, machine, flop_multiplier).passes(network)
+    return _Step(architecture, plan, sizes, machine, network, flop_multiplier).passes()
 
 
 def _repeated_flops(flops: transformer.TokenFlops, plan: ParallelPlan) -> float:
@@ -163,45 +165,46 @@ class _Step:
         plan: ParallelPlan,
         sizes: Sizes,
         machine: Machine,
-        flop_multiplier: float,
+        network: Network,
+        flop_multiplier: float = 1.0,
     ) -> None:
         self._arch, self._plan, self._sizes, self._machine = architecture, plan, sizes, machine
-        self._multiplier = flop_multiplier
+        self._network, self._multiplier = network, flop_multiplier
+        self._traffic = Traffic(architecture, plan, sizes, network.expert_domains)
         self.memory = MemoryModel(architecture, plan, sizes)
-        self.ledger = Ledger()
+        self.ledger = Ledger(network.fabric)
 
-    def parts(self, network: Network) -> dict[str, float]:
+    def parts(self) -> dict[str, float]:
         """Return the exact breakdown of the step."""
         sizes, stack = self._sizes, self._plan.stack
-        self.ledger.network = network
-        costs = self._chunk_costs(network)
+        costs = self._chunk_costs()
         m, stages = sizes.microbatches, sizes.stages
-        table = [[costs[chunk] for chunk in row] for row in sizes.chunks]
-        stage_times = [
-            math.fsum(total(row[s].forward) + total(row[s].backward) for row in table) for s in range(stages)
-        ]
-        counts: dict[Chunk, int] = {}
-        for row in sizes.chunks:
-            for chunk in row:
-                counts[chunk] = counts.get(chunk, 0) + 1
+        numbers = Counter(itertools.chain.from_iterable(sizes.chunks))
         mean = weighted(
-            [(n * m / stages, costs[chunk].forward) for chunk, n in counts.items()]
-            + [(n * m / stages, costs[chunk].backward) for chunk, n in counts.items()]
+            [(n * m / stages, costs[chunk].forward) for chunk, n in numbers.items()]
+            + [(n * m / stages, costs[chunk].backward) for chunk, n in numbers.items()]
         )
-        transfer = self._transfer(network)
+        ahead = {chunk: total(cost.forward) for chunk, cost in costs.items()}
+        behind = {chunk: total(cost.backward) for chunk, cost in costs.items()}
+        forward = [[ahead[chunk] for chunk in row] for row in sizes.chunks]
+        backward = [[behind[chunk] for chunk in row] for row in sizes.chunks]
         alone, joined = pipeline_times(
             self._plan.schedule,
-            [[total(cost.forward) for cost in row] for row in table],
-            [[total(cost.backward) for cost in row] for row in table],
+            forward,
+            backward,
             microbatches=m,
-            transfers=(0.0, transfer),
+            transfers=(0.0, self._transfer()),
+        )
+        both = {chunk: ahead[chunk] + behind[chunk] for chunk in costs}
+        slowest = max(
+            math.fsum([both[chunk] for chunk in column]) for column in zip(*sizes.chunks, strict=True)
         )
         parts = dict(zip(PASS_PARTS, mean, strict=True))
-        busiest = min(m * max(stage_times), alone)
+        busiest = min(m * slowest, alone)
         parts["bubble"] = alone - busiest
         parts["imbalance"] = busiest - math.fsum(mean) if stages > 1 else 0.0
         parts["pipeline_communication"] = joined - alone
-        data = self._data_parallel(network, table)
+        data = self._data_parallel([row[0] for row in forward], [row[0] for row in backward])
         parts["data_communication"] += data.exposed
         parts["overlap_slowdown"] += data.slowdown
         parts["optimizer"] = self._optimizer()
@@ -212,66 +215,75 @@ class _Step:
         parts["other"] = share * compute
         return {name: parts[name] for name in PARTS}
 
-    def passes(self, network: Network) -> tuple[list[list[LayerCost]], float]:
+    def passes(self) -> tuple[list[list[LayerCost]], float]:
         """Return the cost of every chunk of every stage for one micro-batch, and the exposed transfer. [s]"""
-        self.ledger.network = network
-        costs = self._chunk_costs(network)
-        return [[costs[chunk] for chunk in row] for row in self._sizes.chunks], self._transfer(network)
+        costs = self._chunk_costs()
+        return [[costs[chunk] for chunk in row] for row in self._sizes.chunks], self._transfer()
 
-    def _chunk_costs(self, network: Network) -> dict[Chunk, LayerCost]:
+    def _chunk_costs(self) -> dict[Chunk, LayerCost]:
         """Cost of each distinct chunk for one micro-batch; its collectives go to the ledger."""
-        sizes = self._sizes
-        layers = LayerModel(self._arch, self._plan, sizes, self._machine).stage_work()
-        traffic = Traffic(self._arch, self._plan, sizes, network.expert_domains)
-        first_calls, last_calls = traffic.edges()
-        m, stages = sizes.microbatches, sizes.stages
+        sizes, traffic, moe = self._sizes, self._traffic, self._arch.moe
+        work = LayerModel(self._arch, self._plan, sizes, self._machine).stage_work()
         made: dict[str, LayerCost] = {}
-        for name, block, calls, number in (
-            ("dense", layers.dense, traffic.dense_layer() if sizes.count.dense_layers else [], 0.0),
-            ("moe", layers.moe, traffic.moe_layer() if sizes.count.moe_layers else [], 0.0),
-            ("first", layers.embedding, first_calls, 1.0),
-            ("last", layers.head, last_calls, 1.0),
-        ):
-            priced = network.price_all(calls)
-            edge = number > 0.0
-            made[name] = layer_cost(
-                block,
-                priced,
-                self._plan,
-                multiplier=self._multiplier,
-                edge=edge,
-                routed=self._expert_loops() if name == "moe" else None,
-                counted=self._arch.moe is not None and not self._arch.moe.capacity_padded,
-                pipeline_crosses=network.pipeline_crosses,
+        dense, routed = sizes.count.dense_layers, sizes.count.moe_layers
+        busiest = [max(layers) for layers in zip(*sizes.stage_layers, strict=True)]
+        if dense:
+            made["dense"] = self._layer(work.dense, traffic.dense_layer(), busiest[0], dense)
+        if moe is not None and routed:
+            made["moe"] = self._layer(
+                work.moe,
+                traffic.moe_layer(),
+                busiest[1],
+                routed,
+                routed=self._expert_loops(moe),
+                counted=not moe.capacity_padded,
             )
-            held = {"dense": sizes.count.dense_layers, "moe": sizes.count.moe_layers}.get(name, 1)
-            on_busiest = {"dense": self._busiest(0), "moe": self._busiest(1)}.get(name, 1)
-            self.ledger.add_layers(priced, made[name], m * on_busiest, m * held / stages)
+        first, last = traffic.edges()
+        made["first"] = self._layer(work.embedding, first, 1, 1, edge=True)
+        made["last"] = self._layer(work.head, last, 1, 1, edge=True)
         overhead = self._plan.stack.microbatch_overhead / len(sizes.chunks)
-        return {
-            chunk: _chunk_cost(chunk, made, overhead)
-            for chunk in dict.fromkeys(chunk for row in sizes.chunks for chunk in row)
-        }
+        distinct = dict.fromkeys(itertools.chain.from_iterable(sizes.chunks))
+        return {chunk: _chunk_cost(chunk, made, overhead) for chunk in distinct}
 
-    def _expert_loops(self) -> tuple[float, float] | None:
+    def _layer(
+        self,
+        block: Block,
+        calls: Sequence[Call],
+        busiest: int,
+        held: int,
+        *,
+        edge: bool = False,
+        routed: tuple[float, float] | None = None,
+        counted: bool = True,
+    ) -> LayerCost:
+        """Cost of a kind of layer, of which the busiest stage holds so many and all stages together `held`."""
+        priced = self._network.price_all(calls)
+        cost = layer_cost(
+            block,
+            priced,
+            self._plan,
+            multiplier=self._multiplier,
+            edge=edge,
+            routed=routed,
+            counted=counted,
+            pipeline_crosses=self._network.pipeline_crosses,
+        )
+        m = self._sizes.microbatches
+        self.ledger.add_layers(priced, cost, m * busiest, m * held / self._sizes.stages)
+        return cost
+
+    def _expert_loops(self, moe: MixtureOfExperts) -> tuple[float, float]:
         """Kernels that the host launches one by one for the experts of a rank: two products forward, four
         backward, each with its casts below 16 bits."""
-        moe = self._arch.moe
-        if moe is None:
-            return None
         local = moe.num_experts // self._sizes.mesh.ep * (2.0 if self._sizes.element_bytes < 2.0 else 1.0)
         return 2.0 * local, 4.0 * local
 
-    def _busiest(self, kind: int) -> int:
-        """Most layers of a kind on any stage."""
-        return max(layers[kind] for layers in self._sizes.stage_layers)
-
-    def _transfer(self, network: Network) -> float:
+    def _transfer(self) -> float:
         """Exposed time of one activation transfer between stages. [s]"""
         sizes = self._sizes
         if sizes.stages == 1:
             return 0.0
-        boundary = network.price(Traffic(self._arch, self._plan, sizes).boundary())
+        boundary = self._network.price(self._traffic.boundary())
         exposed = boundary.cost.time * (1.0 - self._plan.stack.pipeline_overlap)
         chunks = len(sizes.chunks)
         crossings = 2.0 * sizes.microbatches * chunks
@@ -279,21 +291,20 @@ class _Step:
         self.ledger.add(boundary, crossings, mean, exposed * crossings)
         return exposed
 
-    def _data_parallel(self, network: Network, table: list[list[LayerCost]]) -> _DataParallel:
-        """Gradient and weight exchange of the step, against the compute it may hide under."""
+    def _data_parallel(self, forward: list[float], backward: list[float]) -> _DataParallel:
+        """Gradient and weight exchange of the step, against the passes of the first stage, by chunk."""
         sizes, stack = self._sizes, self._plan.stack
-        parameters = [self.memory.parameters(stage) for stage in self._sizes.stage_classes()]
-        traffic = Traffic(self._arch, self._plan, sizes)
+        parameters = [self.memory.parameters(stage) for stage in sizes.stage_classes()]
         own = max(held[0] for held in parameters)
         experts = max(held[1] for held in parameters)
-        behind, before = traffic.gradients(own, experts)
-        chunks = len(table)
+        behind, before = self._traffic.gradients(own, experts)
+        chunks = len(forward)
         # Interleaving leaves the other chunks' work to hide under, for a whole round of stages.
         stretch = 1.0 + (min(sizes.microbatches, sizes.stages) - 1.0) * (chunks - 1.0) / chunks
         exposed = slowdown = 0.0
-        for calls, cost in ((behind, "backward"), (before, "forward")):
-            priced = network.price_all(calls)
-            window = stretch * sum(total(getattr(row[0], cost)) for row in table)
+        for calls, passes in ((behind, backward), (before, forward)):
+            priced = self._network.price_all(calls)
+            window = stretch * sum(passes)
             time = sum(item.cost.time for item in priced)
             hidden = min(stack.data_overlap * time, window)
             for item in priced:
@@ -301,7 +312,7 @@ class _Step:
                 self.ledger.add(item, 1.0, 1.0, item.cost.time * share)
             exposed += time - hidden
             slowdown += slowdown_of(hidden, stack)
-        for item in network.price_all(traffic.tied_embedding()):
+        for item in self._network.price_all(self._traffic.tied_embedding()):
             self.ledger.add(item, 1.0, 2.0 / sizes.stages, item.cost.time)
             exposed += item.cost.time
         return _DataParallel(exposed, slowdown)
@@ -326,13 +337,8 @@ class _Step:
 
 
 def _chunk_cost(chunk: Chunk, made: dict[str, LayerCost], overhead: float) -> LayerCost:
-    counts = {
-        "dense": chunk.dense,
-        "moe": chunk.moe,
-        "first": int(chunk.first),
-        "last": int(chunk.last),
-    }
-    used = [(float(number), made[name]) for name, number in counts.items() if number]
+    numbers = zip(("dense", "moe", "first", "last"), chunk, strict=True)
+    used = [(float(number), made[name]) for name, number in numbers if number]
     forward = weighted([(n, cost.forward) for n, cost in used])
     backward = weighted([(n, cost.backward) for n, cost in used])
     return LayerCost(_with_overhead(forward, overhead), backward, {}, {})

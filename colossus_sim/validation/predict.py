@@ -143,9 +143,9 @@ class Predictor:
                 changes[name] = value
         if case.network.nic_gbps is not None:
             changes["nic_bandwidth"] = case.network.nic_gbps * 1e9 * _BIT
-        if row.gpus_per_node and gpu.scale_up_domain <= 16:
-            changes["scale_up_domain"] = row.gpus_per_node
-            changes["gpus_per_node"] = row.gpus_per_node
+        domain = device.scale_up_domain or (row.gpus_per_node if gpu.scale_up_domain <= 16 else None)
+        if domain:
+            changes["scale_up_domain"] = changes["gpus_per_node"] = domain
         return gpu.model_copy(update=changes)
 
     def _fabric(self, gpu: Gpu, case: Case, gpus: int) -> Fabric:

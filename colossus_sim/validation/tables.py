@@ -46,6 +46,7 @@ class Device:
     hbm_capacity: float | None = None
     hbm_bandwidth: float | None = None
     scale_up_bandwidth: float | None = None
+    scale_up_domain: int | None = None
     power_max: float | None = None
 
 
@@ -105,6 +106,7 @@ class Tables:
                     hbm_capacity=_scaled(record["hbm_capacity_gb"], 1e9),
                     hbm_bandwidth=_scaled(record["hbm_bandwidth_gbps"], 1e9),
                     scale_up_bandwidth=_scaled(record["scale_up_gbps"], 1e9),
+                    scale_up_domain=int(record["scale_up_domain"]) if record["scale_up_domain"] else None,
                     power_max=_scaled(record["power_w"], 1.0),
                 )
         return None

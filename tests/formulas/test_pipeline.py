@@ -122,6 +122,23 @@ def test_leaping_over_periods_is_exact(schedule: str, chunks: int) -> None:
         assert time == pytest.approx(slow, rel=1e-9)
 
 
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.lists(st.sampled_from([0.0, 0.01, 0.3, 2.0]), min_size=1, max_size=4))
+def test_transfer_times_do_not_mix(
+    case: tuple[str, list[list[float]], list[list[float]], int, float], transfers: list[float]
+) -> None:
+    """Several transfer times in one call give what each gives alone."""
+    schedule, forward, backward, microbatches, _ = case
+    together = pipeline.pipeline_times(
+        schedule, forward, backward, microbatches=microbatches, transfers=transfers
+    )
+    for time, p in zip(together, transfers, strict=True):
+        (alone,) = pipeline.pipeline_times(
+            schedule, forward, backward, microbatches=microbatches, transfers=(p,)
+        )
+        assert time == pytest.approx(alone, rel=1e-12)
+
+
 def test_interleaved_remainder_lies_between_whole_groups() -> None:
     """Ten micro-batches on four stages take longer than eight and less than twelve."""
     times = [

@@ -13,7 +13,7 @@ from colossus_sim.formulas import collectives as formulas
 from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.files import Files
 from colossus_sim.loading.nodes import plain
-from colossus_sim.parallelism.collective_time import _Call, group_collective_time
+from colossus_sim.parallelism.collective_time import Route, group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import Mesh
 from colossus_sim.parallelism.placement import Placement
@@ -131,6 +131,17 @@ def test_send_recv_between_stages() -> None:
     assert result.time == pytest.approx(1e9 / (NIC / 4) + 7e-6)
     shared = GroupSpan(size=16, level=3, groups=(16, 16, 4, 1), members=(1, 1, 4, 16))
     assert group_collective_time("send_recv", 1e9, shared, net).time == pytest.approx(1e9 / NIC + 7e-6)
+
+
+@pytest.mark.parametrize("library", ["", "nccl_nvlink3", "nccl_nvlink4"])
+def test_a_route_prices_each_collective_as_if_alone(library: str) -> None:
+    """One route gives the same time, algorithm and bytes in any order of operations and sizes."""
+    net = fabric(library=library)
+    span = packed(96, net)
+    route = Route(span, net)
+    for size in (0.0, 1e4, 1e9, 1e6):
+        for operation in formulas.OPERATIONS:
+            assert route.time(operation, size) == group_collective_time(operation, size, span, net)
 
 
 @given(
@@ -372,8 +383,8 @@ def with_sharp(**switches: float) -> Fabric:
 def test_measured_all_reduce_with_sharp(size: int, seconds: float) -> None:
     """96 H100 with CollNet and SHARP on NDR (CoreWeave's nccl-tests README); within 10 %, at any large size."""
     net = with_sharp()
-    call = _Call.of("all_reduce", size, packed(96, net), net, None)
-    (time,) = [time for time, name in call.candidates() if name == "sharp"]
+    candidates = Route(packed(96, net), net).candidates("all_reduce", size)
+    (time,) = [time for time, name in candidates if name == "sharp"]
     assert time == pytest.approx(seconds, rel=0.10)
 
 
@@ -382,7 +393,7 @@ def test_switches_that_add_up_at_line_rate_halve_a_large_all_reduce() -> None:
     net = with_sharp(bandwidth_fraction=1.0)
     fast = tuple(1e15 if level == 0 else rate for level, rate in enumerate(net.bandwidths))
     span = packed(512, net)
-    times = {name: time for time, name in _Call.of("all_reduce", 2**34, span, net, fast).candidates()}
+    times = {name: time for time, name in Route(span, net, fast).candidates("all_reduce", 2**34)}
     assert times["sharp"] == pytest.approx(times["ring/Simple"] / 2, rel=0.05)
 
 

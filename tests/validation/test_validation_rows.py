@@ -352,6 +352,16 @@ def test_interleaving_sets_the_schedule(rows: dict[str, TrainingRow]) -> None:
     assert case(rows["vtrain-multi-0000"]).plan.schedule == "1f1b"
 
 
+def test_bridged_pairs_are_scale_up_domains_of_their_own(rows: dict[str, TrainingRow]) -> None:
+    """Four A100 cards in two bridged pairs: two GPUs share NVLink, pairs meet over PCIe; an SXM node has eight."""
+    predictor = Predictor(shipped_inputs())
+    found = {name: predictor.case(rows[name]) for name in ("uci-0005", "kort22-0001")}
+    gpus = {name: predictor.gpu(one) for name, one in found.items() if isinstance(one, Case)}
+    pair = gpus["uci-0005"]
+    assert (pair.scale_up_domain, pair.scale_up_bandwidth, pair.nic_bandwidth) == (2, 300e9, 12.5e9)
+    assert gpus["kort22-0001"].scale_up_domain == 8
+
+
 def test_ambiguous_block_formats_depend_on_the_device(rows: dict[str, TrainingRow]) -> None:
     """'mxfp8 or blockwise fp8' is mxfp8 on Blackwell and fp8 on Hopper."""
     assert case(rows["bridge-0274"]).plan.precision == "mxfp8"
