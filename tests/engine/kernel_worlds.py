@@ -45,6 +45,9 @@ def random_world(number: int) -> Scenario:
 
 def _site(draw: random.Random) -> dict[str, Any]:
     parts = partitions(draw)
+    for part in parts.values():
+        part |= {"reserve_domains": draw.choice((0, 0, 2, 5)), "refill_spares": draw.random() < 0.5}
+        part |= {"reserve_time": draw.choice(("0 s", "20 min", "5 h"))}
     storage = {"write_bandwidth": "1 GB/s", "read_bandwidth": "1 GB/s", "bandwidth_per_gpu": "1 GB/s"}
     return {
         "topology": TOPOLOGY | {"gpus": 1024},
@@ -78,7 +81,18 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         "rot": fault("node", f"{rate} /day", "node", undetected="2 h", needs_storage_checkpoint=True),
         "blot": fault("job", "0.5 /day", "nothing", undetected="1 h", planned=True),
     }
-    return some_of(draw, classes, 0.7)
+    faults = some_of(draw, classes, 0.7)
+    faults["restart"] |= {"selection_time": "3 min", "reshard_time": "4 min"}
+    if draw.random() < 0.5:
+        mended = draw.random() < 0.5
+        faults["lemons"] = {"share": draw.choice((0.02, 0.2)), "factor": 5, "mended_by_repair": mended}
+    for spec in faults["classes"].values():
+        if "repair" in spec and draw.random() < 0.5:
+            spec["repair"] |= {"auto_first": draw.random() < 0.6, "auto_unmended": draw.choice((0, 0.4))}
+            spec["repair"] |= {"manual_unmended": draw.choice((0, 0.2))}
+        if spec["per"] in ("gpu", "node", "domain"):
+            spec["under_load"] = draw.random() < 0.3
+    return faults
 
 
 def differences(number: int) -> list[str]:

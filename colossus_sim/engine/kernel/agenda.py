@@ -15,6 +15,7 @@ _ORDERS = {
     Kind.BEGIN: Order.COMPLETION,
     Kind.FIRE: Order.FAILURE,
     Kind.REPAIR: Order.REPAIR,
+    Kind.UNMENDED: Order.REPAIR,
     Kind.BACK_UP: Order.REPAIR,
     Kind.FOUND: Order.FAILURE,
     Kind.CAPACITY: Order.CAPACITY,

@@ -30,10 +30,6 @@ def _missing(scenario: Scenario) -> Iterator[str]:
         for key in ("power_limit", "repair_crew", "repair_parts"):
             if getattr(site, key) is not None:
                 yield f"cluster.sites.{name}.{key}"
-        for part, partition in site.partitions.items():
-            for key in ("refill_spares", "reserve_domains"):
-                if getattr(partition, key):
-                    yield f"cluster.sites.{name}.partitions.{part}.{key}"
         if site.maintenance:
             yield f"cluster.sites.{name}.maintenance"
         if site.topology.storage_network != "separate":
@@ -46,18 +42,12 @@ def _missing(scenario: Scenario) -> Iterator[str]:
 
 
 def _missing_in_faults(faults: Faults) -> Iterator[str]:
-    for key in ("diagnosis", "lemons", "eviction"):
+    for key in ("diagnosis", "eviction"):
         if getattr(faults, key) is not None:
             yield f"faults.{key}"
-    for key in ("selection_time", "reshard_time"):
-        if getattr(faults.restart, key):
-            yield f"faults.restart.{key}"
     for name, spec in faults.classes.items():
-        if spec.under_load:
-            yield f"faults.classes.{name}.under_load"
-        for key in ("auto_first", "auto_unmended", "manual_unmended", "recurs_after"):
-            if getattr(spec.repair, key, None):
-                yield f"faults.classes.{name}.repair.{key}"
+        if spec.repair is not None and spec.repair.recurs_after is not None:
+            yield f"faults.classes.{name}.repair.recurs_after"
         for key in ("degrades", "lifetime", "group"):
             if getattr(spec, key) is not None:
                 yield f"faults.classes.{name}.{key}"

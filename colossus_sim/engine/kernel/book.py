@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.kernel.draws import Courses
 from colossus_sim.engine.kernel.state import FREE, Ask, State
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.placers import PLACERS, from_domain
@@ -216,8 +217,9 @@ class Book:
 class Desk:
     """Answers the questions of one run, and writes the answers into its arrays."""
 
-    def __init__(self, book: Book, seed: int) -> None:
+    def __init__(self, book: Book, seed: int, courses: Courses) -> None:
         self.book = book
+        self._courses = courses
         self.error: Exception | None = None
         self.state: State
         self._rng = stream(seed, "placement")
@@ -234,6 +236,9 @@ class Desk:
                 self._note_saves(a, b)
             elif question == Ask.SHARES:
                 self._note_shares(a, b)
+            elif question == Ask.COURSE:
+                source = self.state.sources[a : a + 1]
+                source["mended"], source["second"] = self._courses.draw(a, bool(b))
             else:
                 self._note_cost(a, b)
         except _FAILURES as error:  # it must not cross compiled code; the caller raises it
@@ -258,6 +263,9 @@ class Desk:
         owner[chosen] = number
         row = state.parts[part : part + 1]
         row["free"] -= count
+        state.blocks[part, -FREE] -= np.bincount(
+            np.array(chosen) // int(row["block"][0]), minlength=state.blocks.shape[2]
+        )
         row["owned"] += count
         row["broken_owned"] += state.broken[part, chosen].sum()
         state.owned[number] += count

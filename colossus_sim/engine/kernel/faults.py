@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from colossus_sim.engine.kernel.agenda import notify_change, notify_failure, push, reschedule
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import fail, locate, note_level, repair
-from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Kind, State
+from colossus_sim.engine.kernel.pools import among_lemons, fail, lemon_mended, locate, note_level, repair
+from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Ask, Error, Kind, State
 
 FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
+UNMENDED, COURSE, ASKED = int(Kind.UNMENDED), int(Ask.COURSE), int(Error.ASKED)
 PER_GPU, PER_NODE, PER_DOMAIN, PER_SITE = 0, 1, 2, 3
 NODE, DOMAIN, SITE = 1, 2, 3
 """What a failure removes, as in `engine.checkpointing.REMOVES`."""
@@ -48,29 +51,33 @@ def set_populations(state: State, part: int) -> None:
 
 
 @compiled
-def fire(state: State, source: int, version: int) -> None:
+def fire(state: State, hook: Any, source: int, version: int) -> None:
     """A failure comes due, unless the population has changed since it was planned."""
     it, world = state.sources[source], state.world[0]
     if version != it.version:
         return
-    drawn = it.drawn
+    drawn = state.strikes[source, it.drawn]
     it.drawn += 1
     if it.drawn + RESERVE > it.limit:
         world.refill = 1
-    it.left = state.strikes[source, drawn].gap
+    it.left, it.seconds, it.by_hand = drawn.gap, drawn.seconds, drawn.by_hand
     it.since = world.now
     plan_failure(state, source)
     if it.per == PER_SITE:
-        strike_site(state, source, state.strikes[source, drawn].seconds)
+        strike_site(state, source)
     else:
-        strike(state, source, state.strikes[source, drawn].place, state.strikes[source, drawn].seconds)
+        strike(state, hook, source, drawn.place)
 
 
 @compiled
-def strike(state: State, source: int, place: float, seconds: float) -> None:
+def strike(state: State, hook: Any, source: int, place: float) -> None:
     """Let a failure hit the unit at its place, and the phase that uses it."""
     it = state.sources[source]
     pool = state.parts[it.part]
+    if it.lemons:
+        place = among_lemons(state, it.part, place)
+    if place < 0:
+        return
     domain, node = locate(state, it.part, place, it.per == PER_DOMAIN)
     if domain < 0:
         return
@@ -82,22 +89,24 @@ def strike(state: State, source: int, place: float, seconds: float) -> None:
         and pool.domain_gpus - state.broken[it.part, domain] - pool.node_gpus >= pool.used
     ):
         phase = -1  # it hits a hot spare inside the domain, not a GPU in use
+    if it.under_load and (phase < 0 or not state.phases[phase].working):
+        return
     state.world[0].failures += 1
     if it.interrupts:
-        remove(state, source, (domain, node), phase, it.planned, seconds)
+        remove(state, hook, source, (domain, node), phase, it.planned)
     elif phase >= 0:
-        slow_down(state, source, domain, node, phase, seconds)
+        slow_down(state, source, domain, node, phase)
 
 
 @compiled
-def slow_down(state: State, source: int, domain: int, node: int, phase: int, seconds: float) -> None:
+def slow_down(state: State, source: int, domain: int, node: int, phase: int) -> None:
     """Slow whoever uses a degraded unit until it is found."""
     it, world = state.sources[source], state.world[0]
     number = world.slow_units
     world.slow_units += 1
     unit = state.slow[number]
     unit.source, unit.domain, unit.node, unit.active = source, domain, node, 1
-    unit.factor, unit.seconds = it.slowdown, seconds
+    unit.factor, unit.seconds, unit.by_hand = it.slowdown, it.seconds, it.by_hand
     part = state.parts[it.part]
     state.slow_now[it.part, part.slow] = number
     part.slow += 1
@@ -115,7 +124,7 @@ def forget(state: State, part: int, place: int) -> None:
 
 
 @compiled
-def found(state: State, number: int) -> None:
+def found(state: State, hook: Any, number: int) -> None:
     """A slow unit is found and goes out in a controlled stop."""
     unit = state.slow[number]
     if not unit.active:
@@ -128,13 +137,13 @@ def found(state: State, number: int) -> None:
     owner = state.owner[part, unit.domain]
     if owner == ABSENT or state.parts[part].domain_gpus <= state.broken[part, unit.domain]:
         return
-    remove(state, unit.source, (unit.domain, unit.node), owner, 1, unit.seconds)
+    it = state.sources[unit.source]
+    it.seconds, it.by_hand = unit.seconds, unit.by_hand
+    remove(state, hook, unit.source, (unit.domain, unit.node), owner, 1)
 
 
 @compiled
-def remove(
-    state: State, source: int, place: tuple[int, int], phase: int, planned: int, seconds: float
-) -> None:
+def remove(state: State, hook: Any, source: int, place: tuple[int, int], phase: int, planned: int) -> None:
     """Take what broke out for repair and tell the phase that used it."""
     it = state.sources[source]
     part = it.part
@@ -145,10 +154,22 @@ def remove(
         gpus = min(gpus, pool.domain_gpus - state.broken[part, domain])
         fail(state, part, domain, gpus)
         forget_slow(state, part, domain, -1 if it.removes == DOMAIN else node)
-        push(state, state.world[0].now + seconds, MENDED, part, domain, gpus)
+        unit = domain * (pool.domain_gpus // pool.node_gpus) + node
+        plan_return(state, hook, source, unit, gpus)
         note_level(state, part)
     if phase >= 0:
         notify_failure(state, phase, it.rank, (it.detection, it.undetected), planned)
+
+
+@compiled
+def plan_return(state: State, hook: Any, source: int, unit: int, gpus: int) -> None:
+    """Let a node, or its domain, come back when its repair is over, mended or not."""
+    it, world = state.sources[source], state.world[0]
+    it.mended, it.second = 1, 0.0
+    if it.imperfect and hook(COURSE, source, int(it.by_hand), 0):
+        world.error = ASKED
+    kind = MENDED if it.mended else UNMENDED
+    push(state, world.now + (it.seconds + it.second), kind, source, unit, gpus)
 
 
 @compiled
@@ -167,21 +188,24 @@ def forget_slow(state: State, part: int, domain: int, node: int) -> None:
 
 
 @compiled
-def mended(state: State, part: int, domain: int, gpus: int) -> None:
-    """A repair is done."""
-    repair(state, part, domain, gpus)
+def returned(state: State, source: int, unit: int, gpus: int, mended: bool) -> None:
+    """A unit comes back from repair, mended or not."""
+    part = state.sources[source].part
+    repair(state, part, unit // (state.parts[part].domain_gpus // state.parts[part].node_gpus), gpus)
+    if mended and state.world[0].lemons_mended:
+        lemon_mended(state, part, unit)
     note_level(state, part)
     reschedule(state)
 
 
 @compiled
-def strike_site(state: State, source: int, seconds: float) -> None:
+def strike_site(state: State, source: int) -> None:
     """Let a failure hit a whole site."""
     it, world = state.sources[source], state.world[0]
     site = state.sites[it.site]
     world.failures += 1
     if it.removes == SITE and it.mends:
-        site.outage_until = max(site.outage_until, world.now + seconds)
+        site.outage_until = max(site.outage_until, world.now + it.seconds)
         push(state, site.outage_until, BACK_UP, it.site, 0, 0)
     for part in range(site.first_part, site.first_part + site.parts):
         for index in range(world.holders):

@@ -104,7 +104,7 @@ def short_of_capacity(state: State, phase: int) -> bool:
     """Say whether not even an empty partition would be large enough today."""
     for part in range(state.parts.shape[0]):
         choice, pool = state.choices[phase, part], state.parts[part]
-        if choice.candidate and pool.present - pool.spares >= choice.domains:
+        if choice.candidate and pool.present - pool.spares - pool.reserves >= choice.domains:
             return False
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import drop_first, halt, push, wake
-from colossus_sim.engine.kernel.faults import PER_SITE, back_up, fire, found, mended, set_population
+from colossus_sim.engine.kernel.faults import PER_SITE, back_up, fire, found, returned, set_population
 from colossus_sim.engine.kernel.holding import set_capacity
 from colossus_sim.engine.kernel.jit import compiled, entry_point
 from colossus_sim.engine.kernel.life import advance
@@ -18,7 +18,7 @@ BEGIN_RUN, GO_ON, CLOSE_RUN = range(3)
 SLEEP, WAKE, BEGIN, FIRE = int(Kind.SLEEP), int(Kind.WAKE), int(Kind.BEGIN), int(Kind.FIRE)
 REPAIR, BACK_UP, FOUND = int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 CAPACITY, SUBMIT, SCHEDULE = int(Kind.CAPACITY), int(Kind.SUBMIT), int(Kind.SCHEDULE)
-HALT, STOP = int(Kind.HALT), int(Kind.STOP)
+HALT, STOP, UNMENDED = int(Kind.HALT), int(Kind.STOP), int(Kind.UNMENDED)
 
 
 @entry_point
@@ -82,11 +82,11 @@ def act(state: State, hook: Any, kind: int, a: int, b: int, c: int) -> None:
         if state.phases[a].version == b:
             wake(state, a)
     elif kind == FIRE:
-        fire(state, a, b)
-    elif kind == REPAIR:
-        mended(state, a, b, c)
+        fire(state, hook, a, b)
+    elif kind in (REPAIR, UNMENDED):
+        returned(state, a, b, c, kind == REPAIR)
     elif kind == FOUND:
-        found(state, a)
+        found(state, hook, a)
     elif kind == SCHEDULE:
         schedule(state, hook)
     elif kind == CAPACITY:

@@ -44,6 +44,8 @@ class Step(IntEnum):
     RECOVER_NOTICED = auto()
     RECOVER_DETECTED = auto()
     REFILL = auto()
+    WIN = auto()
+    WIN_SPENT = auto()
     REFILLING = auto()
     REFILL_SPENT = auto()
     REFILLED = auto()
