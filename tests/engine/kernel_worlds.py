@@ -46,7 +46,7 @@ def random_world(number: int) -> Scenario:
 def _site(draw: random.Random) -> dict[str, Any]:
     parts = partitions(draw)
     for part in parts.values():
-        part |= {"reserve_domains": draw.choice((0, 0, 2, 5)), "refill_spares": draw.random() < 0.5}
+        part |= {"reserve_domains": draw.choice((0, 2, 8)), "refill_spares": draw.random() < 0.5}
         part |= {"reserve_time": draw.choice(("0 s", "20 min", "5 h"))}
     storage = {"write_bandwidth": "1 GB/s", "read_bandwidth": "1 GB/s", "bandwidth_per_gpu": "1 GB/s"}
     return {
@@ -83,6 +83,7 @@ def _faults(draw: random.Random) -> dict[str, Any]:
     }
     faults = some_of(draw, classes, 0.7)
     faults["restart"] |= {"selection_time": "3 min", "reshard_time": "4 min"}
+    slow = draw.random() < 0.5
     if draw.random() < 0.5:
         mended = draw.random() < 0.5
         faults["lemons"] = {"share": draw.choice((0.02, 0.2)), "factor": 5, "mended_by_repair": mended}
@@ -90,6 +91,8 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         if "repair" in spec and draw.random() < 0.5:
             spec["repair"] |= {"auto_first": draw.random() < 0.6, "auto_unmended": draw.choice((0, 0.4))}
             spec["repair"] |= {"manual_unmended": draw.choice((0, 0.2))}
+        if "repair" in spec and slow:
+            spec["repair"] |= {"manual_time": "20 days"}
         if spec["per"] in ("gpu", "node", "domain"):
             spec["under_load"] = draw.random() < 0.3
     return faults
