@@ -11,7 +11,7 @@ from colossus_sim.engine.checkpointing import save_tiers
 from colossus_sim.engine.kernel.draws import Courses
 from colossus_sim.engine.kernel.state import FREE, Ask, State
 from colossus_sim.engine.phase import PhaseRun
-from colossus_sim.engine.placers import PLACERS, from_domain
+from colossus_sim.engine.placers import PLACERS, IntArray, from_domain
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.recovery import own_time
 from colossus_sim.engine.site import PartitionState
@@ -121,7 +121,7 @@ class Book:
 
     # -- answers -------------------------------------------------------------------------------------
 
-    def layout(self, number: int, part: int, domains: list[int]) -> Layout:
+    def layout(self, number: int, part: int, domains: IntArray) -> Layout:
         """Return the layout of a phase on these domains."""
         pool, model = self.parts[part].pool, self.model(number, part)
         gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, model.gpus_wanted))
@@ -256,16 +256,15 @@ class Desk:
         free = np.flatnonzero(owner == FREE)
         first = book.phase(number).job.first_domain
         if first is not None:
-            chosen = from_domain(free, count, first)
+            chosen = np.array(from_domain(free, count, first))
         else:
             policy = book.world.scenario.policies.placement
-            chosen = PLACERS[policy](free, count, pool.level_domains, self._rng)
+            chosen = np.array(PLACERS[policy](free, count, pool.level_domains, self._rng))
         owner[chosen] = number
         row = state.parts[part : part + 1]
         row["free"] -= count
-        state.blocks[part, -FREE] -= np.bincount(
-            np.array(chosen) // int(row["block"][0]), minlength=state.blocks.shape[2]
-        )
+        blocks = state.blocks[part, -FREE]
+        blocks -= np.bincount(chosen // int(row["block"][0]), minlength=len(blocks))
         row["owned"] += count
         row["broken_owned"] += state.broken[part, chosen].sum()
         state.owned[number] += count
