@@ -91,8 +91,10 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         if "repair" in spec and draw.random() < 0.5:
             spec["repair"] |= {"auto_first": draw.random() < 0.6, "auto_unmended": draw.choice((0, 0.4))}
             spec["repair"] |= {"manual_unmended": draw.choice((0, 0.2))}
+            spec["repair"] |= {"recurs_after": draw.choice(("2 days", None))}
         if "repair" in spec and slow:
             spec["repair"] |= {"manual_time": "20 days"}
+        spec["hang_fraction"] = draw.choice((0, 0, 0.5))
         if spec["per"] in ("gpu", "node", "domain"):
             spec["under_load"] = draw.random() < 0.3
     return faults

@@ -46,13 +46,9 @@ def _missing_in_faults(faults: Faults) -> Iterator[str]:
         if getattr(faults, key) is not None:
             yield f"faults.{key}"
     for name, spec in faults.classes.items():
-        if spec.repair is not None and spec.repair.recurs_after is not None:
-            yield f"faults.classes.{name}.repair.recurs_after"
         for key in ("degrades", "lifetime", "group"):
             if getattr(spec, key) is not None:
                 yield f"faults.classes.{name}.{key}"
-        if spec.hang_fraction:
-            yield f"faults.classes.{name}.hang_fraction"
         if spec.per == "group" or spec.removes == "group":
             yield f"faults.classes.{name}: groups"
 

@@ -239,6 +239,11 @@ class Desk:
             elif question == Ask.COURSE:
                 source = self.state.sources[a : a + 1]
                 source["mended"], source["second"] = self._courses.draw(a, bool(b))
+            elif question == Ask.RECUR_AFTER:
+                self.state.sources["wait"][a] = self._courses.recurs_after(a)
+            elif question == Ask.RECUR:
+                source = self.state.sources[a : a + 1]
+                source["seconds"], source["by_hand"], source["hang"] = self._courses.again(a)
             else:
                 self._note_cost(a, b)
         except _FAILURES as error:  # it must not cross compiled code; the caller raises it

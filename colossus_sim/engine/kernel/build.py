@@ -122,7 +122,7 @@ class Blueprint:
             sources=records(len(self.sources), layout.SOURCE),
             strikes=records((len(self.sources), 1), layout.STRIKE),
             hazards=records(len(self.hazards), layout.HAZARD),
-            gaps=np.zeros((len(self.hazards), 1)),
+            gaps=records((len(self.hazards), 1), layout.GAP),
             restarts=records((phases, 1), layout.RESTART),
             choices=records((phases, parts), layout.CHOICE),
             links=self._links(),
@@ -143,6 +143,7 @@ class Blueprint:
             holders=np.zeros(phases, whole),
             changed=np.zeros(parts, whole),
             savers=np.zeros((sites, phases), whole),
+            defects=records(_SLOW, layout.DEFECT),
             slow=records(_SLOW, layout.SLOW),
             slow_now=np.zeros((parts, _SLOW), whole),
             shares=np.full((MOST_SETS, phases), -1, np.int32),
@@ -168,6 +169,7 @@ class Blueprint:
         world["manual_fraction"], world["manual_time"] = spec.manual_fraction, spec.manual_time
         world["swap_time"], world["reshard_time"] = spec.swap_time, spec.reshard_time
         world["selection_time"] = spec.selection_time
+        world["watchdog"] = scenario.faults.watchdog
         if scenario.faults.lemons is not None:
             world["lemon_factor"] = scenario.faults.lemons.factor
             world["lemons_mended"] = scenario.faults.lemons.mended_by_repair
@@ -211,6 +213,7 @@ class Blueprint:
             row["detection"], row["undetected"] = spec.detection, spec.undetected
             row["slowdown"], row["under_load"] = spec.slowdown, spec.under_load
             row["lemons"] = spec.per in ("gpu", "node") and lemons_of(self.book) > 0
+            row["recurs"] = spec.repair is not None and spec.repair.recurs_after is not None
             row["imperfect"] = spec.repair is not None and not plain(spec.repair)
         for index, (_, name, spec) in enumerate(self.hazards):
             row, failure = self.state.hazards[index : index + 1], failure_of(name, spec)

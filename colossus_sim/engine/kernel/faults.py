@@ -11,6 +11,7 @@ from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Ask, Error, Kind, 
 
 FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 UNMENDED, COURSE, ASKED = int(Kind.UNMENDED), int(Ask.COURSE), int(Error.ASKED)
+COMES_BACK, RECUR_AFTER, RECUR = int(Kind.RECUR), int(Ask.RECUR_AFTER), int(Ask.RECUR)
 PER_GPU, PER_NODE, PER_DOMAIN, PER_SITE = 0, 1, 2, 3
 NODE, DOMAIN, SITE = 1, 2, 3
 """What a failure removes, as in `engine.checkpointing.REMOVES`."""
@@ -60,7 +61,7 @@ def fire(state: State, hook: Any, source: int, version: int) -> None:
     it.drawn += 1
     if it.drawn + RESERVE > it.limit:
         world.refill = 1
-    it.left, it.seconds, it.by_hand = drawn.gap, drawn.seconds, drawn.by_hand
+    it.left, it.seconds, it.by_hand, it.hang = drawn.gap, drawn.seconds, drawn.by_hand, drawn.hang
     it.since = world.now
     plan_failure(state, source)
     if it.per == PER_SITE:
@@ -73,14 +74,20 @@ def fire(state: State, hook: Any, source: int, version: int) -> None:
 def strike(state: State, hook: Any, source: int, place: float) -> None:
     """Let a failure hit the unit at its place, and the phase that uses it."""
     it = state.sources[source]
-    pool = state.parts[it.part]
     if it.lemons:
         place = among_lemons(state, it.part, place)
     if place < 0:
         return
     domain, node = locate(state, it.part, place, it.per == PER_DOMAIN)
-    if domain < 0:
-        return
+    if domain >= 0:
+        hit(state, hook, source, domain, node)
+
+
+@compiled
+def hit(state: State, hook: Any, source: int, domain: int, node: int) -> bool:
+    """Let a failure hit a unit, and the phase that uses it; return False if the unit cannot fail now."""
+    it = state.sources[source]
+    pool = state.parts[it.part]
     phase = state.owner[it.part, domain]
     if (
         it.per != PER_DOMAIN
@@ -90,12 +97,13 @@ def strike(state: State, hook: Any, source: int, place: float) -> None:
     ):
         phase = -1  # it hits a hot spare inside the domain, not a GPU in use
     if it.under_load and (phase < 0 or not state.phases[phase].working):
-        return
+        return False
     state.world[0].failures += 1
     if it.interrupts:
         remove(state, hook, source, (domain, node), phase, it.planned)
     elif phase >= 0:
         slow_down(state, source, domain, node, phase)
+    return True
 
 
 @compiled
@@ -106,7 +114,7 @@ def slow_down(state: State, source: int, domain: int, node: int, phase: int) -> 
     world.slow_units += 1
     unit = state.slow[number]
     unit.source, unit.domain, unit.node, unit.active = source, domain, node, 1
-    unit.factor, unit.seconds, unit.by_hand = it.slowdown, it.seconds, it.by_hand
+    unit.factor, unit.seconds, unit.by_hand, unit.hang = it.slowdown, it.seconds, it.by_hand, it.hang
     part = state.parts[it.part]
     state.slow_now[it.part, part.slow] = number
     part.slow += 1
@@ -138,7 +146,7 @@ def found(state: State, hook: Any, number: int) -> None:
     if owner == ABSENT or state.parts[part].domain_gpus <= state.broken[part, unit.domain]:
         return
     it = state.sources[unit.source]
-    it.seconds, it.by_hand = unit.seconds, unit.by_hand
+    it.seconds, it.by_hand, it.hang = unit.seconds, unit.by_hand, unit.hang
     remove(state, hook, unit.source, (unit.domain, unit.node), owner, 1)
 
 
@@ -158,7 +166,14 @@ def remove(state: State, hook: Any, source: int, place: tuple[int, int], phase: 
         plan_return(state, hook, source, unit, gpus)
         note_level(state, part)
     if phase >= 0:
-        notify_failure(state, phase, it.rank, (it.detection, it.undetected), planned)
+        notify_failure(state, phase, it.rank, (detection(state, source), it.undetected), planned)
+
+
+@compiled
+def detection(state: State, source: int) -> float:
+    """Return the time until the failure at hand is noticed, a hang by the watchdog. [s]"""
+    it = state.sources[source]
+    return float(state.world[0].watchdog if it.hang else it.detection)
 
 
 @compiled
@@ -188,14 +203,110 @@ def forget_slow(state: State, part: int, domain: int, node: int) -> None:
 
 
 @compiled
-def returned(state: State, source: int, unit: int, gpus: int, mended: bool) -> None:
+def returned(state: State, hook: Any, source: int, unit: int, gpus: int, mended: bool) -> None:
     """A unit comes back from repair, mended or not."""
     part = state.sources[source].part
     repair(state, part, unit // (state.parts[part].domain_gpus // state.parts[part].node_gpus), gpus)
-    if mended and state.world[0].lemons_mended:
-        lemon_mended(state, part, unit)
+    if mended:
+        close_defects(state, source, unit)
+        if state.world[0].lemons_mended:
+            lemon_mended(state, part, unit)
+    elif state.sources[source].recurs:
+        stays(state, hook, source, unit)
     note_level(state, part)
     reschedule(state)
+
+
+# -- failures that come back -----------------------------------------------------------------------------
+
+
+@compiled
+def same_unit(state: State, source: int, one: int, other: int) -> bool:
+    """Say whether two nodes are one unit to the repairs of a source, which may be about whole domains."""
+    part = state.parts[state.sources[source].part]
+    nodes = part.domain_gpus // part.node_gpus if state.sources[source].removes == DOMAIN else 1
+    return bool(one // nodes == other // nodes)
+
+
+@compiled
+def known_as(state: State, source: int, unit: int) -> int:
+    """Return the node under which a defect of a unit is known: of a whole domain, the first."""
+    part = state.parts[state.sources[source].part]
+    nodes = part.domain_gpus // part.node_gpus if state.sources[source].removes == DOMAIN else 1
+    return int(unit // nodes * nodes)
+
+
+@compiled
+def close_defect(state: State, place: int) -> None:
+    """A defect comes back no longer."""
+    world = state.world[0]
+    state.defects[state.defects[place].now].active = 0
+    world.open_defects -= 1
+    state.defects[place].now = state.defects[world.open_defects].now
+
+
+@compiled
+def close_defects(state: State, source: int, unit: int) -> None:
+    """A repair has mended a unit: nothing comes back."""
+    place = 0
+    while place < state.world[0].open_defects:
+        defect = state.defects[state.defects[place].now]
+        known = known_as(state, defect.source, defect.unit)
+        here = state.sources[defect.source].part == state.sources[source].part
+        if here and same_unit(state, source, known, unit):
+            close_defect(state, place)
+        else:
+            place += 1
+
+
+@compiled
+def stays(state: State, hook: Any, source: int, unit: int) -> None:
+    """What was hit is in service again and was not mended: its failure comes back some time."""
+    world = state.world[0]
+    for place in range(world.open_defects):
+        defect = state.defects[state.defects[place].now]
+        if defect.source == source and same_unit(state, source, defect.unit, unit):
+            close_defect(state, place)
+            break
+    number = world.defects
+    world.defects += 1
+    state.defects[number].source, state.defects[number].unit = source, unit
+    wait_for(state, hook, number)
+
+
+@compiled
+def wait_for(state: State, hook: Any, number: int) -> None:
+    """Let a defect come back after a time."""
+    world, defect = state.world[0], state.defects[number]
+    defect.active = 1
+    state.defects[world.open_defects].now = number
+    world.open_defects += 1
+    if hook(RECUR_AFTER, defect.source, 0, 0):
+        world.error = ASKED
+    push(state, world.now + state.sources[defect.source].wait, COMES_BACK, number, 0, 0)
+
+
+@compiled
+def comes_back(state: State, hook: Any, number: int) -> None:
+    """Let a failure come back; a unit that cannot fail now (under repair, at rest) goes on waiting."""
+    world, defect = state.world[0], state.defects[number]
+    if not defect.active:
+        return
+    for place in range(world.open_defects):
+        if state.defects[place].now == number:
+            close_defect(state, place)
+            break
+    source = defect.source
+    if hook(RECUR, source, 0, 0):
+        world.error = ASKED
+        return
+    part = state.sources[source].part
+    pool = state.parts[part]
+    nodes = pool.domain_gpus // pool.node_gpus
+    domain, node = defect.unit // nodes, defect.unit % nodes
+    left = state.owner[part, domain] != ABSENT and pool.domain_gpus > state.broken[part, domain]
+    if not (left and hit(state, hook, source, domain, node)):
+        wait_for(state, hook, number)
 
 
 @compiled
@@ -203,6 +314,7 @@ def strike_site(state: State, source: int) -> None:
     """Let a failure hit a whole site."""
     it, world = state.sources[source], state.world[0]
     site = state.sites[it.site]
+    times = detection(state, source), it.undetected
     world.failures += 1
     if it.removes == SITE and it.mends:
         site.outage_until = max(site.outage_until, world.now + it.seconds)
@@ -211,7 +323,7 @@ def strike_site(state: State, source: int) -> None:
         for index in range(world.holders):
             phase = state.holders[index]
             if state.phases[phase].part == part:
-                notify_failure(state, phase, it.rank, (it.detection, it.undetected), it.planned)
+                notify_failure(state, phase, it.rank, times, it.planned)
         note_level(state, part)
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import drop_first, halt, push, wake
-from colossus_sim.engine.kernel.faults import PER_SITE, back_up, fire, found, returned, set_population
+from colossus_sim.engine.kernel.faults import (
+    PER_SITE,
+    back_up,
+    comes_back,
+    fire,
+    found,
+    returned,
+    set_population,
+)
 from colossus_sim.engine.kernel.holding import set_capacity
 from colossus_sim.engine.kernel.jit import compiled, entry_point
 from colossus_sim.engine.kernel.life import advance
@@ -18,7 +26,8 @@ BEGIN_RUN, GO_ON, CLOSE_RUN = range(3)
 SLEEP, WAKE, BEGIN, FIRE = int(Kind.SLEEP), int(Kind.WAKE), int(Kind.BEGIN), int(Kind.FIRE)
 REPAIR, BACK_UP, FOUND = int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 CAPACITY, SUBMIT, SCHEDULE = int(Kind.CAPACITY), int(Kind.SUBMIT), int(Kind.SCHEDULE)
-HALT, STOP, UNMENDED = int(Kind.HALT), int(Kind.STOP), int(Kind.UNMENDED)
+HALT, STOP = int(Kind.HALT), int(Kind.STOP)
+UNMENDED, RECUR = int(Kind.UNMENDED), int(Kind.RECUR)
 
 
 @entry_point
@@ -55,6 +64,7 @@ def go_on(state: State, hook: Any, reserve: int) -> None:
             or world.entries + reserve > state.entries.shape[0]
             or world.levels + reserve > state.levels.shape[0]
             or world.slow_units + reserve > state.slow.shape[0]
+            or world.defects + reserve > state.defects.shape[0]
         ):
             return
         event = state.events[0]
@@ -84,7 +94,9 @@ def act(state: State, hook: Any, kind: int, a: int, b: int, c: int) -> None:
     elif kind == FIRE:
         fire(state, hook, a, b)
     elif kind in (REPAIR, UNMENDED):
-        returned(state, a, b, c, kind == REPAIR)
+        returned(state, hook, a, b, c, kind == REPAIR)
+    elif kind == RECUR:
+        comes_back(state, hook, a)
     elif kind == FOUND:
         found(state, hook, a)
     elif kind == SCHEDULE:

@@ -27,7 +27,6 @@ _COPIED = (
     "broken", "installed", "owned",
 )  # fmt: skip
 """Arrays that begin each run as the scenario says; the others are written before they are read."""
-_GROWING = ("events", "slow", "entries", "levels")
 
 
 class StuckError(Exception):
@@ -104,7 +103,8 @@ class Kernel:
 
     def _make_room(self, reserve: int) -> None:
         world = self.state.world
-        counts = {"events": "pending", "slow": "slow_units", "entries": "entries", "levels": "levels"}
+        counts = {"events": "pending", "slow": "slow_units", "defects": "defects"}
+        counts |= {"entries": "entries", "levels": "levels"}
         for name, count in counts.items():
             array = getattr(self.state, name)
             if int(world[count][0]) + reserve > len(array):

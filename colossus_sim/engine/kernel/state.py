@@ -37,6 +37,7 @@ class Kind(IntEnum):
     HALT = 10
     STOP = 11
     UNMENDED = 12
+    RECUR = 13
 
 
 class Ask(IntEnum):
@@ -47,6 +48,8 @@ class Ask(IntEnum):
     SHARES = 2
     COST = 3
     COURSE = 4
+    RECUR_AFTER = 5
+    RECUR = 6
 
 
 class Error(IntEnum):
@@ -67,7 +70,8 @@ WORLD = _record(
     "now instant horizon reschedule_at changed_at sequence:i8 pending:i8 unfinished:i8 halted:i8 finished:i8 "
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
-    "manual_fraction manual_time swap_time reshard_time selection_time lemon_factor lemons_mended:i8"
+    "manual_fraction manual_time swap_time reshard_time selection_time lemon_factor lemons_mended:i8 "
+    "watchdog defects:i8 open_defects:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(
@@ -97,7 +101,7 @@ SITE = _record("outage_until readers:i8 savers:i8 write_bandwidth first_part:i8 
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
     "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 "
-    "seconds by_hand mended:i8 second"
+    "seconds by_hand hang mended:i8 second recurs:i8 wait"
 )
 HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
 CHOICE = _record("gpus:i8 domains:i8 candidate:i8 reference planned")
@@ -107,8 +111,10 @@ SAVED = _record("units:i8 pending:i8 ready")
 TIER = _record("period:i8 stall drain restore survives:i8")
 KNOWN_TIERS = _record("layout:i8 domains:i8 readers:i8 tiers:i8 share demand")
 COST = _record("domains:i8 packed alone shared")
-SLOW = _record("source:i8 domain:i8 node:i8 active:i8 factor seconds by_hand")
-STRIKE = _record("place seconds gap by_hand")
+SLOW = _record("source:i8 domain:i8 node:i8 active:i8 factor seconds by_hand hang")
+DEFECT = _record("source:i8 unit:i8 active:i8 now:i8")
+STRIKE = _record("place seconds gap by_hand hang")
+GAP = _record("gap hang")
 LEMON = _record("node:i8 here:i8 place:i8 exchanged:i8")
 RESTART = _record("by_hand exponential")
 ENTRY = _record(
@@ -132,7 +138,7 @@ class State(NamedTuple):
     sites: Any
     sources: Any
     strikes: Any
-    """Draws of each source (row): place, time of the (first) repair, next gap, whether it takes a technician."""
+    """Draws of each source (row): place, time of the (first) repair, next gap, by hand?, a hang?"""
     hazards: Any
     gaps: Any
     """Draws of each hazard (row)."""
@@ -171,6 +177,8 @@ class State(NamedTuple):
     """Partitions whose level is to be written."""
     savers: Any
     """Phases that save at each site (row), in order of arrival."""
+    defects: Any
+    """Failures that will come back; `now` lists the numbers of those that are open, in no order."""
     slow: Any
     slow_now: Any
     """Numbers of the slow units of each partition (row)."""
