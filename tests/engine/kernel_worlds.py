@@ -89,9 +89,9 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         faults["lemons"] = {"share": draw.choice((0.02, 0.2)), "factor": 5, "mended_by_repair": mended}
     for spec in faults["classes"].values():
         if "repair" in spec and draw.random() < 0.5:
-            spec["repair"] |= {"auto_first": draw.random() < 0.6, "auto_unmended": draw.choice((0, 0.4))}
-            spec["repair"] |= {"manual_unmended": draw.choice((0, 0.2))}
-            spec["repair"] |= {"recurs_after": draw.choice(("2 days", None))}
+            spec["repair"] |= {"auto_first": draw.random() < 0.6, "auto_unmended": draw.choice((0, 0.9))}
+            spec["repair"] |= {"manual_unmended": draw.choice((0, 0.7))}
+            spec["repair"] |= {"recurs_after": draw.choice(("2 days", "9 days", None))}
         if "repair" in spec and slow:
             spec["repair"] |= {"manual_time": "20 days"}
         spec["hang_fraction"] = draw.choice((0, 0, 0.5))
