@@ -65,6 +65,11 @@ def _job(draw: random.Random, index: int) -> dict[str, Any]:
     gpus = 24 * draw.randint(1, 8)
     if index and draw.random() < 0.3:
         more |= {"site": "there"}
+    if draw.random() < 0.5:
+        more |= {
+            "input_bytes": f"{draw.choice((0, 3000))} GB",
+            "output_bytes": f"{draw.choice((0, 9000))} GB",
+        }
     return a_job(gpus=gpus, priority=draw.randint(0, 3), submit=f"2026-01-{day:02d}", phases=phases, **more)
 
 

@@ -58,9 +58,8 @@ def _missing_in_jobs(scenario: Scenario) -> Iterator[str]:
         for key in ("min_gpus", "max_gpus"):
             if getattr(job, key) is not None:
                 yield f"jobs.{name}.{key}"
-        for key in ("input_bytes", "output_bytes", "spare_domains"):
-            if getattr(job, key):
-                yield f"jobs.{name}.{key}"
+        if job.spare_domains:
+            yield f"jobs.{name}.spare_domains"
         if job.reserved:
             yield f"jobs.{name}.reserved"
         tiers = (job.checkpoint or scenario.checkpoint).tiers

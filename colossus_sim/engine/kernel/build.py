@@ -179,6 +179,8 @@ class Blueprint:
         for index, site in enumerate(self.book.world.sites.values()):
             row = self.state.sites[index : index + 1]
             row["write_bandwidth"] = site.spec.storage.write_bandwidth
+            row["read_bandwidth"] = site.spec.storage.read_bandwidth
+            row["bandwidth_per_gpu"] = site.spec.storage.bandwidth_per_gpu
             row["first_part"], row["parts"] = number, len(site.partitions)
             for partition in site.partitions.values():
                 self._fill_part(number, index, partition)
@@ -234,6 +236,7 @@ class Blueprint:
         row["gate"] = -math.inf if ready is None else world.clock(ready)
         row["min_duration"] = phase.spec.min_duration
         row["yields"] = phase.job.data.when_starved == "yield"
+        row["input_bytes"], row["output_bytes"] = phase.job.input_bytes, phase.job.output_bytes
         row["saving"] = phase.model.state_bytes > 0
         row["waiting"] = waiting
         row["first_gate"], row["gates"] = self._gate_places[number]

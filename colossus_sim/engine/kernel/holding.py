@@ -40,6 +40,13 @@ def storage_share(state: State, phase: int) -> float:
 
 
 @compiled
+def transfer_time(state: State, phase: int, size: float, bandwidth: float) -> float:
+    """Return how long a phase takes to move so many bytes at this bandwidth of the storage. [s]"""
+    it = state.phases[phase]
+    return float(size / min(bandwidth, state.sites[it.site].bandwidth_per_gpu * it.gpus) if size else 0.0)
+
+
+@compiled
 def refresh_tiers(state: State, hook: Any, phase: int) -> None:
     """Work out the saves anew: the share of the storage or the GPUs have changed."""
     it = state.phases[phase]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from colossus_sim.engine.kernel.holding import drop, leave, refresh_tiers, take_replacements
+from colossus_sim.engine.kernel.holding import drop, leave, refresh_tiers, take_replacements, transfer_time
 from colossus_sim.engine.kernel.jit import compiled
 from colossus_sim.engine.kernel.pools import note_level, spares_missing, win
 from colossus_sim.engine.kernel.state import RESERVE, Error, State
@@ -90,9 +90,15 @@ def restart(state: State, hook: Any, phase: int) -> None:
         seconds += world.manual_time * drawn.exponential
     state.sites[it.site].readers += 1
     refresh_tiers(state, hook, phase)
+    loading = 0.0
+    if not it.units:
+        site = state.sites[it.site]
+        bandwidth = site.read_bandwidth * (1.0 / max(1, site.readers))
+        loading = transfer_time(state, phase, it.input_bytes, bandwidth)
     if it.load_rank >= 0:
         _, tier = restore_point(state, phase, it.load_rank, world.now)
-        seconds += state.tiers[it.tiers][tier].restore if tier >= 0 else 0.0
+        loading += state.tiers[it.tiers][tier].restore if tier >= 0 else 0.0
+    seconds += loading
     go_spend(state, phase, RESTARTING, RESTART_CAUSE, world.now + seconds, RESTARTED)
 
 
@@ -123,6 +129,7 @@ def go_on_in_vain(state: State, phase: int) -> None:
     it, now = state.phases[phase], state.world[0].now
     it.first = 0
     it.in_vain = max(it.in_vain, now + it.unnoticed)
+    it.loaded = -1
     if now < it.in_vain:
         it.loaded = computing_and_held(state, phase)[0]
         load(state, phase, it.loaded)
@@ -270,9 +277,8 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
         else:
             go_on_in_vain(state, phase)
     elif step == RECOVER_NOTICED:
-        if it.loaded:
+        if it.loaded >= 0:
             load(state, phase, -it.loaded)
-            it.loaded = 0
         if it.failures or it.stopped:
             it.step = RECOVERING
         else:

@@ -88,7 +88,7 @@ PHASE = _record(
     "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
     "chosen_anew:i8 worked:i8 recover_rank:i8 first:i8 standing:i8 unnoticed in_vain loaded:i8 to_detect "
-    "unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
+    "input_bytes output_bytes unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
 )
 PART = _record(
     "site:i8 domain_gpus:i8 node_gpus:i8 used:i8 spares:i8 most:i8 installed:i8 present:i8 free:i8 spare:i8 out:i8 "
@@ -97,7 +97,10 @@ PART = _record(
     "idle_seconds spare_seconds down_seconds first_source:i8 sources:i8 block:i8 "
     "reserve:i8 reserves:i8 won:i8 refills:i8 reserve_time lemons:i8 lemons_here:i8"
 )
-SITE = _record("outage_until readers:i8 savers:i8 write_bandwidth first_part:i8 parts:i8 blocked_in:i8")
+SITE = _record(
+    "outage_until readers:i8 savers:i8 write_bandwidth read_bandwidth bandwidth_per_gpu "
+    "first_part:i8 parts:i8 blocked_in:i8"
+)
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
     "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 "
