@@ -90,6 +90,8 @@ def _faults(draw: random.Random) -> dict[str, Any]:
     faults["restart"] |= {"selection_time": "3 min", "reshard_time": "4 min"}
     slow = draw.random() < 0.5
     if draw.random() < 0.5:
+        faults["diagnosis"] = {"missed": draw.choice((0.0, 0.3)), "wrong": draw.choice((0.0, 0.4))}
+    if draw.random() < 0.5:
         mended = draw.random() < 0.5
         faults["lemons"] = {"share": draw.choice((0.02, 0.2)), "factor": 5, "mended_by_repair": mended}
     for spec in faults["classes"].values():

@@ -99,7 +99,7 @@ def test_worlds_are_within_the_kernel() -> None:
         ({"policies": {"scheduler": "fair_share"}}, "policies.scheduler: fair_share"),
         ({"jobs": {"job": a_job(min_gpus=32)}}, "jobs.job.min_gpus"),
         ({"jobs": {"job": a_job(spare_domains=1)}}, "jobs.job.spare_domains"),
-        ({"faults": {"diagnosis": {"missed": 0.5}}}, "faults.diagnosis"),
+        ({"faults": {"eviction": {"failures": 2}}}, "faults.eviction"),
     ],
 )
 def test_names_what_it_lacks(more: dict[str, Any], named: str) -> None:

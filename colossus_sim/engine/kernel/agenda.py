@@ -16,6 +16,7 @@ _ORDERS = {
     Kind.FIRE: Order.FAILURE,
     Kind.REPAIR: Order.REPAIR,
     Kind.UNMENDED: Order.REPAIR,
+    Kind.RETURNED: Order.REPAIR,
     Kind.RECUR: Order.FAILURE,
     Kind.BACK_UP: Order.REPAIR,
     Kind.FOUND: Order.FAILURE,

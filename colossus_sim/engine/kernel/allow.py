@@ -42,9 +42,8 @@ def _missing(scenario: Scenario) -> Iterator[str]:
 
 
 def _missing_in_faults(faults: Faults) -> Iterator[str]:
-    for key in ("diagnosis", "eviction"):
-        if getattr(faults, key) is not None:
-            yield f"faults.{key}"
+    if faults.eviction is not None:
+        yield "faults.eviction"
     for name, spec in faults.classes.items():
         for key in ("degrades", "lifetime", "group"):
             if getattr(spec, key) is not None:

@@ -239,6 +239,8 @@ class Desk:
             elif question == Ask.COURSE:
                 source = self.state.sources[a : a + 1]
                 source["mended"], source["second"] = self._courses.draw(a, bool(b))
+            elif question == Ask.BLAME:
+                self._blame(a, b, c)
             elif question == Ask.RECUR_AFTER:
                 self.state.sources["wait"][a] = self._courses.recurs_after(a)
             elif question == Ask.RECUR:
@@ -266,6 +268,9 @@ class Desk:
             policy = book.world.scenario.policies.placement
             chosen = np.array(PLACERS[policy](free, count, pool.level_domains, self._rng))
         owner[chosen] = number
+        joined = int(state.world["joined"][0])
+        state.joined[part, chosen] = np.arange(joined, joined + count)
+        state.world["joined"] += count
         row = state.parts[part : part + 1]
         row["free"] -= count
         blocks = state.blocks[part, -FREE]
@@ -278,6 +283,14 @@ class Desk:
         self._layouts[number, int(it["layout"][0]) + 1] = at
         it["gpus"] = at.gpus
         it["restart_base"] = book.restart_time(at.gpus)
+
+    def _blame(self, source: int, unit: int, number: int) -> None:
+        state = self.state
+        part = int(state.sources["part"][source])
+        mine = np.flatnonzero(state.owner[part] == number)
+        in_order = mine[np.argsort(state.joined[part, mine])].tolist()
+        nodes = self.book.parts[part].pool.nodes_per_domain
+        state.sources["blamed"][source] = self._courses.blamed(source, unit, in_order, nodes)
 
     def _note_saves(self, number: int, readers: int) -> None:
         state, share = self.state, float(self.state.world["share"][0])

@@ -90,8 +90,9 @@ class Blueprint:
 
     def courses(self, seed: int) -> Courses:
         """Return what draws the courses of repairs in a run."""
+        diagnosis = self.book.world.scenario.faults.diagnosis
         names = [self.source_name(index)[1:] for index in range(len(self.sources))]
-        return Courses(seed, names, [spec for *_, spec in self.sources])
+        return Courses(seed, names, [spec for *_, spec in self.sources], diagnosis)
 
     def lemons(self, seed: int, part: int) -> IntArray:
         """Return the lemons of a partition in a run, by node."""
@@ -132,6 +133,7 @@ class Blueprint:
             tier_count=np.zeros(TIER_SETS, whole),
             known=records((phases, layout.KNOWN), layout.KNOWN_TIERS),
             owner=np.full((parts, domains), ABSENT, whole),
+            joined=np.zeros((parts, domains), whole),
             blocks=np.zeros((parts, -RESERVED + 1, math.isqrt(domains) + 2), whole),
             lemons=records((parts, max(self._lemons, default=1) or 1), layout.LEMON),
             broken=np.zeros((parts, domains), whole),
@@ -170,6 +172,7 @@ class Blueprint:
         world["swap_time"], world["reshard_time"] = spec.swap_time, spec.reshard_time
         world["selection_time"] = spec.selection_time
         world["watchdog"] = scenario.faults.watchdog
+        world["diagnosis"] = scenario.faults.diagnosis is not None
         if scenario.faults.lemons is not None:
             world["lemon_factor"] = scenario.faults.lemons.factor
             world["lemons_mended"] = scenario.faults.lemons.mended_by_repair

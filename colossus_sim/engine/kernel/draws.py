@@ -11,7 +11,7 @@ import numpy.typing as npt
 from colossus_sim.engine.failures import by_hand, draw_strike, gap, hangs, repair_law, repair_time
 from colossus_sim.engine.kernel.jit import entry_point
 from colossus_sim.randomness import stream
-from colossus_sim.specs.faults import FaultClass, Repair
+from colossus_sim.specs.faults import Diagnosis, FaultClass, Repair
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -92,9 +92,18 @@ class Courses:
         Site, partition and class of each source.
     specs : list
         Class of each source.
+    diagnosis : optional
+        How often another unit is blamed, or none.
     """
 
-    def __init__(self, seed: int, names: list[tuple[str, ...]], specs: list[FaultClass]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        names: list[tuple[str, ...]],
+        specs: list[FaultClass],
+        diagnosis: Diagnosis | None,
+    ) -> None:
+        self._diagnosis = diagnosis
         self._seed = seed
         self._names = names
         self._specs = specs
@@ -135,3 +144,25 @@ class Courses:
             return mended, 0.0
         normal, exponential = float(rng.standard_normal()), float(rng.standard_exponential())
         return mended, repair_law(repair, repair.manual_time, normal, exponential)
+
+    def blamed(self, source: int, unit: int, domains: list[int], nodes: int) -> int:
+        """Return the unit (a node of the partition) that goes for repair; -1 = none.
+
+        Parameters
+        ----------
+        domains : list of int
+            Those of the job that was hit, in rank order.
+        nodes : int
+            Nodes of a domain.
+        """
+        spec = self._diagnosis
+        if spec is None:
+            return unit
+        rng = self._rng("diagnosis", source)
+        if rng.random() < spec.missed:
+            return -1
+        if rng.random() >= spec.wrong or len(domains) < 2:
+            return unit
+        others = [domain for domain in domains if domain != unit // nodes]
+        domain = others[int(rng.integers(len(others)))]
+        return domain * nodes + int(rng.integers(nodes))

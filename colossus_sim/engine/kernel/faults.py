@@ -11,6 +11,7 @@ from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Ask, Error, Kind, 
 
 FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 UNMENDED, COURSE, ASKED = int(Kind.UNMENDED), int(Ask.COURSE), int(Error.ASKED)
+BLAME, RETURNED = int(Ask.BLAME), int(Kind.RETURNED)
 COMES_BACK, RECUR_AFTER, RECUR = int(Kind.RECUR), int(Ask.RECUR_AFTER), int(Ask.RECUR)
 PER_GPU, PER_NODE, PER_DOMAIN, PER_SITE = 0, 1, 2, 3
 NODE, DOMAIN, SITE = 1, 2, 3
@@ -155,18 +156,36 @@ def remove(state: State, hook: Any, source: int, place: tuple[int, int], phase: 
     """Take what broke out for repair and tell the phase that used it."""
     it = state.sources[source]
     part = it.part
-    domain, node = place
-    if (it.removes == NODE or it.removes == DOMAIN) and it.mends:
-        pool = state.parts[part]
+    pool = state.parts[part]
+    nodes = pool.domain_gpus // pool.node_gpus
+    hit_unit = place[0] * nodes + place[1]
+    unit = hit_unit
+    if state.world[0].diagnosis and not planned and phase >= 0:
+        unit = blamed(state, hook, source, hit_unit, phase)
+    if unit >= 0 and (it.removes == NODE or it.removes == DOMAIN) and it.mends:
+        domain, node = unit // nodes, unit % nodes
         gpus = pool.node_gpus if it.removes == NODE else pool.domain_gpus
         gpus = min(gpus, pool.domain_gpus - state.broken[part, domain])
         fail(state, part, domain, gpus)
         forget_slow(state, part, domain, -1 if it.removes == DOMAIN else node)
-        unit = domain * (pool.domain_gpus // pool.node_gpus) + node
-        plan_return(state, hook, source, unit, gpus)
+        plan_return(state, hook, source, unit, gpus, unit == hit_unit)
         note_level(state, part)
     if phase >= 0:
         notify_failure(state, phase, it.rank, (detection(state, source), it.undetected), planned)
+
+
+@compiled
+def blamed(state: State, hook: Any, source: int, unit: int, phase: int) -> int:
+    """Return the unit of a job that goes for repair; -1 = none. What failed stays if it is another one."""
+    it = state.sources[source]
+    if it.removes != NODE and it.removes != DOMAIN:
+        return unit
+    if hook(BLAME, source, unit, phase):
+        state.world[0].error = ASKED
+        return unit
+    if it.blamed != unit and it.recurs:
+        stays(state, hook, source, unit)
+    return int(it.blamed)
 
 
 @compiled
@@ -177,13 +196,13 @@ def detection(state: State, source: int) -> float:
 
 
 @compiled
-def plan_return(state: State, hook: Any, source: int, unit: int, gpus: int) -> None:
+def plan_return(state: State, hook: Any, source: int, unit: int, gpus: int, is_found: bool) -> None:
     """Let a node, or its domain, come back when its repair is over, mended or not."""
     it, world = state.sources[source], state.world[0]
     it.mended, it.second = 1, 0.0
     if it.imperfect and hook(COURSE, source, int(it.by_hand), 0):
         world.error = ASKED
-    kind = MENDED if it.mended else UNMENDED
+    kind = MENDED if it.mended else UNMENDED if is_found else RETURNED
     push(state, world.now + (it.seconds + it.second), kind, source, unit, gpus)
 
 
@@ -203,15 +222,15 @@ def forget_slow(state: State, part: int, domain: int, node: int) -> None:
 
 
 @compiled
-def returned(state: State, hook: Any, source: int, unit: int, gpus: int, mended: bool) -> None:
-    """A unit comes back from repair, mended or not."""
+def returned(state: State, hook: Any, source: int, unit: int, gpus: int, kind: int) -> None:
+    """A unit comes back from repair: mended, or not (RETURNED = it was not the one that failed)."""
     part = state.sources[source].part
     repair(state, part, unit // (state.parts[part].domain_gpus // state.parts[part].node_gpus), gpus)
-    if mended:
+    if kind == MENDED:
         close_defects(state, source, unit)
         if state.world[0].lemons_mended:
             lemon_mended(state, part, unit)
-    elif state.sources[source].recurs:
+    elif kind == UNMENDED and state.sources[source].recurs:
         stays(state, hook, source, unit)
     note_level(state, part)
     reschedule(state)

@@ -27,7 +27,7 @@ SLEEP, WAKE, BEGIN, FIRE = int(Kind.SLEEP), int(Kind.WAKE), int(Kind.BEGIN), int
 REPAIR, BACK_UP, FOUND = int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 CAPACITY, SUBMIT, SCHEDULE = int(Kind.CAPACITY), int(Kind.SUBMIT), int(Kind.SCHEDULE)
 HALT, STOP = int(Kind.HALT), int(Kind.STOP)
-UNMENDED, RECUR = int(Kind.UNMENDED), int(Kind.RECUR)
+UNMENDED, RECUR, RETURNED = int(Kind.UNMENDED), int(Kind.RECUR), int(Kind.RETURNED)
 
 
 @entry_point
@@ -93,8 +93,8 @@ def act(state: State, hook: Any, kind: int, a: int, b: int, c: int) -> None:
             wake(state, a)
     elif kind == FIRE:
         fire(state, hook, a, b)
-    elif kind in (REPAIR, UNMENDED):
-        returned(state, hook, a, b, c, kind == REPAIR)
+    elif kind in (REPAIR, UNMENDED, RETURNED):
+        returned(state, hook, a, b, c, kind)
     elif kind == RECUR:
         comes_back(state, hook, a)
     elif kind == FOUND:

@@ -148,7 +148,10 @@ def replace(state: State, part: int, owner: int) -> bool:
     it = state.parts[part]
     if not it.spare and not it.free:
         return False
-    move(state, part, _first(state, part, SPARE if it.spare else FREE), owner)
+    domain = _first(state, part, SPARE if it.spare else FREE)
+    move(state, part, domain, owner)
+    state.joined[part, domain] = state.world[0].joined
+    state.world[0].joined += 1
     return True
 
 

@@ -38,6 +38,7 @@ class Kind(IntEnum):
     STOP = 11
     UNMENDED = 12
     RECUR = 13
+    RETURNED = 14
 
 
 class Ask(IntEnum):
@@ -50,6 +51,7 @@ class Ask(IntEnum):
     COURSE = 4
     RECUR_AFTER = 5
     RECUR = 6
+    BLAME = 7
 
 
 class Error(IntEnum):
@@ -71,7 +73,7 @@ WORLD = _record(
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
     "manual_fraction manual_time swap_time reshard_time selection_time lemon_factor lemons_mended:i8 "
-    "watchdog defects:i8 open_defects:i8"
+    "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(
@@ -104,7 +106,7 @@ SITE = _record(
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
     "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 "
-    "seconds by_hand hang mended:i8 second recurs:i8 wait"
+    "seconds by_hand hang mended:i8 second recurs:i8 wait blamed:i8"
 )
 HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
 CHOICE = _record("gpus:i8 domains:i8 candidate:i8 reference planned")
@@ -161,6 +163,8 @@ class State(NamedTuple):
     known: Any
     """Tiers that each phase (row) had before, by what they follow from."""
     owner: Any
+    joined: Any
+    """In which order the domains in use came to their owners."""
     blocks: Any
     """Domains of each partition (first axis) that are free, spare or in the reserve (second), block by block."""
     lemons: Any
