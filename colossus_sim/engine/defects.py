@@ -37,8 +37,8 @@ class Course(NamedTuple):
     note: str = ""
 
 
-def _plain(repair: Repair) -> bool:
-    """Whether a repair has one stage that always mends."""
+def plain(repair: Repair) -> bool:
+    """Say whether a repair has one stage that always mends."""
     return not (repair.auto_first or repair.auto_unmended or repair.manual_unmended)
 
 
@@ -70,7 +70,7 @@ class Defects:
     def course(self, hit: Hit, repair: Repair) -> Course:
         """Return how the repair of what was hit goes."""
         strike, hands = hit.strike, by_hand(repair, hit.strike)
-        if _plain(repair):
+        if plain(repair):
             seconds = repair_time(repair, strike)
             return Course(None, seconds) if hands else Course(seconds, None)
         rng = self._draws("repair", hit)

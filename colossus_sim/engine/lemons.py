@@ -11,6 +11,20 @@ from colossus_sim.randomness import stream
 from colossus_sim.specs.faults import Eviction, Lemons, Repair
 
 
+def lemon_count(pool: PartitionPool, share: float) -> int:
+    """Return how many lemons are among all nodes that may ever be installed."""
+    return round(share * (len(pool.owner) * pool.nodes_per_domain))
+
+
+def draw_lemons(seed: int, pool: PartitionPool, share: float) -> IntArray:
+    """Choose the lemons among all nodes that may ever be installed; return them in order."""
+    if not share:
+        return np.empty(0, dtype=np.int64)
+    rng = stream(seed, "lemons", pool.site, pool.name)
+    nodes = len(pool.owner) * pool.nodes_per_domain
+    return np.sort(rng.choice(nodes, size=lemon_count(pool, share), replace=False))
+
+
 class NodeHistory:
     """Which nodes of a partition are lemons, and when each of them left for repair lately.
 
@@ -26,19 +40,11 @@ class NodeHistory:
         self._factor = lemons.factor if lemons is not None else 1.0
         self._eviction = eviction
         self._mends = lemons is not None and lemons.mended_by_repair
-        self._lemons = self._draw(seed, lemons.share if lemons is not None else 0.0)
+        self._lemons = draw_lemons(seed, pool, lemons.share if lemons is not None else 0.0)
         self._exchanged: set[int] = set()
         self._removals: dict[int, deque[float]] = {}
         self._installed: IntArray | None = None
         self._present: list[tuple[int, int]] = []
-
-    def _draw(self, seed: int, share: float) -> IntArray:
-        """Choose the lemons among all nodes that may ever be installed."""
-        if not share:
-            return np.empty(0, dtype=np.int64)
-        rng = stream(seed, "lemons", self._pool.site, self._pool.name)
-        nodes = len(self._pool.owner) * self._pool.nodes_per_domain
-        return np.sort(rng.choice(nodes, size=round(share * nodes), replace=False))
 
     def _lemons_present(self) -> list[tuple[int, int]]:
         """Return (node, its place among the installed nodes) of every lemon that is installed."""

@@ -13,14 +13,19 @@ Placer = Callable[[IntArray, int, tuple[int, ...], np.random.Generator], list[in
 """(free domains in order, how many, domains per group of each scale-out level, stream) -> domains in rank order."""
 
 
+def _listed(domains: IntArray) -> list[int]:
+    listed: list[int] = domains.tolist()
+    return listed
+
+
 def packed(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
     """The shortest run of neighbouring free domains that is long enough, or else the lowest ones."""
     starts, lengths = runs(free)
     enough = np.flatnonzero(lengths >= count)
     if len(enough):
         start = int(starts[enough[np.argmin(lengths[enough])]])
-        return [int(domain) for domain in free[start : start + count]]
-    return [int(domain) for domain in free[:count]]
+        return _listed(free[start : start + count])
+    return _listed(free[:count])
 
 
 def spread(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
@@ -31,12 +36,12 @@ def spread(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Ge
     for block in np.split(np.arange(len(free)), edges):
         rank_in_group[block] = np.arange(len(block))
     order = np.lexsort((groups, rank_in_group))
-    return sorted(int(domain) for domain in free[order[:count]])
+    return _listed(np.sort(free[order[:count]]))
 
 
 def anywhere(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
     """Anywhere, in random order."""
-    return [int(domain) for domain in rng.permutation(free)[:count]]
+    return _listed(rng.permutation(free)[:count])
 
 
 def minimum_tier(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
@@ -82,7 +87,7 @@ def rail_aligned(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.ran
 def from_domain(free: IntArray, count: int, first: int) -> list[int]:
     """The first free domains from `first` on, then from the beginning."""
     ordered = np.concatenate((free[free >= first], free[free < first]))
-    return [int(domain) for domain in ordered[:count]]
+    return _listed(ordered[:count])
 
 
 def runs(free: IntArray) -> tuple[IntArray, IntArray]:

@@ -316,7 +316,7 @@ class PartitionPool:
         self._look_at_gaps()
         return []
 
-    def placement(self, domains: Sequence[int]) -> Placement:
+    def placement(self, domains: Sequence[int] | IntArray) -> Placement:
         """Return the placement of ranks on these domains, in this order."""
         ids = np.array(domains, dtype=np.int64)
         begins = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 2) != 1)

@@ -45,6 +45,9 @@ def random_world(number: int) -> Scenario:
 
 def _site(draw: random.Random) -> dict[str, Any]:
     parts = partitions(draw)
+    for part in parts.values():
+        part |= {"reserve_domains": draw.choice((0, 2, 8)), "refill_spares": draw.random() < 0.5}
+        part |= {"reserve_time": draw.choice(("0 s", "20 min", "5 h"))}
     storage = {"write_bandwidth": "1 GB/s", "read_bandwidth": "1 GB/s", "bandwidth_per_gpu": "1 GB/s"}
     return {
         "topology": TOPOLOGY | {"gpus": 1024},
@@ -62,6 +65,11 @@ def _job(draw: random.Random, index: int) -> dict[str, Any]:
     gpus = 24 * draw.randint(1, 8)
     if index and draw.random() < 0.3:
         more |= {"site": "there"}
+    if draw.random() < 0.5:
+        more |= {
+            "input_bytes": f"{draw.choice((0, 3000))} GB",
+            "output_bytes": f"{draw.choice((0, 9000))} GB",
+        }
     return a_job(gpus=gpus, priority=draw.randint(0, 3), submit=f"2026-01-{day:02d}", phases=phases, **more)
 
 
@@ -78,7 +86,25 @@ def _faults(draw: random.Random) -> dict[str, Any]:
         "rot": fault("node", f"{rate} /day", "node", undetected="2 h", needs_storage_checkpoint=True),
         "blot": fault("job", "0.5 /day", "nothing", undetected="1 h", planned=True),
     }
-    return some_of(draw, classes, 0.7)
+    faults = some_of(draw, classes, 0.7)
+    faults["restart"] |= {"selection_time": "3 min", "reshard_time": "4 min"}
+    slow = draw.random() < 0.5
+    if draw.random() < 0.5:
+        faults["diagnosis"] = {"missed": draw.choice((0.0, 0.3)), "wrong": draw.choice((0.0, 0.4))}
+    if draw.random() < 0.5:
+        mended = draw.random() < 0.5
+        faults["lemons"] = {"share": draw.choice((0.02, 0.2)), "factor": 5, "mended_by_repair": mended}
+    for spec in faults["classes"].values():
+        if "repair" in spec and draw.random() < 0.5:
+            spec["repair"] |= {"auto_first": draw.random() < 0.6, "auto_unmended": draw.choice((0, 0.9))}
+            spec["repair"] |= {"manual_unmended": draw.choice((0, 0.7))}
+            spec["repair"] |= {"recurs_after": draw.choice(("2 days", "9 days", None))}
+        if "repair" in spec and slow:
+            spec["repair"] |= {"manual_time": "20 days"}
+        spec["hang_fraction"] = draw.choice((0, 0, 0.5))
+        if spec["per"] in ("gpu", "node", "domain"):
+            spec["under_load"] = draw.random() < 0.3
+    return faults
 
 
 def differences(number: int) -> list[str]:

@@ -19,7 +19,7 @@ from colossus_sim.specs.faults import FaultClass, Faults, Repair, Restart
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.policies import Policies
 from colossus_sim.specs.scenario import Scenario
-from tests.engine.conftest import a_job, a_scenario, fault
+from tests.engine.conftest import a_job, a_scenario
 from tests.engine.kernel_worlds import random_world
 
 # Every field that the engine may look at; one that is missing here has not been thought about in `allow`.
@@ -99,10 +99,7 @@ def test_worlds_are_within_the_kernel() -> None:
         ({"policies": {"scheduler": "fair_share"}}, "policies.scheduler: fair_share"),
         ({"jobs": {"job": a_job(min_gpus=32)}}, "jobs.job.min_gpus"),
         ({"jobs": {"job": a_job(spare_domains=1)}}, "jobs.job.spare_domains"),
-        (
-            {"faults": {"classes": {"odd": fault("gpu", "1 /day", "node", hang_fraction=0.5)}}},
-            "faults.classes.odd.hang_fraction",
-        ),
+        ({"faults": {"eviction": {"failures": 2}}}, "faults.eviction"),
     ],
 )
 def test_names_what_it_lacks(more: dict[str, Any], named: str) -> None:

@@ -30,10 +30,6 @@ def _missing(scenario: Scenario) -> Iterator[str]:
         for key in ("power_limit", "repair_crew", "repair_parts"):
             if getattr(site, key) is not None:
                 yield f"cluster.sites.{name}.{key}"
-        for part, partition in site.partitions.items():
-            for key in ("refill_spares", "reserve_domains"):
-                if getattr(partition, key):
-                    yield f"cluster.sites.{name}.partitions.{part}.{key}"
         if site.maintenance:
             yield f"cluster.sites.{name}.maintenance"
         if site.topology.storage_network != "separate":
@@ -46,23 +42,12 @@ def _missing(scenario: Scenario) -> Iterator[str]:
 
 
 def _missing_in_faults(faults: Faults) -> Iterator[str]:
-    for key in ("diagnosis", "lemons", "eviction"):
-        if getattr(faults, key) is not None:
-            yield f"faults.{key}"
-    for key in ("selection_time", "reshard_time"):
-        if getattr(faults.restart, key):
-            yield f"faults.restart.{key}"
+    if faults.eviction is not None:
+        yield "faults.eviction"
     for name, spec in faults.classes.items():
-        if spec.under_load:
-            yield f"faults.classes.{name}.under_load"
-        for key in ("auto_first", "auto_unmended", "manual_unmended", "recurs_after"):
-            if getattr(spec.repair, key, None):
-                yield f"faults.classes.{name}.repair.{key}"
         for key in ("degrades", "lifetime", "group"):
             if getattr(spec, key) is not None:
                 yield f"faults.classes.{name}.{key}"
-        if spec.hang_fraction:
-            yield f"faults.classes.{name}.hang_fraction"
         if spec.per == "group" or spec.removes == "group":
             yield f"faults.classes.{name}: groups"
 
@@ -72,9 +57,8 @@ def _missing_in_jobs(scenario: Scenario) -> Iterator[str]:
         for key in ("min_gpus", "max_gpus"):
             if getattr(job, key) is not None:
                 yield f"jobs.{name}.{key}"
-        for key in ("input_bytes", "output_bytes", "spare_domains"):
-            if getattr(job, key):
-                yield f"jobs.{name}.{key}"
+        if job.spare_domains:
+            yield f"jobs.{name}.spare_domains"
         if job.reserved:
             yield f"jobs.{name}.reserved"
         tiers = (job.checkpoint or scenario.checkpoint).tiers

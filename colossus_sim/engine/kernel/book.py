@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from colossus_sim.engine.checkpointing import save_tiers
+from colossus_sim.engine.kernel.draws import Courses
 from colossus_sim.engine.kernel.state import FREE, Ask, State
 from colossus_sim.engine.phase import PhaseRun
-from colossus_sim.engine.placers import PLACERS, from_domain
+from colossus_sim.engine.placers import PLACERS, IntArray, from_domain
 from colossus_sim.engine.progress import SaveTier
 from colossus_sim.engine.recovery import own_time
 from colossus_sim.engine.site import PartitionState
@@ -120,7 +121,7 @@ class Book:
 
     # -- answers -------------------------------------------------------------------------------------
 
-    def layout(self, number: int, part: int, domains: list[int]) -> Layout:
+    def layout(self, number: int, part: int, domains: IntArray) -> Layout:
         """Return the layout of a phase on these domains."""
         pool, model = self.parts[part].pool, self.model(number, part)
         gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, model.gpus_wanted))
@@ -216,8 +217,9 @@ class Book:
 class Desk:
     """Answers the questions of one run, and writes the answers into its arrays."""
 
-    def __init__(self, book: Book, seed: int) -> None:
+    def __init__(self, book: Book, seed: int, courses: Courses) -> None:
         self.book = book
+        self._courses = courses
         self.error: Exception | None = None
         self.state: State
         self._rng = stream(seed, "placement")
@@ -234,6 +236,16 @@ class Desk:
                 self._note_saves(a, b)
             elif question == Ask.SHARES:
                 self._note_shares(a, b)
+            elif question == Ask.COURSE:
+                source = self.state.sources[a : a + 1]
+                source["mended"], source["second"] = self._courses.draw(a, bool(b))
+            elif question == Ask.BLAME:
+                self._blame(a, b, c)
+            elif question == Ask.RECUR_AFTER:
+                self.state.sources["wait"][a] = self._courses.recurs_after(a)
+            elif question == Ask.RECUR:
+                source = self.state.sources[a : a + 1]
+                source["seconds"], source["by_hand"], source["hang"] = self._courses.again(a)
             else:
                 self._note_cost(a, b)
         except _FAILURES as error:  # it must not cross compiled code; the caller raises it
@@ -251,13 +263,18 @@ class Desk:
         free = np.flatnonzero(owner == FREE)
         first = book.phase(number).job.first_domain
         if first is not None:
-            chosen = from_domain(free, count, first)
+            chosen = np.array(from_domain(free, count, first))
         else:
             policy = book.world.scenario.policies.placement
-            chosen = PLACERS[policy](free, count, pool.level_domains, self._rng)
+            chosen = np.array(PLACERS[policy](free, count, pool.level_domains, self._rng))
         owner[chosen] = number
+        joined = int(state.world["joined"][0])
+        state.joined[part, chosen] = np.arange(joined, joined + count)
+        state.world["joined"] += count
         row = state.parts[part : part + 1]
         row["free"] -= count
+        blocks = state.blocks[part, -FREE]
+        blocks -= np.bincount(chosen // int(row["block"][0]), minlength=len(blocks))
         row["owned"] += count
         row["broken_owned"] += state.broken[part, chosen].sum()
         state.owned[number] += count
@@ -266,6 +283,14 @@ class Desk:
         self._layouts[number, int(it["layout"][0]) + 1] = at
         it["gpus"] = at.gpus
         it["restart_base"] = book.restart_time(at.gpus)
+
+    def _blame(self, source: int, unit: int, number: int) -> None:
+        state = self.state
+        part = int(state.sources["part"][source])
+        mine = np.flatnonzero(state.owner[part] == number)
+        in_order = mine[np.argsort(state.joined[part, mine])].tolist()
+        nodes = self.book.parts[part].pool.nodes_per_domain
+        state.sources["blamed"][source] = self._courses.blamed(source, unit, in_order, nodes)
 
     def _note_saves(self, number: int, readers: int) -> None:
         state, share = self.state, float(self.state.world["share"][0])

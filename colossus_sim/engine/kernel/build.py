@@ -11,15 +11,19 @@ import numpy as np
 
 from colossus_sim.engine.agenda import Order
 from colossus_sim.engine.checkpointing import REMOVES
+from colossus_sim.engine.defects import plain
 from colossus_sim.engine.disciplines import SCHEDULERS, by_priority, strict
 from colossus_sim.engine.hits import failure_of
 from colossus_sim.engine.kernel import state as layout
 from colossus_sim.engine.kernel.book import MOST_SETS, TIER_SETS, Book
+from colossus_sim.engine.kernel.draws import Courses
 from colossus_sim.engine.kernel.faults import PER_DOMAIN, PER_GPU, PER_NODE, PER_SITE
 from colossus_sim.engine.kernel.jit import COMPILED
-from colossus_sim.engine.kernel.state import ABSENT, TIERS, Kind, State
+from colossus_sim.engine.kernel.state import ABSENT, RESERVED, TIERS, Kind, State
 from colossus_sim.engine.kernel.steps import CAUSE
+from colossus_sim.engine.lemons import draw_lemons, lemon_count
 from colossus_sim.engine.phase import PhaseRun
+from colossus_sim.engine.pool import IntArray
 from colossus_sim.engine.runner import predecessors
 from colossus_sim.engine.site import PartitionState
 from colossus_sim.specs.faults import FaultClass
@@ -53,6 +57,12 @@ def hazards_of(book: Book) -> list[tuple[int, str, FaultClass]]:
     return [(phase.number, name, spec) for phase in book.world.phases for name, spec in own]
 
 
+def lemons_of(book: Book) -> float:
+    """Return the share of the nodes that fail more often."""
+    faults = book.world.scenario.faults
+    return faults.lemons.share if faults.enabled and faults.lemons is not None else 0.0
+
+
 class Blueprint:
     """The arrays of a scenario before anything has happened; each run begins with a copy."""
 
@@ -62,6 +72,8 @@ class Blueprint:
         self.hazards = hazards_of(book)
         self._before = list(predecessors(book.world.phases))
         self._domains = max(len(part.pool.owner) for part in book.parts)
+        share = lemons_of(book)
+        self._lemons = [lemon_count(part.pool, share) for part in book.parts]
         self.state = self._empty()
         self._fill_world()
         self._fill_sites()
@@ -75,6 +87,16 @@ class Blueprint:
         site, part, name, _ = self.sources[index]
         partition = self.book.parts[part].pool.name if part >= 0 else ""
         return ("failure", list(self.book.world.sites)[site], partition, name)
+
+    def courses(self, seed: int) -> Courses:
+        """Return what draws the courses of repairs in a run."""
+        diagnosis = self.book.world.scenario.faults.diagnosis
+        names = [self.source_name(index)[1:] for index in range(len(self.sources))]
+        return Courses(seed, names, [spec for *_, spec in self.sources], diagnosis)
+
+    def lemons(self, seed: int, part: int) -> IntArray:
+        """Return the lemons of a partition in a run, by node."""
+        return draw_lemons(seed, self.book.parts[part].pool, lemons_of(self.book))
 
     def hazard_name(self, index: int) -> tuple[str, ...]:
         """Return the name of the random stream of a job's own failures."""
@@ -101,7 +123,7 @@ class Blueprint:
             sources=records(len(self.sources), layout.SOURCE),
             strikes=records((len(self.sources), 1), layout.STRIKE),
             hazards=records(len(self.hazards), layout.HAZARD),
-            gaps=np.zeros((len(self.hazards), 1)),
+            gaps=records((len(self.hazards), 1), layout.GAP),
             restarts=records((phases, 1), layout.RESTART),
             choices=records((phases, parts), layout.CHOICE),
             links=self._links(),
@@ -111,6 +133,9 @@ class Blueprint:
             tier_count=np.zeros(TIER_SETS, whole),
             known=records((phases, layout.KNOWN), layout.KNOWN_TIERS),
             owner=np.full((parts, domains), ABSENT, whole),
+            joined=np.zeros((parts, domains), whole),
+            blocks=np.zeros((parts, -RESERVED + 1, math.isqrt(domains) + 2), whole),
+            lemons=records((parts, max(self._lemons, default=1) or 1), layout.LEMON),
             broken=np.zeros((parts, domains), whole),
             installed=np.zeros((parts, domains), whole),
             owned=np.zeros(phases, whole),
@@ -120,6 +145,7 @@ class Blueprint:
             holders=np.zeros(phases, whole),
             changed=np.zeros(parts, whole),
             savers=np.zeros((sites, phases), whole),
+            defects=records(_SLOW, layout.DEFECT),
             slow=records(_SLOW, layout.SLOW),
             slow_now=np.zeros((parts, _SLOW), whole),
             shares=np.full((MOST_SETS, phases), -1, np.int32),
@@ -143,13 +169,21 @@ class Blueprint:
         world["strict"] = policy.discipline is strict
         world["neumaier"] = sys.version_info >= (3, 12)
         world["manual_fraction"], world["manual_time"] = spec.manual_fraction, spec.manual_time
-        world["swap_time"] = spec.swap_time
+        world["swap_time"], world["reshard_time"] = spec.swap_time, spec.reshard_time
+        world["selection_time"] = spec.selection_time
+        world["watchdog"] = scenario.faults.watchdog
+        world["diagnosis"] = scenario.faults.diagnosis is not None
+        if scenario.faults.lemons is not None:
+            world["lemon_factor"] = scenario.faults.lemons.factor
+            world["lemons_mended"] = scenario.faults.lemons.mended_by_repair
 
     def _fill_sites(self) -> None:
         number = 0
         for index, site in enumerate(self.book.world.sites.values()):
             row = self.state.sites[index : index + 1]
             row["write_bandwidth"] = site.spec.storage.write_bandwidth
+            row["read_bandwidth"] = site.spec.storage.read_bandwidth
+            row["bandwidth_per_gpu"] = site.spec.storage.bandwidth_per_gpu
             row["first_part"], row["parts"] = number, len(site.partitions)
             for partition in site.partitions.values():
                 self._fill_part(number, index, partition)
@@ -165,6 +199,9 @@ class Blueprint:
             pool.spec.spare_domains,
             len(pool.owner),
         )
+        row["reserves"], row["reserve_time"] = pool.spec.reserve_domains, pool.spec.reserve_time
+        row["refills"], row["lemons"] = pool.spec.refill_spares, self._lemons[number]
+        row["block"] = math.isqrt(self._domains) + 1
         row["node"], row["pending"] = number, -1
         row["idle_power"] = gpu.host_power_per_gpu + gpu.power_idle
         row["busy_power"] = gpu.power_max - gpu.power_idle
@@ -179,7 +216,10 @@ class Blueprint:
             row["interrupts"], row["planned"] = spec.interrupts, spec.planned
             row["mends"], row["rate"] = spec.repair is not None, spec.rate
             row["detection"], row["undetected"] = spec.detection, spec.undetected
-            row["slowdown"] = spec.slowdown
+            row["slowdown"], row["under_load"] = spec.slowdown, spec.under_load
+            row["lemons"] = spec.per in ("gpu", "node") and lemons_of(self.book) > 0
+            row["recurs"] = spec.repair is not None and spec.repair.recurs_after is not None
+            row["imperfect"] = spec.repair is not None and not plain(spec.repair)
         for index, (_, name, spec) in enumerate(self.hazards):
             row, failure = self.state.hazards[index : index + 1], failure_of(name, spec)
             row["rate"], row["rank"], row["planned"] = spec.rate, failure.rank, spec.planned
@@ -199,6 +239,7 @@ class Blueprint:
         row["gate"] = -math.inf if ready is None else world.clock(ready)
         row["min_duration"] = phase.spec.min_duration
         row["yields"] = phase.job.data.when_starved == "yield"
+        row["input_bytes"], row["output_bytes"] = phase.job.input_bytes, phase.job.output_bytes
         row["saving"] = phase.model.state_bytes > 0
         row["waiting"] = waiting
         row["first_gate"], row["gates"] = self._gate_places[number]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from colossus_sim.engine.kernel.agenda import notify_change, notify_failure, push, reschedule
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import fail, locate, note_level, repair
-from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Kind, State
+from colossus_sim.engine.kernel.pools import among_lemons, fail, lemon_mended, locate, note_level, repair
+from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Ask, Error, Kind, State
 
 FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
+UNMENDED, COURSE, ASKED = int(Kind.UNMENDED), int(Ask.COURSE), int(Error.ASKED)
+BLAME, RETURNED = int(Ask.BLAME), int(Kind.RETURNED)
+COMES_BACK, RECUR_AFTER, RECUR = int(Kind.RECUR), int(Ask.RECUR_AFTER), int(Ask.RECUR)
 PER_GPU, PER_NODE, PER_DOMAIN, PER_SITE = 0, 1, 2, 3
 NODE, DOMAIN, SITE = 1, 2, 3
 """What a failure removes, as in `engine.checkpointing.REMOVES`."""
@@ -48,32 +53,42 @@ def set_populations(state: State, part: int) -> None:
 
 
 @compiled
-def fire(state: State, source: int, version: int) -> None:
+def fire(state: State, hook: Any, source: int, version: int) -> None:
     """A failure comes due, unless the population has changed since it was planned."""
     it, world = state.sources[source], state.world[0]
     if version != it.version:
         return
-    drawn = it.drawn
+    drawn = state.strikes[source, it.drawn]
     it.drawn += 1
     if it.drawn + RESERVE > it.limit:
         world.refill = 1
-    it.left = state.strikes[source, drawn].gap
+    it.left, it.seconds, it.by_hand, it.hang = drawn.gap, drawn.seconds, drawn.by_hand, drawn.hang
     it.since = world.now
     plan_failure(state, source)
     if it.per == PER_SITE:
-        strike_site(state, source, state.strikes[source, drawn].seconds)
+        strike_site(state, source)
     else:
-        strike(state, source, state.strikes[source, drawn].place, state.strikes[source, drawn].seconds)
+        strike(state, hook, source, drawn.place)
 
 
 @compiled
-def strike(state: State, source: int, place: float, seconds: float) -> None:
+def strike(state: State, hook: Any, source: int, place: float) -> None:
     """Let a failure hit the unit at its place, and the phase that uses it."""
     it = state.sources[source]
-    pool = state.parts[it.part]
-    domain, node = locate(state, it.part, place, it.per == PER_DOMAIN)
-    if domain < 0:
+    if it.lemons:
+        place = among_lemons(state, it.part, place)
+    if place < 0:
         return
+    domain, node = locate(state, it.part, place, it.per == PER_DOMAIN)
+    if domain >= 0:
+        hit(state, hook, source, domain, node)
+
+
+@compiled
+def hit(state: State, hook: Any, source: int, domain: int, node: int) -> bool:
+    """Let a failure hit a unit, and the phase that uses it; return False if the unit cannot fail now."""
+    it = state.sources[source]
+    pool = state.parts[it.part]
     phase = state.owner[it.part, domain]
     if (
         it.per != PER_DOMAIN
@@ -82,22 +97,25 @@ def strike(state: State, source: int, place: float, seconds: float) -> None:
         and pool.domain_gpus - state.broken[it.part, domain] - pool.node_gpus >= pool.used
     ):
         phase = -1  # it hits a hot spare inside the domain, not a GPU in use
+    if it.under_load and (phase < 0 or not state.phases[phase].working):
+        return False
     state.world[0].failures += 1
     if it.interrupts:
-        remove(state, source, (domain, node), phase, it.planned, seconds)
+        remove(state, hook, source, (domain, node), phase, it.planned)
     elif phase >= 0:
-        slow_down(state, source, domain, node, phase, seconds)
+        slow_down(state, source, domain, node, phase)
+    return True
 
 
 @compiled
-def slow_down(state: State, source: int, domain: int, node: int, phase: int, seconds: float) -> None:
+def slow_down(state: State, source: int, domain: int, node: int, phase: int) -> None:
     """Slow whoever uses a degraded unit until it is found."""
     it, world = state.sources[source], state.world[0]
     number = world.slow_units
     world.slow_units += 1
     unit = state.slow[number]
     unit.source, unit.domain, unit.node, unit.active = source, domain, node, 1
-    unit.factor, unit.seconds = it.slowdown, seconds
+    unit.factor, unit.seconds, unit.by_hand, unit.hang = it.slowdown, it.seconds, it.by_hand, it.hang
     part = state.parts[it.part]
     state.slow_now[it.part, part.slow] = number
     part.slow += 1
@@ -115,7 +133,7 @@ def forget(state: State, part: int, place: int) -> None:
 
 
 @compiled
-def found(state: State, number: int) -> None:
+def found(state: State, hook: Any, number: int) -> None:
     """A slow unit is found and goes out in a controlled stop."""
     unit = state.slow[number]
     if not unit.active:
@@ -128,27 +146,64 @@ def found(state: State, number: int) -> None:
     owner = state.owner[part, unit.domain]
     if owner == ABSENT or state.parts[part].domain_gpus <= state.broken[part, unit.domain]:
         return
-    remove(state, unit.source, (unit.domain, unit.node), owner, 1, unit.seconds)
+    it = state.sources[unit.source]
+    it.seconds, it.by_hand, it.hang = unit.seconds, unit.by_hand, unit.hang
+    remove(state, hook, unit.source, (unit.domain, unit.node), owner, 1)
 
 
 @compiled
-def remove(
-    state: State, source: int, place: tuple[int, int], phase: int, planned: int, seconds: float
-) -> None:
+def remove(state: State, hook: Any, source: int, place: tuple[int, int], phase: int, planned: int) -> None:
     """Take what broke out for repair and tell the phase that used it."""
     it = state.sources[source]
     part = it.part
-    domain, node = place
-    if (it.removes == NODE or it.removes == DOMAIN) and it.mends:
-        pool = state.parts[part]
+    pool = state.parts[part]
+    nodes = pool.domain_gpus // pool.node_gpus
+    hit_unit = place[0] * nodes + place[1]
+    unit = hit_unit
+    if state.world[0].diagnosis and not planned and phase >= 0:
+        unit = blamed(state, hook, source, hit_unit, phase)
+    if unit >= 0 and (it.removes == NODE or it.removes == DOMAIN) and it.mends:
+        domain, node = unit // nodes, unit % nodes
         gpus = pool.node_gpus if it.removes == NODE else pool.domain_gpus
         gpus = min(gpus, pool.domain_gpus - state.broken[part, domain])
         fail(state, part, domain, gpus)
         forget_slow(state, part, domain, -1 if it.removes == DOMAIN else node)
-        push(state, state.world[0].now + seconds, MENDED, part, domain, gpus)
+        plan_return(state, hook, source, unit, gpus, unit == hit_unit)
         note_level(state, part)
     if phase >= 0:
-        notify_failure(state, phase, it.rank, (it.detection, it.undetected), planned)
+        notify_failure(state, phase, it.rank, (detection(state, source), it.undetected), planned)
+
+
+@compiled
+def blamed(state: State, hook: Any, source: int, unit: int, phase: int) -> int:
+    """Return the unit of a job that goes for repair; -1 = none. What failed stays if it is another one."""
+    it = state.sources[source]
+    if it.removes != NODE and it.removes != DOMAIN:
+        return unit
+    if hook(BLAME, source, unit, phase):
+        state.world[0].error = ASKED
+        return unit
+    if it.blamed != unit and it.recurs:
+        stays(state, hook, source, unit)
+    return int(it.blamed)
+
+
+@compiled
+def detection(state: State, source: int) -> float:
+    """Return the time until the failure at hand is noticed, a hang by the watchdog. [s]"""
+    it = state.sources[source]
+    return float(state.world[0].watchdog if it.hang else it.detection)
+
+
+@compiled
+def plan_return(state: State, hook: Any, source: int, unit: int, gpus: int, is_found: bool) -> None:
+    """Let a node, or its domain, come back when its repair is over, mended or not."""
+    it, world = state.sources[source], state.world[0]
+    it.mended, it.second = 1, 0.0
+    if it.imperfect and hook(COURSE, source, int(it.by_hand), 0):
+        world.error = ASKED
+    kind = MENDED if it.mended else UNMENDED if is_found else RETURNED
+    push(state, world.now + (it.seconds + it.second), kind, source, unit, gpus)
 
 
 @compiled
@@ -167,27 +222,127 @@ def forget_slow(state: State, part: int, domain: int, node: int) -> None:
 
 
 @compiled
-def mended(state: State, part: int, domain: int, gpus: int) -> None:
-    """A repair is done."""
-    repair(state, part, domain, gpus)
+def returned(state: State, hook: Any, source: int, unit: int, gpus: int, kind: int) -> None:
+    """A unit comes back from repair: mended, or not (RETURNED = it was not the one that failed)."""
+    part = state.sources[source].part
+    repair(state, part, unit // (state.parts[part].domain_gpus // state.parts[part].node_gpus), gpus)
+    if kind == MENDED:
+        close_defects(state, source, unit)
+        if state.world[0].lemons_mended:
+            lemon_mended(state, part, unit)
+    elif kind == UNMENDED and state.sources[source].recurs:
+        stays(state, hook, source, unit)
     note_level(state, part)
     reschedule(state)
 
 
+# -- failures that come back -----------------------------------------------------------------------------
+
+
 @compiled
-def strike_site(state: State, source: int, seconds: float) -> None:
+def same_unit(state: State, source: int, one: int, other: int) -> bool:
+    """Say whether two nodes are one unit to the repairs of a source, which may be about whole domains."""
+    part = state.parts[state.sources[source].part]
+    nodes = part.domain_gpus // part.node_gpus if state.sources[source].removes == DOMAIN else 1
+    return bool(one // nodes == other // nodes)
+
+
+@compiled
+def known_as(state: State, source: int, unit: int) -> int:
+    """Return the node under which a defect of a unit is known: of a whole domain, the first."""
+    part = state.parts[state.sources[source].part]
+    nodes = part.domain_gpus // part.node_gpus if state.sources[source].removes == DOMAIN else 1
+    return int(unit // nodes * nodes)
+
+
+@compiled
+def close_defect(state: State, place: int) -> None:
+    """A defect comes back no longer."""
+    world = state.world[0]
+    state.defects[state.defects[place].now].active = 0
+    world.open_defects -= 1
+    state.defects[place].now = state.defects[world.open_defects].now
+
+
+@compiled
+def close_defects(state: State, source: int, unit: int) -> None:
+    """A repair has mended a unit: nothing comes back."""
+    place = 0
+    while place < state.world[0].open_defects:
+        defect = state.defects[state.defects[place].now]
+        known = known_as(state, defect.source, defect.unit)
+        here = state.sources[defect.source].part == state.sources[source].part
+        if here and same_unit(state, source, known, unit):
+            close_defect(state, place)
+        else:
+            place += 1
+
+
+@compiled
+def stays(state: State, hook: Any, source: int, unit: int) -> None:
+    """What was hit is in service again and was not mended: its failure comes back some time."""
+    world = state.world[0]
+    for place in range(world.open_defects):
+        defect = state.defects[state.defects[place].now]
+        if defect.source == source and same_unit(state, source, defect.unit, unit):
+            close_defect(state, place)
+            break
+    number = world.defects
+    world.defects += 1
+    state.defects[number].source, state.defects[number].unit = source, unit
+    wait_for(state, hook, number)
+
+
+@compiled
+def wait_for(state: State, hook: Any, number: int) -> None:
+    """Let a defect come back after a time."""
+    world, defect = state.world[0], state.defects[number]
+    defect.active = 1
+    state.defects[world.open_defects].now = number
+    world.open_defects += 1
+    if hook(RECUR_AFTER, defect.source, 0, 0):
+        world.error = ASKED
+    push(state, world.now + state.sources[defect.source].wait, COMES_BACK, number, 0, 0)
+
+
+@compiled
+def comes_back(state: State, hook: Any, number: int) -> None:
+    """Let a failure come back; a unit that cannot fail now (under repair, at rest) goes on waiting."""
+    world, defect = state.world[0], state.defects[number]
+    if not defect.active:
+        return
+    for place in range(world.open_defects):
+        if state.defects[place].now == number:
+            close_defect(state, place)
+            break
+    source = defect.source
+    if hook(RECUR, source, 0, 0):
+        world.error = ASKED
+        return
+    part = state.sources[source].part
+    pool = state.parts[part]
+    nodes = pool.domain_gpus // pool.node_gpus
+    domain, node = defect.unit // nodes, defect.unit % nodes
+    left = state.owner[part, domain] != ABSENT and pool.domain_gpus > state.broken[part, domain]
+    if not (left and hit(state, hook, source, domain, node)):
+        wait_for(state, hook, number)
+
+
+@compiled
+def strike_site(state: State, source: int) -> None:
     """Let a failure hit a whole site."""
     it, world = state.sources[source], state.world[0]
     site = state.sites[it.site]
+    times = detection(state, source), it.undetected
     world.failures += 1
     if it.removes == SITE and it.mends:
-        site.outage_until = max(site.outage_until, world.now + seconds)
+        site.outage_until = max(site.outage_until, world.now + it.seconds)
         push(state, site.outage_until, BACK_UP, it.site, 0, 0)
     for part in range(site.first_part, site.first_part + site.parts):
         for index in range(world.holders):
             phase = state.holders[index]
             if state.phases[phase].part == part:
-                notify_failure(state, phase, it.rank, (it.detection, it.undetected), it.planned)
+                notify_failure(state, phase, it.rank, times, it.planned)
         note_level(state, part)
 
 

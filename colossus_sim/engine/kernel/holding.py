@@ -7,7 +7,7 @@ from typing import Any
 from colossus_sim.engine.kernel.agenda import notify_change, notify_stop, reschedule
 from colossus_sim.engine.kernel.faults import set_populations
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import grow_or_shrink, note_level, release, replace
+from colossus_sim.engine.kernel.pools import grow_or_shrink, note_level, refill_spares, release, replace
 from colossus_sim.engine.kernel.state import KNOWN, Ask, Error, State
 
 SAVES, SHARES = int(Ask.SAVES), int(Ask.SHARES)
@@ -37,6 +37,13 @@ def storage_share(state: State, phase: int) -> float:
             total += rate
     others = (total + correction) / site.write_bandwidth
     return float(max(1.0 / max(users + 1 - itself, 1), 1.0 - others))
+
+
+@compiled
+def transfer_time(state: State, phase: int, size: float, bandwidth: float) -> float:
+    """Return how long a phase takes to move so many bytes at this bandwidth of the storage. [s]"""
+    it = state.phases[phase]
+    return float(size / min(bandwidth, state.sites[it.site].bandwidth_per_gpu * it.gpus) if size else 0.0)
 
 
 @compiled
@@ -172,8 +179,13 @@ def take_replacements(state: State, phase: int) -> bool:
     it, now = state.phases[phase], state.world[0].now
     back = now >= state.sites[it.site].outage_until
     while state.owned[phase] < it.wanted and back:
+        spares = state.parts[it.part].spare
         if not replace(state, it.part, phase):
             break
+        if not spares:
+            it.chosen_anew = 1
+            if state.parts[it.part].refills:
+                refill_spares(state, it.part)
         note_level(state, it.part)
     return bool(state.owned[phase] >= it.wanted and back)
 
@@ -220,7 +232,7 @@ def _next_victim(state: State, part: int, after_priority: int, after: int) -> in
 def evict(state: State, part: int, gpus: int) -> bool:
     """Tell the phases whose domains have to leave; return whether there are any."""
     pool = state.parts[part]
-    left = pool.present - gpus // pool.domain_gpus - pool.out - pool.free - pool.spare
+    left = pool.present - gpus // pool.domain_gpus - pool.out - pool.free - pool.spare - pool.reserve
     any_left, priority, last = False, -(2**62), 0
     while left > 0:
         phase = _next_victim(state, part, priority, last)

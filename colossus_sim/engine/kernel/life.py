@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import halt, reschedule, take_signals
-from colossus_sim.engine.kernel.holding import leave, release_gpus
+from colossus_sim.engine.kernel.holding import leave, release_gpus, storage_share, transfer_time
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.recovery import note_stop, recovery_step
+from colossus_sim.engine.kernel.recovery import CHECKPOINT, RUNNING, note_stop, recovery_step
 from colossus_sim.engine.kernel.state import State
 from colossus_sim.engine.kernel.steps import CAUSE, STATE, Step
 from colossus_sim.engine.kernel.stretches import roll_back, save_all
@@ -38,6 +38,7 @@ WORK, WORK_DONE, LEAVE = int(Step.WORK), int(Step.WORK_DONE), int(Step.LEAVE)
 REACT, REACT_STOPS, REACTED = int(Step.REACT), int(Step.REACT_STOPS), int(Step.REACTED)
 STARVE, STARVE_SAVED, STARVE_SPENT = int(Step.STARVE), int(Step.STARVE_SAVED), int(Step.STARVE_SPENT)
 STARVE_YIELD, STARVE_YIELD_SPENT = int(Step.STARVE_YIELD), int(Step.STARVE_YIELD_SPENT)
+DELIVER, DELIVERING, DELIVERED = int(Step.DELIVER), int(Step.DELIVERING), int(Step.DELIVERED)
 FLOOR, FLOOR_SPENT = int(Step.FLOOR), int(Step.FLOOR_SPENT)
 END, ENDED = int(Step.END), int(Step.ENDED)
 RESTART, RECOVER, SAVE = int(Step.RESTART), int(Step.RECOVER), int(Step.SAVE)
@@ -104,7 +105,7 @@ def short_of_capacity(state: State, phase: int) -> bool:
     """Say whether not even an empty partition would be large enough today."""
     for part in range(state.parts.shape[0]):
         choice, pool = state.choices[phase, part], state.parts[part]
-        if choice.candidate and pool.present - pool.spares >= choice.domains:
+        if choice.candidate and pool.present - pool.spares - pool.reserves >= choice.domains:
             return False
     return True
 
@@ -160,7 +161,7 @@ def work_step(state: State, hook: Any, phase: int) -> bool:
     elif it.step == WORK_DONE:
         close_stretch(state, phase)
         pass_links(state, phase, it.units)
-        it.step = LEAVE
+        it.step = DELIVER
         if it.units < it.total:
             take_signals(state, phase)
             it.step = REACT
@@ -187,6 +188,8 @@ def work_step(state: State, hook: Any, phase: int) -> bool:
 def late_step(state: State, hook: Any, phase: int) -> bool:
     """Steps STARVE to END."""
     it, world = state.phases[phase], state.world[0]
+    if DELIVER <= it.step <= DELIVERED:
+        return deliver_step(state, hook, phase)
     if it.step == STARVE:
         leave(state, hook, phase)
         it.attempts = 0  # it makes no progress because it waits for data
@@ -224,6 +227,29 @@ def late_step(state: State, hook: Any, phase: int) -> bool:
         it.step = FLOOR
     else:
         finish(state, phase)
+    return False
+
+
+@compiled
+def deliver_step(state: State, hook: Any, phase: int) -> bool:
+    """Steps DELIVER to DELIVERED: write the output; a failure meanwhile rolls back to the newest copy."""
+    it, now = state.phases[phase], state.world[0].now
+    if it.step == DELIVER:
+        bandwidth = state.sites[it.site].write_bandwidth * storage_share(state, phase)
+        seconds = transfer_time(state, phase, it.output_bytes, bandwidth)
+        it.step = LEAVE
+        if seconds > 0:
+            leave(state, hook, phase)
+            it.save_end = now + seconds
+            it.step = DELIVERING
+    elif it.step == DELIVERING:
+        return spend(state, phase, RUNNING, CHECKPOINT, it.save_end, DELIVERED)
+    else:
+        end_spending(state, phase)
+        for _ in range(it.stops):
+            note_stop(state, phase)
+        it.after_recover = WORK
+        it.step = RECOVER if it.failures else LEAVE if now >= it.save_end else DELIVERING
     return False
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import drop_first, halt, push, wake
-from colossus_sim.engine.kernel.faults import PER_SITE, back_up, fire, found, mended, set_population
+from colossus_sim.engine.kernel.faults import (
+    PER_SITE,
+    back_up,
+    comes_back,
+    fire,
+    found,
+    returned,
+    set_population,
+)
 from colossus_sim.engine.kernel.holding import set_capacity
 from colossus_sim.engine.kernel.jit import compiled, entry_point
 from colossus_sim.engine.kernel.life import advance
@@ -19,6 +27,7 @@ SLEEP, WAKE, BEGIN, FIRE = int(Kind.SLEEP), int(Kind.WAKE), int(Kind.BEGIN), int
 REPAIR, BACK_UP, FOUND = int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 CAPACITY, SUBMIT, SCHEDULE = int(Kind.CAPACITY), int(Kind.SUBMIT), int(Kind.SCHEDULE)
 HALT, STOP = int(Kind.HALT), int(Kind.STOP)
+UNMENDED, RECUR, RETURNED = int(Kind.UNMENDED), int(Kind.RECUR), int(Kind.RETURNED)
 
 
 @entry_point
@@ -55,6 +64,7 @@ def go_on(state: State, hook: Any, reserve: int) -> None:
             or world.entries + reserve > state.entries.shape[0]
             or world.levels + reserve > state.levels.shape[0]
             or world.slow_units + reserve > state.slow.shape[0]
+            or world.defects + reserve > state.defects.shape[0]
         ):
             return
         event = state.events[0]
@@ -82,11 +92,13 @@ def act(state: State, hook: Any, kind: int, a: int, b: int, c: int) -> None:
         if state.phases[a].version == b:
             wake(state, a)
     elif kind == FIRE:
-        fire(state, a, b)
-    elif kind == REPAIR:
-        mended(state, a, b, c)
+        fire(state, hook, a, b)
+    elif kind in (REPAIR, UNMENDED, RETURNED):
+        returned(state, hook, a, b, c, kind)
+    elif kind == RECUR:
+        comes_back(state, hook, a)
     elif kind == FOUND:
-        found(state, a)
+        found(state, hook, a)
     elif kind == SCHEDULE:
         schedule(state, hook)
     elif kind == CAPACITY:

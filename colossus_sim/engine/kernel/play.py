@@ -23,11 +23,10 @@ from colossus_sim.training.phases import ModelBuilder
 _FIRST_DRAWS = 64
 """Draws of a stream to begin with, above what the last run used; used up, as many are added as there are."""
 _COPIED = (
-    "world", "phases", "parts", "sites", "sources", "hazards", "links", "saved", "known", "owner", "broken",
-    "installed", "owned",
+    "world", "phases", "parts", "sites", "sources", "hazards", "links", "saved", "known", "owner", "blocks",
+    "broken", "installed", "owned",
 )  # fmt: skip
 """Arrays that begin each run as the scenario says; the others are written before they are read."""
-_GROWING = ("events", "slow", "entries", "levels")
 
 
 class StuckError(Exception):
@@ -56,7 +55,7 @@ class Kernel:
             If the SimPy engine has to play (or refuse) this run.
         """
         self._reset()
-        desk = Desk(self.book, seed)
+        desk = Desk(self.book, seed, self._blueprint.courses(seed))
         desk.state = self.state
         streams = _Streams(self, self._blueprint, seed)
         streams.begin()
@@ -104,7 +103,8 @@ class Kernel:
 
     def _make_room(self, reserve: int) -> None:
         world = self.state.world
-        counts = {"events": "pending", "slow": "slow_units", "entries": "entries", "levels": "levels"}
+        counts = {"events": "pending", "slow": "slow_units", "defects": "defects"}
+        counts |= {"entries": "entries", "levels": "levels"}
         for name, count in counts.items():
             array = getattr(self.state, name)
             if int(world[count][0]) + reserve > len(array):
@@ -142,6 +142,10 @@ class _Streams:
             state.hazards["left"][index] = 1.0
             if spec.rate > 0:
                 state.hazards["left"][index] = gap(spec, self._rng(self._blueprint.hazard_name(index)))
+        state.lemons["exchanged"] = 0
+        for part in np.flatnonzero(state.parts["lemons"]).tolist():
+            nodes = self._blueprint.lemons(self._seed, part)
+            state.lemons["node"][part, : len(nodes)] = nodes
         self.refill()
 
     def _rng(self, names: tuple[str, ...]) -> np.random.Generator:

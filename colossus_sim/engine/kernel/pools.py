@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.state import ABSENT, FREE, OUT, SPARE, State
+from colossus_sim.engine.kernel.state import ABSENT, FREE, OUT, RESERVED, SPARE, State
 
 
 @compiled
@@ -45,7 +45,7 @@ def _record_level(state: State, part: int) -> None:
     close_level(state, part, time)
     used = it.owned * it.used
     down = it.out * it.domain_gpus + it.broken_owned
-    spare = it.spare * it.domain_gpus + (it.owned * it.domain_gpus - used) - it.broken_owned
+    spare = (it.spare + it.reserve) * it.domain_gpus + (it.owned * it.domain_gpus - used) - it.broken_owned
     idle = it.installed - used - spare - down
     if time < state.sites[it.site].outage_until:
         idle, spare, down = 0, 0, down + idle + spare
@@ -95,34 +95,41 @@ def move(state: State, part: int, domain: int, owner: int) -> None:
         state.owned[old] -= 1
         it.owned -= 1
         it.broken_owned -= state.broken[part, domain]
-    elif old == FREE:
-        it.free -= 1
-    elif old == SPARE:
-        it.spare -= 1
-    elif old == OUT:
-        it.out -= 1
+    elif old != ABSENT:
+        _count(state, part, domain, old, -1)
     if owner >= 0:
         state.owned[owner] += 1
         it.owned += 1
         it.broken_owned += state.broken[part, domain]
-    elif owner == FREE:
-        it.free += 1
-        it.free_from = min(it.free_from, domain)
-    elif owner == SPARE:
-        it.spare += 1
-        it.spare_from = min(it.spare_from, domain)
-    elif owner == OUT:
-        it.out += 1
+    elif owner != ABSENT:
+        _count(state, part, domain, owner, 1)
     state.owner[part, domain] = owner
 
 
 @compiled
+def _count(state: State, part: int, domain: int, place: int, more: int) -> None:
+    """Count a domain that comes to a place without a job (`more` 1) or leaves it (-1)."""
+    it = state.parts[part]
+    if place == FREE:
+        it.free += more
+    elif place == SPARE:
+        it.spare += more
+    elif place == OUT:
+        it.out += more
+    else:
+        it.reserve += more
+    state.blocks[part, -place, domain // it.block] += more
+
+
+@compiled
 def home(state: State, part: int, domain: int) -> int:
-    """Return where a domain goes that nobody uses: out of service, spare, or free."""
+    """Return where a domain goes that nobody uses: out of service, spare, reserve, or free."""
     it = state.parts[part]
     if it.domain_gpus - state.broken[part, domain] < it.used:
         return OUT
-    return SPARE if it.spare < it.spares else FREE
+    if it.spare < it.spares:
+        return SPARE
+    return RESERVED if it.reserves - it.won - it.reserve > 0 else FREE
 
 
 @compiled
@@ -137,28 +144,49 @@ def release(state: State, part: int, owner: int) -> None:
 
 @compiled
 def replace(state: State, part: int, owner: int) -> bool:
-    """Give an owner one spare, or else free, domain; return whether there was one.
-
-    `spare_from` and `free_from` never lie behind the first of their kind, so the search begins there.
-    """
+    """Give an owner one spare, or else free, domain; return whether there was one."""
     it = state.parts[part]
-    if it.spare:
-        domain = it.spare_from = _first(state, part, SPARE, it.spare_from)
-    elif it.free:
-        domain = it.free_from = _first(state, part, FREE, it.free_from)
-    else:
+    if not it.spare and not it.free:
         return False
+    domain = _first(state, part, SPARE if it.spare else FREE)
     move(state, part, domain, owner)
+    state.joined[part, domain] = state.world[0].joined
+    state.world[0].joined += 1
     return True
 
 
 @compiled
-def _first(state: State, part: int, owner: int, begin: int) -> int:
-    """Return the first domain of an owner who has one, from `begin` on."""
-    domain = begin
-    while state.owner[part, domain] != owner:
+def _first(state: State, part: int, place: int) -> int:
+    """Return the first domain of a place that has one; block by block, so in the square root of all domains."""
+    block = 0
+    while not state.blocks[part, -place, block]:
+        block += 1
+    domain = block * state.parts[part].block
+    while state.owner[part, domain] != place:
         domain += 1
-    return domain
+    return int(domain)
+
+
+@compiled
+def spares_missing(state: State, part: int) -> int:
+    """Return the spares that are in use or under repair."""
+    return int(max(0, state.parts[part].spares - state.parts[part].spare))
+
+
+@compiled
+def refill_spares(state: State, part: int) -> None:
+    """Make free domains spares, until none is missing or free."""
+    while state.parts[part].free and spares_missing(state, part):
+        move(state, part, _first(state, part, FREE), SPARE)
+
+
+@compiled
+def win(state: State, part: int) -> None:
+    """Take one domain from the reserve for good."""
+    domain = _first(state, part, RESERVED)
+    state.parts[part].won += 1
+    move(state, part, domain, ABSENT)
+    move(state, part, domain, home(state, part, domain))
 
 
 @compiled
@@ -209,7 +237,7 @@ def grow_or_shrink(state: State, part: int, gpus: int) -> None:
     wanted = gpus // it.domain_gpus
     if wanted < it.present:
         left = it.present - wanted
-        for source in (OUT, FREE, SPARE):
+        for source in (OUT, FREE, SPARE, RESERVED):
             for domain in range(it.most - 1, -1, -1):
                 if left and state.owner[part, domain] == source:
                     move(state, part, domain, ABSENT)
@@ -228,3 +256,56 @@ def grow_or_shrink(state: State, part: int, gpus: int) -> None:
             state.installed[part, it.present] = domain
             it.present += 1
     look_at_gaps(state, part)
+    find_lemons(state, part)
+
+
+# -- nodes that fail more often than others --------------------------------------------------------------
+
+
+@compiled
+def find_lemons(state: State, part: int) -> None:
+    """Note which lemons of a partition are installed, and their places among the installed nodes."""
+    it = state.parts[part]
+    nodes = it.domain_gpus // it.node_gpus
+    it.lemons_here, index = 0, 0
+    for number in range(it.lemons):
+        lemon = state.lemons[part, number]
+        domain = lemon.node // nodes
+        while index < it.present and state.installed[part, index] < domain:
+            index += 1
+        if index < it.present and state.installed[part, index] == domain:
+            lemon.place = index * nodes + lemon.node % nodes
+            state.lemons[part, it.lemons_here].here = number
+            it.lemons_here += 1
+
+
+@compiled
+def among_lemons(state: State, part: int, place: float) -> float:
+    """Return where a failure drawn at a uniform place hits; -1 if it does not happen after all."""
+    it = state.parts[part]
+    count = it.lemons_here
+    if not count:
+        return place
+    nodes = it.present * (it.domain_gpus // it.node_gpus)
+    extra = count * (state.world[0].lemon_factor - 1.0)
+    share = extra / (nodes + extra)
+    if place >= share:
+        return float((place - share) / (1.0 - share))
+    which = place / share * count
+    number = state.lemons[part, min(int(which), count - 1)].here
+    lemon = state.lemons[part, number]
+    return -1.0 if lemon.exchanged else float((lemon.place + which % 1.0) / nodes)
+
+
+@compiled
+def lemon_mended(state: State, part: int, node: int) -> None:
+    """A repair has mended a node: if it was a lemon, it is one no longer."""
+    low, high = 0, state.parts[part].lemons
+    while low < high:
+        middle = (low + high) // 2
+        if state.lemons[part, middle].node < node:
+            low = middle + 1
+        else:
+            high = middle
+    if low < state.parts[part].lemons and state.lemons[part, low].node == node:
+        state.lemons[part, low].exchanged = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from colossus_sim.engine.kernel.holding import drop, leave, refresh_tiers, take_replacements
+from colossus_sim.engine.kernel.holding import drop, leave, refresh_tiers, take_replacements, transfer_time
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import note_level
+from colossus_sim.engine.kernel.pools import note_level, spares_missing, win
 from colossus_sim.engine.kernel.state import RESERVE, Error, State
 from colossus_sim.engine.kernel.steps import CAUSE, STATE, Step
 from colossus_sim.engine.kernel.stretches import restore_point, roll_back, save_all
@@ -24,6 +24,7 @@ RECOVER, RECOVERING = int(Step.RECOVER), int(Step.RECOVERING)
 RECOVER_SAVED, RECOVER_NOTICED = int(Step.RECOVER_SAVED), int(Step.RECOVER_NOTICED)
 RECOVER_DETECTED = int(Step.RECOVER_DETECTED)
 REFILL, REFILLING = int(Step.REFILL), int(Step.REFILLING)
+WIN, WIN_SPENT = int(Step.WIN), int(Step.WIN_SPENT)
 REFILL_SPENT, REFILLED = int(Step.REFILL_SPENT), int(Step.REFILLED)
 SAVE, SAVING, SAVE_SPENT = int(Step.SAVE), int(Step.SAVING), int(Step.SAVE_SPENT)
 
@@ -80,13 +81,24 @@ def restart(state: State, hook: Any, phase: int) -> None:
     seconds = it.restart_base
     if it.replaced:
         seconds += world.swap_time
+    if it.worked != 0 and it.worked != it.gpus:
+        seconds += world.reshard_time
+    if it.chosen_anew:
+        seconds += world.selection_time
+    it.chosen_anew = 0
     if drawn.by_hand < world.manual_fraction:
         seconds += world.manual_time * drawn.exponential
     state.sites[it.site].readers += 1
     refresh_tiers(state, hook, phase)
+    loading = 0.0
+    if not it.units:
+        site = state.sites[it.site]
+        bandwidth = site.read_bandwidth * (1.0 / max(1, site.readers))
+        loading = transfer_time(state, phase, it.input_bytes, bandwidth)
     if it.load_rank >= 0:
         _, tier = restore_point(state, phase, it.load_rank, world.now)
-        seconds += state.tiers[it.tiers][tier].restore if tier >= 0 else 0.0
+        loading += state.tiers[it.tiers][tier].restore if tier >= 0 else 0.0
+    seconds += loading
     go_spend(state, phase, RESTARTING, RESTART_CAUSE, world.now + seconds, RESTARTED)
 
 
@@ -117,6 +129,7 @@ def go_on_in_vain(state: State, phase: int) -> None:
     it, now = state.phases[phase], state.world[0].now
     it.first = 0
     it.in_vain = max(it.in_vain, now + it.unnoticed)
+    it.loaded = -1
     if now < it.in_vain:
         it.loaded = computing_and_held(state, phase)[0]
         load(state, phase, it.loaded)
@@ -154,19 +167,45 @@ def refill_end(state: State, phase: int) -> None:
 
 
 @compiled
-def refill_step(state: State, phase: int) -> None:
-    """Steps REFILL, REFILLING, REFILL_SPENT and REFILLED: get replacements, or wait for them."""
+def win_step(state: State, phase: int) -> None:
+    """Steps WIN and WIN_SPENT: win domains of the reserve one after another, then join those that wait."""
     it, world = state.phases[phase], state.world[0]
+    pool = state.parts[it.part]
+    if it.step == WIN_SPENT and (it.failures or it.stopped):
+        it.step = REFILLED
+    elif it.step == WIN_SPENT and world.now < it.spend_until:
+        go_spend(state, phase, REPAIR_STATE, REPAIR_CAUSE, it.spend_until, WIN_SPENT)
+    elif it.step == WIN_SPENT:
+        if pool.reserve:
+            win(state, it.part)
+        take_replacements(state, phase)
+        it.step = WIN
+    elif pool.reserve and (state.owned[phase] < it.wanted or spares_missing(state, it.part)):
+        until = world.now + pool.reserve_time
+        go_spend(state, phase, REPAIR_STATE, REPAIR_CAUSE, until, WIN_SPENT)
+    elif take_replacements(state, phase):
+        it.step = REFILLED
+    else:
+        it.in_broken = 1
+        state.waiting[world.broken] = phase
+        world.broken += 1
+        it.step = REFILLING
+
+
+@compiled
+def refill_step(state: State, phase: int) -> None:
+    """Steps REFILL to REFILLED: get replacements, or wait for them."""
+    it = state.phases[phase]
     if it.step == REFILL:
         it.replaced = int(state.owned[phase] < it.wanted)
         it.failures = it.unplanned = 0
         if take_replacements(state, phase):
             it.step = REFILLED
             return
-        it.in_broken = 1
-        state.waiting[world.broken] = phase
-        world.broken += 1
-        it.step = REFILLING
+        it.chosen_anew = 1
+        it.step = WIN
+    elif it.step == WIN or it.step == WIN_SPENT:
+        win_step(state, phase)
     elif it.step == REFILLING:
         if it.in_broken and not it.failures and not it.stopped:
             go_spend(state, phase, REPAIR_STATE, REPAIR_CAUSE, math.inf, REFILL_SPENT)
@@ -221,6 +260,8 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
         restart(state, hook, phase)
     elif step == RESTARTED:
         state.sites[it.site].readers -= 1
+        if not it.failures and not it.stopped:
+            it.worked = it.gpus
         it.step = it.after_restart
     elif step == RECOVER:
         leave(state, hook, phase)
@@ -236,9 +277,8 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
         else:
             go_on_in_vain(state, phase)
     elif step == RECOVER_NOTICED:
-        if it.loaded:
+        if it.loaded >= 0:
             load(state, phase, -it.loaded)
-            it.loaded = 0
         if it.failures or it.stopped:
             it.step = RECOVERING
         else:

@@ -80,6 +80,7 @@ def start(state: State, hook: Any, phase: int) -> bool:
         it.part, it.wanted, it.held_since = part, choice.domains, world.now
         it.reference, it.planned = choice.reference, choice.planned
         it.layout += 1
+        it.chosen_anew = 1
         holding_changed(state, hook, phase)
         state.holders[world.holders] = phase
         world.holders += 1

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FREE, SPARE, OUT, ABSENT = -1, -2, -3, -4
+FREE, SPARE, OUT, ABSENT, RESERVED = -1, -2, -3, -4, -5
 """Owners of a domain that no job has, as in `engine.pool`."""
 TIERS = 4
 """Most tiers of saves."""
@@ -36,6 +36,9 @@ class Kind(IntEnum):
     SCHEDULE = 9
     HALT = 10
     STOP = 11
+    UNMENDED = 12
+    RECUR = 13
+    RETURNED = 14
 
 
 class Ask(IntEnum):
@@ -45,6 +48,10 @@ class Ask(IntEnum):
     SAVES = 1
     SHARES = 2
     COST = 3
+    COURSE = 4
+    RECUR_AFTER = 5
+    RECUR = 6
+    BLAME = 7
 
 
 class Error(IntEnum):
@@ -65,7 +72,8 @@ WORLD = _record(
     "now instant horizon reschedule_at changed_at sequence:i8 pending:i8 unfinished:i8 halted:i8 finished:i8 "
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
-    "manual_fraction manual_time swap_time"
+    "manual_fraction manual_time swap_time reshard_time selection_time lemon_factor lemons_mended:i8 "
+    "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(
@@ -81,19 +89,24 @@ PHASE = _record(
     "attempts:i8 safe:i8 react_stops:i8 stopped:i8 in_broken:i8 evicted:i8 "
     "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
-    "recover_rank:i8 first:i8 standing:i8 unnoticed in_vain loaded:i8 to_detect "
-    "unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
+    "chosen_anew:i8 worked:i8 recover_rank:i8 first:i8 standing:i8 unnoticed in_vain loaded:i8 to_detect "
+    "input_bytes output_bytes unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
 )
 PART = _record(
     "site:i8 domain_gpus:i8 node_gpus:i8 used:i8 spares:i8 most:i8 installed:i8 present:i8 free:i8 spare:i8 out:i8 "
     "owned:i8 broken_owned:i8 computing_gpus:i8 fragmentation node:i8 pending:i8 changed:i8 slow:i8 "
     "idle_power busy_power pue level_time level_idle:i8 level_spare:i8 level_down:i8 has_level:i8 "
-    "idle_seconds spare_seconds down_seconds first_source:i8 sources:i8 spare_from:i8 free_from:i8"
+    "idle_seconds spare_seconds down_seconds first_source:i8 sources:i8 block:i8 "
+    "reserve:i8 reserves:i8 won:i8 refills:i8 reserve_time lemons:i8 lemons_here:i8"
 )
-SITE = _record("outage_until readers:i8 savers:i8 write_bandwidth first_part:i8 parts:i8 blocked_in:i8")
+SITE = _record(
+    "outage_until readers:i8 savers:i8 write_bandwidth read_bandwidth bandwidth_per_gpu "
+    "first_part:i8 parts:i8 blocked_in:i8"
+)
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
-    "slowdown units left since version:i8 drawn:i8 limit:i8"
+    "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 "
+    "seconds by_hand hang mended:i8 second recurs:i8 wait blamed:i8"
 )
 HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
 CHOICE = _record("gpus:i8 domains:i8 candidate:i8 reference planned")
@@ -103,8 +116,11 @@ SAVED = _record("units:i8 pending:i8 ready")
 TIER = _record("period:i8 stall drain restore survives:i8")
 KNOWN_TIERS = _record("layout:i8 domains:i8 readers:i8 tiers:i8 share demand")
 COST = _record("domains:i8 packed alone shared")
-SLOW = _record("source:i8 domain:i8 node:i8 active:i8 factor seconds")
-STRIKE = _record("place seconds gap")
+SLOW = _record("source:i8 domain:i8 node:i8 active:i8 factor seconds by_hand hang")
+DEFECT = _record("source:i8 unit:i8 active:i8 now:i8")
+STRIKE = _record("place seconds gap by_hand hang")
+GAP = _record("gap hang")
+LEMON = _record("node:i8 here:i8 place:i8 exchanged:i8")
 RESTART = _record("by_hand exponential")
 ENTRY = _record(
     "start end begun done kept stalled saves planned reference packed alone shared actual "
@@ -127,7 +143,7 @@ class State(NamedTuple):
     sites: Any
     sources: Any
     strikes: Any
-    """Draws of each source (row): place, repair time, next gap."""
+    """Draws of each source (row): place, time of the (first) repair, next gap, by hand?, a hang?"""
     hazards: Any
     gaps: Any
     """Draws of each hazard (row)."""
@@ -147,6 +163,12 @@ class State(NamedTuple):
     known: Any
     """Tiers that each phase (row) had before, by what they follow from."""
     owner: Any
+    joined: Any
+    """In which order the domains in use came to their owners."""
+    blocks: Any
+    """Domains of each partition (first axis) that are free, spare or in the reserve (second), block by block."""
+    lemons: Any
+    """Lemons of each partition (row) by node; `here` lists the places in this row of those that are installed."""
     broken: Any
     installed: Any
     """Installed domains of each partition (row), in order."""
@@ -162,6 +184,8 @@ class State(NamedTuple):
     """Partitions whose level is to be written."""
     savers: Any
     """Phases that save at each site (row), in order of arrival."""
+    defects: Any
+    """Failures that will come back; `now` lists the numbers of those that are open, in no order."""
     slow: Any
     slow_now: Any
     """Numbers of the slow units of each partition (row)."""

@@ -186,13 +186,14 @@ def fire_hazards(state: State, phase: int) -> None:
         hazard = state.hazards[number]
         if hazard.left > 1e-12:
             continue
-        hazard.left = state.gaps[number, hazard.drawn]
+        drawn = state.gaps[number, hazard.drawn]
+        hazard.left = drawn.gap
         hazard.drawn += 1
         if hazard.drawn + RESERVE > hazard.limit:
             world.refill = 1
         world.failures += 1
         it.rank = max(it.rank, hazard.rank)  # 0 as long as nothing has failed, like the others
-        it.detection = max(it.detection, hazard.detection)
+        it.detection = max(it.detection, world.watchdog if drawn.hang else hazard.detection)
         it.undetected = max(it.undetected, hazard.undetected)
         it.failures += 1
         it.unplanned += 1 - hazard.planned
