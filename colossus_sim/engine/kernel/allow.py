@@ -77,11 +77,11 @@ class Choice:
     why: str
 
 
-SIMPY_SECONDS = 5e-5
+SIMPY_SECONDS = 4.5e-5
 """CPU time of the SimPy engine per failure, at least (benchmarks/kernel.py). [s]"""
-SAVED = 0.5
+SAVED = 0.9
 """Share of that time that the kernel saves, at least."""
-COLD_START, WARM_START = 90.0, 3.0
+COLD_START, WARM_START = 60.0, 1.0
 """CPU time until the kernel is ready: to be compiled, or kept on disk (benchmarks/kernel.py). [s]"""
 
 

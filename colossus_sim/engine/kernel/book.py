@@ -83,7 +83,6 @@ class Book:
         self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
         self._units: dict[tuple[int, Layout], UnitEstimate] = {}
         self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
-        self._shares: dict[tuple[Any, ...], dict[int, int]] = {}
         self._bandwidths: list[Bandwidths] = []
         self._bandwidth_numbers: dict[Bandwidths, int] = {}
         self._alone: dict[tuple[int, Layout], Bandwidths] = {}
@@ -185,19 +184,16 @@ class Book:
         mode = self.world.scenario.policies.contention
         if mode == "none":
             return {number: self._bandwidth_number(self.alone(number, at)) for number, at in members}
-        key = (part, members)
-        if key not in self._shares:
-            layouts = {str(number): (number, at) for number, at in members}
+        layouts = {str(number): (number, at) for number, at in members}
 
-            def step_time(name: str, mine: Bandwidths) -> float:
-                number, at = layouts[name]
-                placement = self._placements[at.number]
-                return float(self.model(number, part).unit(at.gpus, placement, mine).time)
+        def step_time(name: str, mine: Bandwidths) -> float:
+            number, at = layouts[name]
+            placement = self._placements[at.number]
+            return float(self.model(number, part).unit(at.gpus, placement, mine).time)
 
-            demands = [self._demand(number, at) for number, at in members]
-            shared = self.parts[part].links.joint(demands, mode, step_time)
-            self._shares[key] = {number: self._bandwidth_number(shared[str(number)]) for number, _ in members}
-        return self._shares[key]
+        demands = [self._demand(number, at) for number, at in members]
+        shared = self.parts[part].links.joint(demands, mode, step_time)
+        return {number: self._bandwidth_number(shared[str(number)]) for number, _ in members}
 
     def cost(self, number: int, at: Layout, domains: int, mine: int) -> tuple[float, float, float]:
         """Return the time of a unit packed, alone and with these bandwidths. [s]"""
@@ -318,10 +314,8 @@ class Desk:
     def _note_shares(self, part: int, number: int) -> None:
         state = self.state
         phases = state.phases
-        rows = zip(
-            phases["computing"].tolist(), phases["part"].tolist(), phases["layout"].tolist(), strict=True
-        )
-        seated = [(other, layout) for other, (on, at, layout) in enumerate(rows) if on and at == part]
+        on = np.flatnonzero((phases["computing"] != 0) & (phases["part"] == part))
+        seated = list(zip(on.tolist(), phases["layout"][on].tolist(), strict=True))
         members = tuple((other, self._layouts[other, layout]) for other, layout in seated)
         key = (part, *seated)
         if key not in self._sets:

@@ -37,8 +37,11 @@ def _compiler(**options: Any) -> Callable[[F], F]:
 COMPILED = jit_available()
 """Whether the functions of the kernel are machine code in this process."""
 
-compiled = _compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Decorator of the kernel's functions; without numba it leaves them as they are (slow, for tests)."""
+compiled = _compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+"""Decorator of the kernel's functions; without numba it leaves them as they are (slow, for tests).
+
+They become part of their callers: to pass the forty arrays of a state on took as long as what is done with them.
+"""
 
 entry_point = _compiler()
 """Decorator of the few functions that Python calls; unpacking all arrays takes long to compile."""
