@@ -6,8 +6,9 @@ which GPUs its ranks sit on. Regular cases are solved by dividing strides; the r
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -78,73 +79,92 @@ def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpa
     ValueError
         If the placement has no room for all ranks, or does not belong to this fabric.
     """
-    # Scale-up domains in one group of each level.
-    sizes = [-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels]
-    _check(axis, placement, fabric, sizes[-1])
-    groups: list[int] = []
-    members: list[int] = []
-    units = _Units(axis, 1)
-    last = len(sizes) - 1
-    for index in range(last):
-        coarse = _next(units, placement, sizes, index)
-        if coarse is None:
-            rest = _by_numbers(units, placement, sizes, index)
-            groups.extend(count for count, _ in rest)
-            members.extend(fewest for _, fewest in rest)
-            break
-        units = coarse
-        groups.append(units.axis.size)
-        members.append(units.weight)
-    groups.append(1)
-    members.append(axis.size)
-    return GroupSpan(size=axis.size, level=groups.index(1), groups=tuple(groups), members=tuple(members))
+    return _Ground(placement, fabric).span(axis)
 
 
-def _check(axis: MeshAxis, placement: Placement, fabric: Fabric, room: int) -> None:
-    if placement.domain_gpus != fabric.gpus_per_domain:
-        raise ValueError(
-            f"the placement has domains of {placement.domain_gpus} GPUs, "
-            f"fabric {fabric.name!r} has {fabric.gpus_per_domain}"
-        )
-    if axis.last_rank >= placement.capacity:
-        raise ValueError(
-            f"{axis.last_rank + 1} ranks do not fit into {placement.num_domains} domains of "
-            f"{placement.ranks_per_domain}"
-        )
-    last = max([start + count for start, count in placement.runs])
-    if last > room:
-        raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
+def axis_spans(axes: Iterable[MeshAxis], placement: Placement, fabric: Fabric) -> tuple[GroupSpan, ...]:
+    """Return the worst span of each of some axes, as `group_span` does."""
+    ground = _Ground(placement, fabric)
+    return tuple([ground.span(axis) for axis in axes])
 
 
-def _next(units: _Units, placement: Placement, sizes: Sequence[int], index: int) -> _Units | None:
-    """Go from level ``index - 1`` to `index` by arithmetic, if the job is one run that starts on a boundary."""
-    if index == 0:
-        return units.coarser(placement.ranks_per_domain)
-    if units.axis.size == 1:
-        return units
-    (first, _), size, below = placement.runs[0], sizes[index], sizes[index - 1]
-    if len(placement.runs) > 1 or first % size or size % below:
-        return None
-    return units.coarser(size // below)
+class _Ground:
+    """What all axes have in common: the domains of a job, on a fabric."""
 
+    def __init__(self, placement: Placement, fabric: Fabric) -> None:
+        self._placement, self._capacity = placement, placement.capacity
+        # Scale-up domains in one group of each level.
+        self._sizes = [-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels]
+        self._check(fabric)
 
-def _by_numbers(
-    units: _Units, placement: Placement, sizes: Sequence[int], index: int
-) -> list[tuple[int, int]]:
-    """Look at every group: most groups touched and fewest members, for each level from `index` to the last but one.
+    @functools.cached_property
+    def _domains(self) -> _Ids:
+        """Domain index of each domain of the job, in rank order."""
+        return np.concatenate([np.arange(first, first + count) for first, count in self._placement.runs])
 
-    `units` are ranks if `index` is 0, else the groups of level ``index - 1``.
-    """
-    if index == 0:
-        # Neighbouring ranks that always share a domain behave alike: one stands for all of them.
-        chunk = math.gcd(units.axis.stride, placement.ranks_per_domain)
-        units = units.coarser(chunk) or units
-        ordinals = _unit_ids(units.axis) // (placement.ranks_per_domain // chunk)
-    else:
-        ordinals = _unit_ids(units.axis) * sizes[index - 1]
-    domains = _physical_domains(placement)[ordinals]
-    ordered = bool(np.all(np.diff(domains, axis=1) >= 0))
-    return [_count_runs(domains // size, units.weight, ordered) for size in sizes[index:-1]]
+    def _check(self, fabric: Fabric) -> None:
+        placement, room = self._placement, self._sizes[-1]
+        if placement.domain_gpus != fabric.gpus_per_domain:
+            raise ValueError(
+                f"the placement has domains of {placement.domain_gpus} GPUs, "
+                f"fabric {fabric.name!r} has {fabric.gpus_per_domain}"
+            )
+        last = max([start + count for start, count in placement.runs])
+        if last > room:
+            raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
+
+    def span(self, axis: MeshAxis) -> GroupSpan:
+        """Return the worst span of an axis."""
+        if axis.last_rank >= self._capacity:
+            raise ValueError(
+                f"{axis.last_rank + 1} ranks do not fit into {self._placement.num_domains} domains of "
+                f"{self._placement.ranks_per_domain}"
+            )
+        groups: list[int] = []
+        members: list[int] = []
+        units = _Units(axis, 1)
+        for index in range(len(self._sizes) - 1):
+            coarse = self._next(units, index)
+            if coarse is None:
+                rest = self._by_numbers(units, index)
+                groups.extend(count for count, _ in rest)
+                members.extend(fewest for _, fewest in rest)
+                break
+            units = coarse
+            groups.append(units.axis.size)
+            members.append(units.weight)
+        groups.append(1)
+        members.append(axis.size)
+        return GroupSpan(size=axis.size, level=groups.index(1), groups=tuple(groups), members=tuple(members))
+
+    def _next(self, units: _Units, index: int) -> _Units | None:
+        """Go from level ``index - 1`` to `index` by arithmetic, if the job is one run that starts on a boundary."""
+        placement, sizes = self._placement, self._sizes
+        if index == 0:
+            return units.coarser(placement.ranks_per_domain)
+        if units.axis.size == 1:
+            return units
+        (first, _), size, below = placement.runs[0], sizes[index], sizes[index - 1]
+        if len(placement.runs) > 1 or first % size or size % below:
+            return None
+        return units.coarser(size // below)
+
+    def _by_numbers(self, units: _Units, index: int) -> list[tuple[int, int]]:
+        """Look at every group: most groups touched and fewest members, by level from `index` to the last but one.
+
+        `units` are ranks if `index` is 0, else the groups of level ``index - 1``.
+        """
+        if index == 0:
+            # Neighbouring ranks that always share a domain behave alike: one stands for all of them.
+            per_domain = self._placement.ranks_per_domain
+            chunk = math.gcd(units.axis.stride, per_domain)
+            units = units.coarser(chunk) or units
+            ordinals = _unit_ids(units.axis) // (per_domain // chunk)
+        else:
+            ordinals = _unit_ids(units.axis) * self._sizes[index - 1]
+        domains = self._domains[ordinals]
+        ordered = bool((domains[:, 1:] >= domains[:, :-1]).all())
+        return [_count_runs(domains // size, units.weight, ordered) for size in self._sizes[index:-1]]
 
 
 def _unit_ids(axis: MeshAxis) -> _Ids:
@@ -152,11 +172,6 @@ def _unit_ids(axis: MeshAxis) -> _Ids:
     outer = np.arange(axis.outer, dtype=np.int64) * axis.block
     first = (outer[:, None] + np.arange(axis.inner, dtype=np.int64)).reshape(-1)
     return first[:, None] + np.arange(axis.size, dtype=np.int64) * axis.stride
-
-
-def _physical_domains(placement: Placement) -> _Ids:
-    """Domain index of each domain of the job, in rank order."""
-    return np.concatenate([np.arange(first, first + count) for first, count in placement.runs])
 
 
 def _count_runs(ids: _Ids, weight: int, ordered: bool) -> tuple[int, int]:
@@ -171,4 +186,4 @@ def _count_runs(ids: _Ids, weight: int, ordered: bool) -> tuple[int, int]:
 
 def group_spans(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:
     """Return the spans of all axes (tp, cp, dp, pp, etp, ep, edp, dp_cp, embedding)."""
-    return {name: group_span(mesh.axis(name), placement, fabric) for name in AXES}
+    return dict(zip(AXES, axis_spans(map(mesh.axis, AXES), placement, fabric), strict=True))

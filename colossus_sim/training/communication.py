@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from colossus_sim.formulas import transformer
 from colossus_sim.parallelism.collective_time import CollectiveTime, Route
-from colossus_sim.parallelism.groups import GroupSpan, group_span
+from colossus_sim.parallelism.groups import GroupSpan, axis_spans, group_span
 from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
@@ -55,7 +55,7 @@ class Seat(NamedTuple):
 def spans_of(mesh: Mesh, placement: Placement, fabric: Fabric) -> tuple[GroupSpan, ...]:
     """Return where the groups of each axis with more than one rank lie."""
     axes = [axis for axis in map(mesh.axis, AXES) if axis.size > 1]
-    return tuple(group_span(axis, placement, fabric) for axis in axes)
+    return axis_spans(axes, placement, fabric)
 
 
 def seat_of(spans: tuple[GroupSpan, ...], bandwidths: Sequence[float]) -> Seat:
