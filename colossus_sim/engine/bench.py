@@ -139,7 +139,7 @@ def saves(interval: float, stall: float) -> CheckpointPolicy:
 
 def no_faults() -> Faults:
     """Return faults that never happen, and restarts that take no time."""
-    return Faults.model_construct(enabled=False, classes={}, restart=restart(0.0))
+    return Faults.model_construct(enabled=False, classes={}, restart=restart(0.0), watchdog=0.0)
 
 
 def restart(seconds: float) -> Restart:
@@ -167,7 +167,11 @@ def fault_class(per: str, rate: float, removes: str = "nothing", **more: object)
 def faults(recovery: float, **classes: FaultClass) -> Faults:
     """Return failures after which a restart takes so long. [s]"""
     return Faults.model_construct(
-        enabled=True, classes=classes, restart=restart(recovery), max_restarts_without_progress=100_000
+        enabled=True,
+        classes=classes,
+        restart=restart(recovery),
+        watchdog=0.0,
+        max_restarts_without_progress=100_000,
     )
 
 
@@ -204,6 +208,7 @@ def a_site(
         gpu=a_gpu(domain),
         capacity=(CapacityStep.model_construct(at=0.0, gpus=gpus),),
         spare_domains=spare_domains,
+        reserve_time=0.0,
     )
     return Site.model_construct(
         topology=topology,

@@ -6,9 +6,11 @@ import random
 import sys
 from typing import Any
 
+from colossus_sim.engine.bench import BenchJob, a_site, bench_world, fault_class, faults, saves
 from colossus_sim.engine.kernel.allow import unsupported
 from colossus_sim.engine.runner import simulate
 from colossus_sim.specs.scenario import Scenario
+from colossus_sim.training.phases import ModelBuilder
 from tests.engine.conftest import SOURCE, TOPOLOGY, a_job, a_scenario, fault
 from tests.engine.worlds import (
     DAYS,
@@ -109,35 +111,51 @@ def _faults(draw: random.Random) -> dict[str, Any]:
 
 def differences(number: int) -> list[str]:
     """Play a world with both engines; return what differs, to the last bit."""
+    return compared(f"world {number}", random_world(number), busy_model)
+
+
+def bench_differences() -> list[str]:
+    """Play a job of a bench, whose records have few fields, with both engines; return what differs."""
+    scenario, models = bench_world(
+        {"one": BenchJob(units=5000, unit_time=60.0, state_bytes=1.0)},
+        site=a_site(8, spare_domains=1),
+        faults=faults(300.0, any=fault_class("node", 2e-5, "node", repair={"manual_time": "1 h"})),
+        checkpoint=saves(3600.0, 60.0),
+    )
+    return compared("bench", scenario, models)
+
+
+def compared(name: str, scenario: Scenario, models: ModelBuilder) -> list[str]:
+    """Play a scenario with both engines; return what differs, to the last bit."""
     from colossus_sim.engine.kernel.play import Kernel
     from colossus_sim.engine.kernel.rows import energy, run_result
     from colossus_sim.results.ledger import build_ledger
     from colossus_sim.results.metrics import CLUSTER_METRICS
 
-    scenario = random_world(number)
     if (missing := unsupported(scenario)) is not None:
-        return [f"world {number}: {missing}"]
-    expected = simulate(scenario, build_model=busy_model)
-    kernel = Kernel(scenario, busy_model)
+        return [f"{name}: {missing}"]
+    expected = simulate(scenario, build_model=models)
+    kernel = Kernel(scenario, models)
     state = kernel.play(scenario.seed)
     found = run_result(kernel, state, scenario.seed)
     wrong = [
-        f"world {number}: {name}"
-        for name in ("end_time", "phases", "intervals", "levels", "gpu_time")
-        if repr(getattr(expected, name)) != repr(getattr(found, name))
+        f"{name}: {rows}"
+        for rows in ("end_time", "phases", "intervals", "levels", "gpu_time")
+        if repr(getattr(expected, rows)) != repr(getattr(found, rows))
     ]
     failures = sum(row.kind == "failure" for row in expected.events)
     if failures != len(found.events):
-        wrong.append(f"world {number}: {failures} failures became {len(found.events)}")
+        wrong.append(f"{name}: {failures} failures became {len(found.events)}")
     of_cluster = CLUSTER_METRICS["energy_MWh"].of_cluster
     if of_cluster is not None and of_cluster(build_ledger(expected)) != energy(state) / 3.6e9:
-        wrong.append(f"world {number}: energy")
+        wrong.append(f"{name}: energy")
     return wrong
 
 
 def main(first: int, count: int) -> None:
-    """Compare so many worlds and print what differs."""
+    """Compare so many worlds, and that of a bench, and print what differs."""
     wrong = [line for number in range(first, first + count) for line in differences(number)]
+    wrong += bench_differences()
     print(f"{count} worlds, {len(wrong)} differences", *wrong, sep="\n")
 
 

@@ -53,6 +53,7 @@ def _missing_in_faults(faults: Faults) -> Iterator[str]:
 
 
 def _missing_in_jobs(scenario: Scenario) -> Iterator[str]:
+    # Without `min_gpus` and `max_gpus` a job always has as many GPUs, so the kernel needs no `reshard_time`.
     for name, job in scenario.jobs.items():
         for key in ("min_gpus", "max_gpus"):
             if getattr(job, key) is not None:

@@ -169,7 +169,7 @@ class Blueprint:
         world["strict"] = policy.discipline is strict
         world["neumaier"] = sys.version_info >= (3, 12)
         world["manual_fraction"], world["manual_time"] = spec.manual_fraction, spec.manual_time
-        world["swap_time"], world["reshard_time"] = spec.swap_time, spec.reshard_time
+        world["swap_time"] = spec.swap_time
         world["selection_time"] = spec.selection_time
         world["watchdog"] = scenario.faults.watchdog
         world["diagnosis"] = scenario.faults.diagnosis is not None

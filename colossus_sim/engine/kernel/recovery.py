@@ -81,8 +81,6 @@ def restart(state: State, hook: Any, phase: int) -> None:
     seconds = it.restart_base
     if it.replaced:
         seconds += world.swap_time
-    if it.worked != 0 and it.worked != it.gpus:
-        seconds += world.reshard_time
     if it.chosen_anew:
         seconds += world.selection_time
     it.chosen_anew = 0
@@ -260,8 +258,6 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
         restart(state, hook, phase)
     elif step == RESTARTED:
         state.sites[it.site].readers -= 1
-        if not it.failures and not it.stopped:
-            it.worked = it.gpus
         it.step = it.after_restart
     elif step == RECOVER:
         leave(state, hook, phase)

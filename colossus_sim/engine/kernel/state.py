@@ -72,7 +72,7 @@ WORLD = _record(
     "now instant horizon reschedule_at changed_at sequence:i8 pending:i8 unfinished:i8 halted:i8 finished:i8 "
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
-    "manual_fraction manual_time swap_time reshard_time selection_time lemon_factor lemons_mended:i8 "
+    "manual_fraction manual_time swap_time selection_time lemon_factor lemons_mended:i8 "
     "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
@@ -89,7 +89,7 @@ PHASE = _record(
     "attempts:i8 safe:i8 react_stops:i8 stopped:i8 in_broken:i8 evicted:i8 "
     "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
-    "chosen_anew:i8 worked:i8 recover_rank:i8 first:i8 standing:i8 unnoticed in_vain loaded:i8 to_detect "
+    "chosen_anew:i8 recover_rank:i8 first:i8 standing:i8 unnoticed in_vain loaded:i8 to_detect "
     "input_bytes output_bytes unsettled:i8 known:i8 known_next:i8 saver_rate saving:i8"
 )
 PART = _record(
