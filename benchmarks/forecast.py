@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from colossus_sim.engine.kernel.machine_code import jit_available
 from colossus_sim.sweeps.forecast import make_forecast
 from colossus_sim.sweeps.pool import WorkerPool
 from colossus_sim.sweeps.task import Outcome, Player, Task
@@ -26,14 +27,22 @@ def main() -> None:
     asked = parser.parse_args()
     fixed = make_forecast(asked.scenario, asked.replicas).plan.tasks()
     sampled = make_forecast(asked.scenario, asked.replicas, sample_assumptions=True).plan.tasks()
-    player = Player()
-    first = seconds(player, fixed[:1])
+    first = seconds(Player(), fixed[:1])
     print(f"{asked.scenario}: first run {first:.2f} CPU s (load, models, run)")
-    mean = seconds(player, fixed[1:]) / max(1, len(fixed) - 1)
-    print(f"only the seed differs: {mean:.2f} CPU s each; 1,000 runs {1000 * mean / 120:.1f} min on 2 cores")
-    mean = seconds(player, sampled) / len(sampled)
-    print(f"sampled assumptions: {mean:.2f} CPU s each; 1,000 runs {1000 * mean / 120:.1f} min on 2 cores")
+    for engine in ("SimPy", "kernel") if jit_available() else ("SimPy",):
+        tasks = [replace(task, kernel=engine == "kernel") for task in fixed]
+        player = Player()
+        seconds(player, tasks[:1])
+        mean = seconds(player, tasks[1:]) / max(1, len(tasks) - 1)
+        say(f"{engine}, only the seed differs", mean)
+        tasks = [replace(task, kernel=engine == "kernel") for task in sampled]
+        say(f"{engine}, sampled assumptions", seconds(player, tasks) / len(tasks))
     print(f"machinery: {1e3 * overhead():.2f} ms of driver CPU per run")
+
+
+def say(what: str, mean: float) -> None:
+    """Print the CPU time of a run. [s]"""
+    print(f"{what}: {mean:.3f} CPU s each; 1,000 runs {1000 * mean / 120:.1f} min on 2 cores")
 
 
 def seconds(player: Player, tasks: list[Task]) -> float:

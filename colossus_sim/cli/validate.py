@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,17 +114,18 @@ def campaigns(rows: Path | None, settings: Settings) -> None:
     type=click.IntRange(min=0),
     help="Seed of the draws.",
 )
+@click.option("--jobs", type=click.IntRange(1, 4096), metavar="N", help="Processes; default: one per core.")
 @click.option(
     "--out", "page", type=click.Path(path_type=Path), help="Also write the table as Markdown to this file."
 )
 @output_options
-def operations(quick: bool, first_seed: int, page: Path | None, settings: Settings) -> None:
+def operations(quick: bool, first_seed: int, jobs: int | None, page: Path | None, settings: Settings) -> None:
     """Compare failures, saves, repair and queue with closed forms and published figures."""
     from colossus_sim.cli.common import echo, echo_json, text_table
     from colossus_sim.validation.operations import run_cases
     from colossus_sim.validation.operations_report import HEADER, document, lines, markdown, verdict
 
-    cases = run_cases(quick=quick, seed=first_seed)
+    cases = run_cases(quick=quick, seed=first_seed, jobs=jobs or os.cpu_count() or 1)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(markdown(cases), encoding="utf-8")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.resources import as_file, files
 
@@ -25,10 +27,28 @@ _HPC2N_WAIT, _HPC2N_MAKESPAN, _PHILLY_WAIT = 5814.473186119873, 5309576.0, 46.51
 """From a separate program that plays first come, first served with a heap. [s]"""
 
 
-def run_cases(*, quick: bool = False, seed: int = 1) -> tuple[Case, ...]:
-    """Play all built-in cases; `quick` takes a tenth of the failures and leaves the long logs out."""
+def run_cases(*, quick: bool = False, seed: int = 1, jobs: int = 1) -> tuple[Case, ...]:
+    """Play all built-in cases; `quick` takes a tenth of the failures and leaves the long logs out.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes that share the groups of cases; the answer does not depend on it.
+    """
+    groups = _groups(quick, seed)
+    if jobs == 1:
+        return tuple(case for group in groups for case in group())
+    with ProcessPoolExecutor(jobs) as pool:
+        return tuple(itertools.chain.from_iterable(pool.map(_cases, groups)))
+
+
+def _cases(group: Callable[[], Iterator[Case]]) -> tuple[Case, ...]:
+    return tuple(group())
+
+
+def _groups(quick: bool, seed: int) -> list[Callable[[], Iterator[Case]]]:
     failures = 1000 if quick else 10_000
-    groups: list[Callable[[], Iterator[Case]]] = [
+    return [
         partial(renewal_cases, 5 * failures // 2, seed),
         partial(interval_cases, failures // 4, seed),
         aupy_cases,
@@ -43,7 +63,6 @@ def run_cases(*, quick: bool = False, seed: int = 1) -> tuple[Case, ...]:
         *([] if quick else [partial(storage_cases, 6, seed)]),
         partial(llama_cases, 4 if quick else 20, seed),
     ]
-    return tuple(case for group in groups for case in group())
 
 
 # -- work, saves, failures -------------------------------------------------------------------------------

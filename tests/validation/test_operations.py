@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,6 +58,19 @@ def test_theory_holds_with_few_failures() -> None:
     assert [item.name for item in cases if not item.passed] == []
     assert document(cases)["passed"]
     assert markdown(cases).count("\n| ") == len(cases) + 1
+
+
+def test_processes_give_the_same_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of cases that processes share come out as one process plays them, in the same order."""
+    groups = [
+        partial(operations.arrival_cases, 300, 5),
+        operations.aupy_cases,
+        partial(operations.size_cases, 100, 5),
+    ]
+    monkeypatch.setattr(operations, "_groups", lambda quick, seed: groups)
+    alone = operations.run_cases()
+    assert len(alone) > 10
+    assert repr(operations.run_cases(jobs=2)) == repr(alone)  # some hold NaN
 
 
 def test_the_table_of_periods_is_met_by_the_formulas() -> None:
