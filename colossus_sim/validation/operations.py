@@ -20,7 +20,7 @@ from colossus_sim.validation.operations_pipeline import pipeline_cases
 from colossus_sim.validation.operations_queues import queue_cases, repair_cases, spare_cases
 from colossus_sim.validation.operations_runs import llama_cases
 from colossus_sim.validation.operations_stats import Case, mean_and_error, ratio_and_error
-from colossus_sim.validation.operations_storage import storage_cases
+from colossus_sim.validation.operations_storage import PUBLISHED, storage_cases
 
 _DAY = 86400.0
 _HPC2N_WAIT, _HPC2N_MAKESPAN, _PHILLY_WAIT = 5814.473186119873, 5309576.0, 46.51495
@@ -60,7 +60,7 @@ def _groups(quick: bool, seed: int) -> list[Callable[[], Iterator[Case]]]:
         partial(pipeline_cases, 2 if quick else 12, seed),
         partial(queue_cases, failures // 2, seed),
         partial(trace_cases, quick),
-        *([] if quick else [partial(storage_cases, 6, seed)]),
+        *([] if quick else [partial(storage_cases, bandwidth, 6, seed) for bandwidth in PUBLISHED]),
         partial(llama_cases, 4 if quick else 20, seed),
     ]
 

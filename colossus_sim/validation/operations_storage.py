@@ -234,25 +234,24 @@ class PublishedDesk(StorageDesk):
         return waste(self.waiting, index, self.now, standing=lost_at_risk, risked=lost_standing)
 
 
-def storage_cases(seeds: int, seed: int) -> Iterator[Case]:
-    """Useful work of each strategy at two bandwidths: above the bound, in order, beside the published program."""
-    for bandwidth, published in PUBLISHED.items():
-        name = f"Cielo workload at {bandwidth / 1e9:.0f} GB/s"
-        shares = strategy_shares(bandwidth, seeds, seed)
-        mean, error = mean_and_error(shares["first come"])
+def storage_cases(bandwidth: float, seeds: int, seed: int) -> Iterator[Case]:
+    """Useful work of each strategy at a bandwidth: above the bound, in order, beside the published program."""
+    name = f"Cielo workload at {bandwidth / 1e9:.0f} GB/s"
+    shares = strategy_shares(bandwidth, seeds, seed)
+    mean, error = mean_and_error(shares["first come"])
+    yield Case(
+        name=f"{name}: waste, first come, above the lower bound", kind="bound", source=_SOURCE,
+        simulated=1.0 - mean + _ALLOWED * error, expected=least_waste_bound(bandwidth), error=error,
+        note="4 standard errors allowed",
+    )  # fmt: skip
+    yield _order_case(f"{name}: order of the strategies in the report", _REPORTED_ORDER, shares)
+    for strategy, values in shares.items():
+        mean, error = mean_and_error(values)
         yield Case(
-            name=f"{name}: waste, first come, above the lower bound", kind="bound", source=_SOURCE,
-            simulated=1.0 - mean + _ALLOWED * error, expected=least_waste_bound(bandwidth), error=error,
-            note="4 standard errors allowed",
+            name=f"{name}: useful work, {strategy}", source=_SOURCE, error=error, simulated=mean,
+            kind="published", expected=PUBLISHED[bandwidth][strategy], note=f"{seeds} seeds here, one there",
         )  # fmt: skip
-        yield _order_case(f"{name}: order of the strategies in the report", _REPORTED_ORDER, shares)
-        for strategy, values in shares.items():
-            mean, error = mean_and_error(values)
-            yield Case(
-                name=f"{name}: useful work, {strategy}", source=_SOURCE, error=error, simulated=mean,
-                kind="published", expected=published[strategy], note=f"{seeds} seeds here, one there",
-            )  # fmt: skip
-        yield from _program_cases(name, bandwidth, _PROGRAM_SEEDS * seeds, seed)
+    yield from _program_cases(name, bandwidth, _PROGRAM_SEEDS * seeds, seed)
 
 
 def _program_cases(name: str, bandwidth: float, seeds: int, seed: int) -> Iterator[Case]:
