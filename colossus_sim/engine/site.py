@@ -149,13 +149,14 @@ class SiteState:
         if self.spec.power_limit is None or self.spec.power_control == "throttle":
             return free
         left = self.spec.power_limit / self.spec.pue
-        left -= sum(self.it_power(other, 0.0) for other in self.partitions.values())
+        for other in self.partitions.values():
+            left -= self.it_power(other, 0.0)
         for holder in holders:
             if holder.site is self and holder.partition is not None:
                 domains = max(holder.wanted_domains, len(holder.domains))
                 left -= domains * _dynamic_power(holder.partition.pool)
         each = _dynamic_power(partition.pool)
-        within = math.floor(left / each + _ROUNDING) if each > 0 else free
+        within = math.floor(left / each + ROUNDING) if each > 0 else free
         return max(0, min(free, within))
 
     def throttle(self) -> bool:
@@ -163,12 +164,14 @@ class SiteState:
         if self.spec.power_limit is None:
             return False
         budget = self.spec.power_limit / self.spec.pue
-        full = sum(self.it_power(partition, 1.0) for partition in self.partitions.values())
-        floor = sum(self.it_power(partition, 0.0) for partition in self.partitions.values())
+        full = floor = 0.0
+        for partition in self.partitions.values():
+            full += self.it_power(partition, 1.0)
+            floor += self.it_power(partition, 0.0)
         speed = 1.0
         if full > budget:
             room = max(budget - floor, 0.0) / (full - floor) if full > floor else 1.0
-            speed = max(math.pow(room, 1.0 / self.spec.power_exponent), _LEAST_SPEED)
+            speed = max(math.pow(room, 1.0 / self.spec.power_exponent), LEAST_SPEED)
         changed = speed != self.speed
         self.speed = speed
         return changed
@@ -200,7 +203,7 @@ def _dynamic_power(pool: PartitionPool) -> float:
     return pool.used_per_domain * (pool.spec.gpu.power_max - pool.spec.gpu.power_idle)
 
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """A limit that is met exactly leaves room for the last domain."""
-_LEAST_SPEED = 0.05
+LEAST_SPEED = 0.05
 """Clocks never fall below this share, so that a limit below the idle power cannot stop time."""

@@ -101,8 +101,8 @@ class World:
         partition.share_links()
         if site.throttle():
             for other in site.partitions.values():
-                for phase in other.computing.values():
-                    phase.notify(Rerate())
+                for number in sorted(other.computing):
+                    other.computing[number].notify(Rerate())
                 self.note_level(site, other)
         self.note_level(site, partition)
 

@@ -50,12 +50,16 @@ def _site(draw: random.Random) -> dict[str, Any]:
     for part in parts.values():
         part |= {"reserve_domains": draw.choice((0, 2, 8)), "refill_spares": draw.random() < 0.5}
         part |= {"reserve_time": draw.choice(("0 s", "20 min", "5 h"))}
+    power = {}
+    if draw.random() < 0.4:
+        control = draw.choice(("throttle", "queue"))
+        power = {"power_limit": draw.choice(("300 kW", "600 kW")), "power_control": control}
     storage = {"write_bandwidth": "1 GB/s", "read_bandwidth": "1 GB/s", "bandwidth_per_gpu": "1 GB/s"}
     return {
         "topology": TOPOLOGY | {"gpus": 1024},
         "partitions": parts,
         "storage": storage | {"provenance": SOURCE},
-    }
+    } | power
 
 
 def _job(draw: random.Random, index: int) -> dict[str, Any]:

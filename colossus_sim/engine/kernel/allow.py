@@ -27,7 +27,7 @@ def _missing(scenario: Scenario) -> Iterator[str]:
     if policies.storage_access != "mean":
         yield f"policies.storage_access: {policies.storage_access}"
     for name, site in scenario.cluster.sites.items():
-        for key in ("power_limit", "repair_crew", "repair_parts"):
+        for key in ("repair_crew", "repair_parts"):
             if getattr(site, key) is not None:
                 yield f"cluster.sites.{name}.{key}"
         if site.maintenance:

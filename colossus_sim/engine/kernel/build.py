@@ -185,6 +185,10 @@ class Blueprint:
             row["read_bandwidth"] = site.spec.storage.read_bandwidth
             row["bandwidth_per_gpu"] = site.spec.storage.bandwidth_per_gpu
             row["first_part"], row["parts"] = number, len(site.partitions)
+            limit = site.spec.power_limit
+            row["power"] = math.inf if limit is None else limit / site.spec.pue
+            row["power_exponent"], row["speed"] = site.spec.power_exponent, 1.0
+            row["queues"] = limit is not None and site.spec.power_control == "queue"
             for partition in site.partitions.values():
                 self._fill_part(number, index, partition)
                 self.state.parts["pue"][number] = site.spec.pue

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import notify_change, notify_stop, reschedule
 from colossus_sim.engine.kernel.faults import set_populations
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import grow_or_shrink, note_level, refill_spares, release, replace
+from colossus_sim.engine.kernel.pools import (
+    grow_or_shrink,
+    it_power,
+    note_level,
+    refill_spares,
+    release,
+    replace,
+)
 from colossus_sim.engine.kernel.state import KNOWN, Ask, Error, State
+from colossus_sim.engine.site import LEAST_SPEED
 
 SAVES, SHARES = int(Ask.SAVES), int(Ask.SHARES)
 ASKED = int(Error.ASKED)
@@ -122,7 +131,7 @@ def holding_changed(state: State, hook: Any, phase: int) -> None:
 
 @compiled
 def running_changed(state: State, hook: Any, phase: int) -> None:
-    """A phase began or stopped to compute: share links anew, and tell those for which it changed."""
+    """A phase began or stopped to compute: share links and power anew, and tell those for which it changed."""
     it = state.phases[phase]
     part = state.parts[it.part]
     old = part.node
@@ -136,7 +145,40 @@ def running_changed(state: State, hook: Any, phase: int) -> None:
         before, after = state.shares[old, other], state.shares[new, other]
         if before >= 0 and after >= 0 and before != after:
             notify_change(state, other)
-    note_level(state, it.part)
+    power_changed(state, it.part)
+
+
+@compiled
+def power_changed(state: State, part: int) -> None:
+    """Share the power of a site anew, and tell everybody there if that changes the clocks."""
+    number = state.parts[part].site
+    if throttle(state, number):
+        site = state.sites[number]
+        for place in range(site.first_part, site.first_part + site.parts):
+            for phase in range(state.phases.shape[0]):
+                if state.phases[phase].computing and state.phases[phase].part == place:
+                    notify_change(state, phase)
+            note_level(state, place)
+    note_level(state, part)
+
+
+@compiled
+def throttle(state: State, number: int) -> bool:
+    """Set the clock factor of a site for its power limit; return whether it changed."""
+    site = state.sites[number]
+    if site.power == math.inf:
+        return False
+    full, floor = 0.0, 0.0
+    for part in range(site.first_part, site.first_part + site.parts):
+        full += it_power(state, part, 1.0)
+        floor += it_power(state, part, 0.0)
+    speed = 1.0
+    if full > site.power:
+        room = max(site.power - floor, 0.0) / (full - floor) if full > floor else 1.0
+        speed = max(math.pow(room, 1.0 / site.power_exponent), LEAST_SPEED)
+    before = site.speed
+    site.speed = speed
+    return bool(speed != before)
 
 
 @compiled
@@ -258,5 +300,5 @@ def set_capacity(state: State, part: int, gpus: int) -> None:
     set_populations(state, part)
     for index in range(state.world[0].queued):
         notify_change(state, state.queue[index])
-    note_level(state, part)
+    power_changed(state, part)
     reschedule(state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from colossus_sim.engine.kernel.jit import compiled
 from colossus_sim.engine.kernel.state import ABSENT, FREE, OUT, RESERVED, SPARE, State
 
@@ -56,8 +58,16 @@ def _record_level(state: State, part: int) -> None:
     row.time, row.part, row.installed, row.allocated = time, part, it.installed, used
     row.running, row.idle, row.spare, row.down = it.computing_gpus, idle, spare, down
     row.queued = _queued(state, part)
-    row.power = (it.installed * it.idle_power + it.computing_gpus * it.busy_power) * it.pue
+    row.power = it_power(state, part, state.sites[it.site].speed) * it.pue
     row.fragmentation = it.fragmentation
+
+
+@compiled
+def it_power(state: State, part: int, speed: float) -> float:
+    """Return the power of a partition without cooling, at a clock factor. [W]"""
+    it = state.parts[part]
+    dynamic = it.busy_power * math.pow(speed, state.sites[it.site].power_exponent)
+    return float(it.installed * it.idle_power + it.computing_gpus * dynamic)
 
 
 @compiled

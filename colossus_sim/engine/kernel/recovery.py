@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from colossus_sim.engine.kernel.holding import drop, leave, refresh_tiers, take_replacements, transfer_time
+from colossus_sim.engine.kernel.holding import (
+    drop,
+    leave,
+    power_changed,
+    refresh_tiers,
+    take_replacements,
+    transfer_time,
+)
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import note_level, spares_missing, win
+from colossus_sim.engine.kernel.pools import spares_missing, win
 from colossus_sim.engine.kernel.state import RESERVE, Error, State
 from colossus_sim.engine.kernel.steps import CAUSE, STATE, Step
 from colossus_sim.engine.kernel.stretches import restore_point, roll_back, save_all
@@ -139,7 +146,7 @@ def load(state: State, phase: int, gpus: int) -> None:
     """Count so many more GPUs (negative = fewer) among those that draw full power."""
     part = state.phases[phase].part
     state.parts[part].computing_gpus += gpus
-    note_level(state, part)
+    power_changed(state, part)
 
 
 @compiled

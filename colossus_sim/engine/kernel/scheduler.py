@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import notify_change
 from colossus_sim.engine.kernel.holding import drop, holding_changed, take_replacements
 from colossus_sim.engine.kernel.jit import compiled
-from colossus_sim.engine.kernel.pools import look_at_gaps
+from colossus_sim.engine.kernel.pools import it_power, look_at_gaps
 from colossus_sim.engine.kernel.state import Ask, Error, State
+from colossus_sim.engine.site import ROUNDING
 
 PLACE, ASKED = int(Ask.PLACE), int(Error.ASKED)
 
@@ -64,6 +66,27 @@ def schedule(state: State, hook: Any) -> None:
 
 
 @compiled
+def room(state: State, part: int) -> int:
+    """Return the domains of a partition that jobs could take now: free ones, as far as the power goes."""
+    it, site = state.parts[part], state.sites[state.parts[part].site]
+    if not site.queues:
+        return int(it.free)
+    left = site.power
+    for other in range(site.first_part, site.first_part + site.parts):
+        left -= it_power(state, other, 0.0)
+    for index in range(state.world[0].holders):
+        phase = state.holders[index]
+        holder = state.phases[phase]
+        if holder.site == it.site and holder.part >= 0:
+            pool = state.parts[holder.part]
+            left -= max(holder.wanted, state.owned[phase]) * (pool.used * pool.busy_power)
+    each = it.used * it.busy_power
+    if each <= 0:
+        return int(it.free)
+    return int(max(0, min(it.free, math.floor(left / each + ROUNDING))))
+
+
+@compiled
 def start(state: State, hook: Any, phase: int) -> bool:
     """Give a queued phase GPUs, if it can start now; return whether it does."""
     it, world = state.phases[phase], state.world[0]
@@ -71,7 +94,7 @@ def start(state: State, hook: Any, phase: int) -> bool:
         return False
     for part in range(state.parts.shape[0]):
         choice = state.choices[phase, part]
-        if not choice.candidate or state.parts[part].free < choice.domains:
+        if not choice.candidate or room(state, part) < choice.domains:
             continue
         if hook(PLACE, phase, part, choice.domains):
             world.error = ASKED

@@ -101,7 +101,7 @@ PART = _record(
 )
 SITE = _record(
     "outage_until readers:i8 savers:i8 write_bandwidth read_bandwidth bandwidth_per_gpu "
-    "first_part:i8 parts:i8 blocked_in:i8"
+    "power power_exponent speed queues:i8 first_part:i8 parts:i8 blocked_in:i8"
 )
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "

@@ -110,7 +110,7 @@ def open_stretch(state: State, hook: Any, phase: int) -> None:
         return
     it.packed, it.alone, it.shared = cost.packed, cost.alone, cost.shared
     it.s_start, it.s_units, it.s_stall, it.s_tiers = world.now, it.units, it.stall_left, it.tiers
-    it.s_time = cost.shared * slowdown(state, phase)
+    it.s_time = cost.shared * slowdown(state, phase) / state.sites[it.site].speed
     it.entry_start = world.now
     it.entry_gpus, it.entry_held = computing_and_held(state, phase)
     it.working, it.begun = 1, it.units
