@@ -55,11 +55,24 @@ def _site(draw: random.Random) -> dict[str, Any]:
         control = draw.choice(("throttle", "queue"))
         power = {"power_limit": draw.choice(("300 kW", "600 kW")), "power_control": control}
     storage = {"write_bandwidth": "1 GB/s", "read_bandwidth": "1 GB/s", "bandwidth_per_gpu": "1 GB/s"}
-    return {
-        "topology": TOPOLOGY | {"gpus": 1024},
-        "partitions": parts,
-        "storage": storage | {"provenance": SOURCE},
-    } | power
+    return (
+        {
+            "topology": TOPOLOGY | {"gpus": 1024},
+            "partitions": parts,
+            "storage": storage | {"provenance": SOURCE},
+        }
+        | power
+        | _workshop(draw)
+    )
+
+
+def _workshop(draw: random.Random) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if draw.random() < 0.4:
+        limits["repair_crew"] = draw.randint(1, 3)
+    if draw.random() < 0.4:
+        limits |= {"repair_parts": draw.randint(1, 4), "part_lead_time": draw.choice(("3 h", "2 days"))}
+    return limits
 
 
 def _job(draw: random.Random, index: int) -> dict[str, Any]:

@@ -27,9 +27,6 @@ def _missing(scenario: Scenario) -> Iterator[str]:
     if policies.storage_access != "mean":
         yield f"policies.storage_access: {policies.storage_access}"
     for name, site in scenario.cluster.sites.items():
-        for key in ("repair_crew", "repair_parts"):
-            if getattr(site, key) is not None:
-                yield f"cluster.sites.{name}.{key}"
         if site.maintenance:
             yield f"cluster.sites.{name}.maintenance"
         if site.topology.storage_network != "separate":
@@ -82,7 +79,7 @@ SIMPY_SECONDS = 4.5e-5
 """CPU time of the SimPy engine per failure, at least (benchmarks/kernel.py). [s]"""
 SAVED = 0.9
 """Share of that time that the kernel saves, at least."""
-COLD_START, WARM_START = 60.0, 1.0
+COLD_START, WARM_START = 70.0, 1.0
 """CPU time until the kernel is ready: to be compiled, or kept on disk (benchmarks/kernel.py). [s]"""
 
 

@@ -146,6 +146,7 @@ class Blueprint:
             changed=np.zeros(parts, whole),
             savers=np.zeros((sites, phases), whole),
             defects=records(_SLOW, layout.DEFECT),
+            works=records(_SLOW, layout.WORK),
             slow=records(_SLOW, layout.SLOW),
             slow_now=np.zeros((parts, _SLOW), whole),
             shares=np.full((MOST_SETS, phases), -1, np.int32),
@@ -188,6 +189,11 @@ class Blueprint:
             limit = site.spec.power_limit
             row["power"] = math.inf if limit is None else limit / site.spec.pue
             row["power_exponent"], row["speed"] = site.spec.power_exponent, 1.0
+            crew, stock = site.spec.repair_crew, site.spec.repair_parts
+            row["limited"] = crew is not None or stock is not None
+            row["crew"], row["stock"] = -1 if crew is None else crew, -1 if stock is None else stock
+            row["lead_time"] = 0.0 if stock is None else site.spec.part_lead_time
+            row["first_work"] = -1
             row["queues"] = limit is not None and site.spec.power_control == "queue"
             for partition in site.partitions.values():
                 self._fill_part(number, index, partition)
@@ -224,6 +230,7 @@ class Blueprint:
             row["lemons"] = spec.per in ("gpu", "node") and lemons_of(self.book) > 0
             row["recurs"] = spec.repair is not None and spec.repair.recurs_after is not None
             row["imperfect"] = spec.repair is not None and not plain(spec.repair)
+            row["auto_first"] = spec.repair is not None and spec.repair.auto_first
         for index, (_, name, spec) in enumerate(self.hazards):
             row, failure = self.state.hazards[index : index + 1], failure_of(name, spec)
             row["rate"], row["rank"], row["planned"] = spec.rate, failure.rank, spec.planned

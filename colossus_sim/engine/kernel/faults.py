@@ -8,6 +8,7 @@ from colossus_sim.engine.kernel.agenda import notify_change, notify_failure, pus
 from colossus_sim.engine.kernel.jit import compiled
 from colossus_sim.engine.kernel.pools import among_lemons, fail, lemon_mended, locate, note_level, repair
 from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Ask, Error, Kind, State
+from colossus_sim.engine.kernel.workshop import begin_work, free_hands, plan_work
 
 FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 UNMENDED, COURSE, ASKED = int(Kind.UNMENDED), int(Ask.COURSE), int(Error.ASKED)
@@ -203,6 +204,9 @@ def plan_return(state: State, hook: Any, source: int, unit: int, gpus: int, is_f
     if it.imperfect and hook(COURSE, source, int(it.by_hand), 0):
         world.error = ASKED
     kind = MENDED if it.mended else UNMENDED if is_found else RETURNED
+    if it.by_hand and state.sites[it.site].limited:
+        plan_work(state, source, unit, gpus, kind)
+        return
     push(state, world.now + (it.seconds + it.second), kind, source, unit, gpus)
 
 
@@ -234,6 +238,16 @@ def returned(state: State, hook: Any, source: int, unit: int, gpus: int, kind: i
         stays(state, hook, source, unit)
     note_level(state, part)
     reschedule(state)
+
+
+@compiled
+def worked(state: State, hook: Any, number: int) -> None:
+    """A repair by hand is over: the unit returns, and the next one is begun."""
+    work = state.works[number]
+    place = state.sources[work.source].site
+    free_hands(state, place)
+    returned(state, hook, work.source, work.unit, work.gpus, work.kind)
+    begin_work(state, place)
 
 
 # -- failures that come back -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from colossus_sim.engine.kernel.faults import (
     found,
     returned,
     set_population,
+    worked,
 )
 from colossus_sim.engine.kernel.holding import set_capacity
 from colossus_sim.engine.kernel.jit import compiled, entry_point
@@ -21,6 +22,7 @@ from colossus_sim.engine.kernel.pools import close_level, note_level, record_lev
 from colossus_sim.engine.kernel.scheduler import schedule
 from colossus_sim.engine.kernel.state import Kind, State
 from colossus_sim.engine.kernel.waiting import book_interval, close_stretch
+from colossus_sim.engine.kernel.workshop import delivered, take_in
 
 BEGIN_RUN, GO_ON, CLOSE_RUN = range(3)
 SLEEP, WAKE, BEGIN, FIRE = int(Kind.SLEEP), int(Kind.WAKE), int(Kind.BEGIN), int(Kind.FIRE)
@@ -28,6 +30,7 @@ REPAIR, BACK_UP, FOUND = int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
 CAPACITY, SUBMIT, SCHEDULE = int(Kind.CAPACITY), int(Kind.SUBMIT), int(Kind.SCHEDULE)
 HALT, STOP = int(Kind.HALT), int(Kind.STOP)
 UNMENDED, RECUR, RETURNED = int(Kind.UNMENDED), int(Kind.RECUR), int(Kind.RETURNED)
+BY_HAND, WORKED, DELIVERED = int(Kind.BY_HAND), int(Kind.WORKED), int(Kind.DELIVERED)
 
 
 @entry_point
@@ -65,6 +68,7 @@ def go_on(state: State, hook: Any, reserve: int) -> None:
             or world.levels + reserve > state.levels.shape[0]
             or world.slow_units + reserve > state.slow.shape[0]
             or world.defects + reserve > state.defects.shape[0]
+            or world.works + reserve > state.works.shape[0]
         ):
             return
         event = state.events[0]
@@ -95,6 +99,12 @@ def act(state: State, hook: Any, kind: int, a: int, b: int, c: int) -> None:
         fire(state, hook, a, b)
     elif kind in (REPAIR, UNMENDED, RETURNED):
         returned(state, hook, a, b, c, kind)
+    elif kind == WORKED:
+        worked(state, hook, a)
+    elif kind == BY_HAND:
+        take_in(state, a)
+    elif kind == DELIVERED:
+        delivered(state, a)
     elif kind == RECUR:
         comes_back(state, hook, a)
     elif kind == FOUND:

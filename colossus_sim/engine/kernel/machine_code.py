@@ -9,7 +9,7 @@ from pathlib import Path
 
 SOURCES = (
     "agenda", "draws", "faults", "holding", "jit", "life", "loop", "pools", "recovery", "scheduler", "state",
-    "steps", "stretches", "waiting",
+    "steps", "stretches", "waiting", "workshop",
 )  # fmt: skip
 """Modules that decide about the machine code."""
 SWITCH = "COLOSSUS_SIM_NO_JIT"

@@ -103,7 +103,7 @@ class Kernel:
 
     def _make_room(self, reserve: int) -> None:
         world = self.state.world
-        counts = {"events": "pending", "slow": "slow_units", "defects": "defects"}
+        counts = {"events": "pending", "slow": "slow_units", "defects": "defects", "works": "works"}
         counts |= {"entries": "entries", "levels": "levels"}
         for name, count in counts.items():
             array = getattr(self.state, name)

@@ -39,6 +39,9 @@ class Kind(IntEnum):
     UNMENDED = 12
     RECUR = 13
     RETURNED = 14
+    BY_HAND = 15
+    WORKED = 16
+    DELIVERED = 17
 
 
 class Ask(IntEnum):
@@ -73,7 +76,7 @@ WORLD = _record(
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
     "manual_fraction manual_time swap_time selection_time lemon_factor lemons_mended:i8 "
-    "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8"
+    "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8 works:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(
@@ -101,11 +104,12 @@ PART = _record(
 )
 SITE = _record(
     "outage_until readers:i8 savers:i8 write_bandwidth read_bandwidth bandwidth_per_gpu "
-    "power power_exponent speed queues:i8 first_part:i8 parts:i8 blocked_in:i8"
+    "power power_exponent speed queues:i8 limited:i8 crew:i8 stock:i8 lead_time first_work:i8 last_work:i8 "
+    "first_part:i8 parts:i8 blocked_in:i8"
 )
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
-    "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 "
+    "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 auto_first:i8 "
     "seconds by_hand hang mended:i8 second recurs:i8 wait blamed:i8"
 )
 HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
@@ -118,6 +122,7 @@ KNOWN_TIERS = _record("layout:i8 domains:i8 readers:i8 tiers:i8 share demand")
 COST = _record("domains:i8 packed alone shared")
 SLOW = _record("source:i8 domain:i8 node:i8 active:i8 factor seconds by_hand hang")
 DEFECT = _record("source:i8 unit:i8 active:i8 now:i8")
+WORK = _record("source:i8 unit:i8 gpus:i8 kind:i8 seconds next:i8")
 STRIKE = _record("place seconds gap by_hand hang")
 GAP = _record("gap hang")
 LEMON = _record("node:i8 here:i8 place:i8 exchanged:i8")
@@ -186,6 +191,8 @@ class State(NamedTuple):
     """Phases that save at each site (row), in order of arrival."""
     defects: Any
     """Failures that will come back; `now` lists the numbers of those that are open, in no order."""
+    works: Any
+    """Repairs by hand where hands or parts are limited; `next` is the one behind in the queue of the site."""
     slow: Any
     slow_now: Any
     """Numbers of the slow units of each partition (row)."""
