@@ -67,14 +67,14 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_equal_to_the_simpy_engine() -> None:
     """Random worlds give the same rows and sums in both engines (benchmarks/kernel.py: compiled)."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.engine.kernel_worlds", "0", "8"],
+        [sys.executable, "-W", "error", "-m", "tests.engine.kernel_worlds", "0", "30"],
         cwd=ROOT,
         env=os.environ | {"COLOSSUS_SIM_NO_JIT": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout == "8 worlds, 0 differences\n"
+    assert done.stdout == "30 worlds, 0 differences\n"
 
 
 def test_machine_code_follows_all_sources() -> None:
