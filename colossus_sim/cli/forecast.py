@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,8 +194,7 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     echo(text_table(header, rows, right=(6,)))
     for job in document["jobs"]:
         if job["drivers"]:
-            names = ", ".join(_driver(driver) for driver in job["drivers"][:3])
-            echo(f"{job['name']}: driven by {names}")
+            echo(f"{job['name']}: driven by {strongest(job['drivers'])}")
     failed = f", {document['failed']} failed" if document["failed"] else ""
     echo(
         f"\n{document['replicas']} runs{failed}, case {document['case']}, assumptions {document['assumptions']}"
@@ -204,6 +203,12 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
         echo(f"first failure: {document['errors'][0]}")
     echo(f"wrote {folder}: report.md, forecast.json, results.csv, phases.csv")
     echo(f"as one interactive page: colossus-sim report {folder}")
+
+
+def strongest(drivers: Sequence[Mapping[str, Any]]) -> str:
+    """Return the three first of the ranked drivers, with their shares of the variance, the largest share first."""
+    shown = sorted(drivers[:3], key=lambda driver: -(driver["first_order_index"] or 0.0))
+    return ", ".join(map(_driver, shown))
 
 
 def _driver(driver: Mapping[str, Any]) -> str:

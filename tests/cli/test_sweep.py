@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from colossus_sim.cli.common import Settings
+from colossus_sim.cli.forecast import strongest
 from colossus_sim.cli.main import run_command_line
 from colossus_sim.cli.many import PLAIN_INTERVAL, Progress
 from colossus_sim.engine.kernel.machine_code import jit_available
@@ -38,6 +39,14 @@ def test_sweep_writes_tables_and_pictures(here: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr()
     assert "jobs.large.slip_days" in shown.out
     assert shown.err == ""
+
+
+def test_the_strongest_drivers_are_shown_by_their_share() -> None:
+    """Ranked by share or rank correlation, of which only the share is shown."""
+    ranked = [("tokens", 0.29), ("repairs", 0.03), ("shape", 0.21), ("dates", 0.02), ("unknown", None)]
+    drivers = [{"name": name, "first_order_index": share} for name, share in ranked]
+    assert strongest(drivers) == "tokens (29%), shape (21%), repairs (3%)"
+    assert strongest(drivers[3:]) == "dates (2%), unknown"
 
 
 def test_sweep_answers_in_json_and_resumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
