@@ -34,10 +34,22 @@ def shipped_folder(kind: str) -> Path | None:
     return None
 
 
-class Files:
-    """Reads each file once and remembers what it read."""
+ParsedTrees = dict[tuple[str, str], Node]
+"""Trees of YAML files by the path that is shown and the SHA-256 of what was read."""
 
-    def __init__(self) -> None:
+
+class Files:
+    """Reads each file once and remembers what it read.
+
+    Parameters
+    ----------
+    parsed : dict, optional
+        What was parsed before, which this adds to: files are read again, but those that are as they were are not
+        parsed again.
+    """
+
+    def __init__(self, parsed: ParsedTrees | None = None) -> None:
+        self._parsed = {} if parsed is None else parsed
         self._trees: dict[Path, Node] = {}
         self._facts: dict[Path, FileFact] = {}
         self._folders: dict[str, Path] = {}
@@ -64,7 +76,10 @@ class Files:
             data = self.read_bytes(path, YAML_SUFFIXES, asked_by=asked_by, field=field)
             shown = show(path)
             self._folders[shown] = path.parent
-            self._trees[key] = parse_yaml(data, shown)
+            known = shown, self._facts[key].sha256
+            if known not in self._parsed:
+                self._parsed[known] = parse_yaml(data, shown)
+            self._trees[key] = self._parsed[known]
         return self._trees[key]
 
     def read_stdin(self) -> Node:

@@ -14,7 +14,7 @@ from colossus_sim.loading.cases import CASES, resolve_cases
 from colossus_sim.loading.catalog import Catalog, expand, insert_default
 from colossus_sim.loading.checks import check_scenario
 from colossus_sim.loading.facts import Assumption, LoadedFacts
-from colossus_sim.loading.files import STDIN, Files, find_scenario, show
+from colossus_sim.loading.files import STDIN, Files, ParsedTrees, find_scenario, show
 from colossus_sim.loading.messages import problems_of
 from colossus_sim.loading.nodes import Node, Origin, leaves, lookup, plain, problem_at, refuse
 from colossus_sim.loading.references import reaches_into_reference
@@ -47,6 +47,7 @@ def load_scenario(
     overrides: Sequence[str] = (),
     case: Case = "central",
     seed: int | None = None,
+    parsed: ParsedTrees | None = None,
 ) -> Scenario:
     """Read, resolve, validate and check a scenario; ``scenario.loaded`` holds the LoadedFacts.
 
@@ -60,6 +61,8 @@ def load_scenario(
         Which end of the assumptions to use: low, central, high.
     seed : int, optional
         Replaces the scenario's seed.
+    parsed : dict, optional
+        What was parsed for scenarios loaded before (see `files.Files`), kept by whoever loads many.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def load_scenario(
     """
     if case not in CASES:
         raise UsageError(f"case must be one of {', '.join(CASES)}, got {case!r}")
-    files = Files()
+    files = Files(parsed)
     source = str(path_or_name)
     root = _read(source, files)
     if seed is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from colossus_sim.engine.runner import rare_collections, simulate
 from colossus_sim.errors import ColossusError
+from colossus_sim.loading.files import ParsedTrees
 from colossus_sim.loading.load import Case, load_scenario
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.measure import measure, phase_times
@@ -88,6 +89,7 @@ class Player:
         self._scenario: Scenario | None = None
         self._models = ModelCache()
         self._bill: dict[str, float] = {}
+        self._parsed: ParsedTrees = {}
         self._kernel: KernelPlayer | None = None
 
     def play(self, task: Task) -> Outcome:
@@ -118,7 +120,9 @@ class Player:
         key = (task.source, task.overrides, task.case)
         if self._scenario is None or self._key != key:
             self._scenario = self._kernel = None
-            scenario = load_scenario(task.source, overrides=task.overrides, case=task.case)
+            scenario = load_scenario(
+                task.source, overrides=task.overrides, case=task.case, parsed=self._parsed
+            )
             _check_files(scenario, task)
             self._bill = network_bill(scenario)
             self._key, self._scenario, self._models = key, scenario, ModelCache()

@@ -417,3 +417,30 @@ def test_a_folder_does_not_hide_the_shipped_scenario_of_its_name(
     monkeypatch.chdir(tmp_path)
 
     assert load_scenario("tiny").name == "tiny"
+
+
+def test_files_that_are_as_they_were_are_not_parsed_again(
+    tiny: str, write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second load with what was parsed before gives the same scenario; an edited file is parsed anew."""
+    path, seen, parsed = write(tiny), [], {}
+    parse = files.parse_yaml
+
+    def noted(data: bytes, shown: str) -> object:
+        seen.append(shown)
+        return parse(data, shown)
+
+    monkeypatch.setattr(files, "parse_yaml", noted)
+    changed = ["horizon=9 days", "faults.restart.base=7 min"]
+    first = load_scenario(path, overrides=changed, parsed=parsed)
+    count = len(seen)
+    assert count
+    again = load_scenario(path, parsed=parsed)
+    assert len(seen) == count
+    fresh = load_scenario(path)
+    assert again == fresh != first
+    assert (again.loaded.tree, again.loaded.files) == (fresh.loaded.tree, fresh.loaded.files)
+    assert write(tiny + "\nseed: 2\n") == path
+    del seen[:]
+    assert load_scenario(path, parsed=parsed).seed == 2
+    assert len(seen) == 1
