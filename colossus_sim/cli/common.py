@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,6 +67,17 @@ def scenario_and_out_options(function: F) -> F:
 
 
 _Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+jobs_option: _Option = click.option(
+    "--jobs", type=click.IntRange(1, 4096), metavar="N", help="Worker processes; default: one per core."
+)
+"""Adds --jobs; see `processes`."""
+
+
+def processes(jobs: int | None) -> int:
+    """Return how many worker processes --jobs means."""
+    return jobs or os.cpu_count() or 1
+
 
 _SCENARIO: list[_Option] = [
     click.option("--seed", type=int, metavar="N", help="Seed of all random streams."),

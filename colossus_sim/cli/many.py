@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from colossus_sim.cli.common import Settings, note
+from colossus_sim.cli.common import Settings, jobs_option, note, processes
 
 if TYPE_CHECKING:
     from colossus_sim.engine.kernel.allow import Choice
@@ -51,9 +50,7 @@ def picture_options(function: F) -> F:
 def worker_options(function: F) -> F:
     """Add --jobs, --task-timeout, --executor, --scheduler, --insecure."""
     options = [
-        click.option(
-            "--jobs", type=click.IntRange(1, 4096), metavar="N", help="Worker processes; default: one per core."
-        ),
+        jobs_option,
         click.option(
             "--task-timeout",
             type=click.FloatRange(min=0.0, min_open=True),
@@ -86,7 +83,7 @@ def executor(options: Mapping[str, Any]) -> Iterator[Executor]:
     """Give the executor that the worker options ask for, and let go of it at the end, whatever happens."""
     from colossus_sim.errors import UsageError
 
-    count = options["jobs"] or os.cpu_count() or 1
+    count = processes(options["jobs"])
     scheduler, insecure, task_timeout = options["scheduler"], options["insecure"], options["task_timeout"]
     made: Executor
     if options["executor"] == "dask":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from colossus_sim.cli.common import Settings, output_options
+from colossus_sim.cli.common import Settings, jobs_option, output_options, processes
 
 if TYPE_CHECKING:
     from colossus_sim.validation.collectives import CollectiveGroup
@@ -114,7 +113,7 @@ def campaigns(rows: Path | None, settings: Settings) -> None:
     type=click.IntRange(min=0),
     help="Seed of the draws.",
 )
-@click.option("--jobs", type=click.IntRange(1, 4096), metavar="N", help="Processes; default: one per core.")
+@jobs_option
 @click.option(
     "--out", "page", type=click.Path(path_type=Path), help="Also write the table as Markdown to this file."
 )
@@ -125,7 +124,7 @@ def operations(quick: bool, first_seed: int, jobs: int | None, page: Path | None
     from colossus_sim.validation.operations import run_cases
     from colossus_sim.validation.operations_report import HEADER, document, lines, markdown, verdict
 
-    cases = run_cases(quick=quick, seed=first_seed, jobs=jobs or os.cpu_count() or 1)
+    cases = run_cases(quick=quick, seed=first_seed, jobs=processes(jobs))
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(markdown(cases), encoding="utf-8")

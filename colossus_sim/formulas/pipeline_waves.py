@@ -182,13 +182,8 @@ class _Ticks:
 
     def forward_only(self, start: int, stop: int) -> None:
         """Warm-up ticks."""
-        from_before, forward_end, first_input, last_output = self._ahead
-        work = self._work
-        for wait, time in zip(*self._forward.rows(start, stop), strict=True):
-            np.add(from_before, wait, work)
-            np.maximum(work, forward_end, out=work)
-            np.add(work, time, forward_end)
-            first_input[:] = last_output
+        self._one_way(self._ahead, *self._forward.rows(start, stop))
+        _, forward_end, *_ = self._ahead
         _, free, last_input, first_output = self._behind
         free[:] = forward_end
         last_input[:] = first_output
@@ -215,13 +210,17 @@ class _Ticks:
 
     def backward_only(self, start: int, stop: int) -> None:
         """Cool-down ticks."""
-        from_after, free, last_input, first_output = self._behind
+        self._one_way(self._behind, *self._backward.rows(start, stop))
+
+    def _one_way(self, views: tuple[Array, ...], waits: Array, times: Array) -> None:
+        """Ticks of one direction."""
+        source, end, first, last = views
         work = self._work
-        for wait, time in zip(*self._backward.rows(start, stop), strict=True):
-            np.add(from_after, wait, work)
-            np.maximum(work, free, out=work)
-            np.add(work, time, free)
-            last_input[:] = first_output
+        for wait, time in zip(waits, times, strict=True):
+            np.add(source, wait, work)
+            np.maximum(work, end, out=work)
+            np.add(work, time, end)
+            first[:] = last
 
     def end(self) -> Array:
         """When the last stage is done."""

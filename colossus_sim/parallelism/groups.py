@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -79,17 +78,17 @@ def group_span(axis: MeshAxis, placement: Placement, fabric: Fabric) -> GroupSpa
     ValueError
         If the placement has no room for all ranks, or does not belong to this fabric.
     """
-    return _Ground(placement, fabric).span(axis)
+    return Ground(placement, fabric).span(axis)
 
 
-def axis_spans(axes: Iterable[MeshAxis], placement: Placement, fabric: Fabric) -> tuple[GroupSpan, ...]:
-    """Return the worst span of each of some axes, as `group_span` does."""
-    ground = _Ground(placement, fabric)
-    return tuple([ground.span(axis) for axis in axes])
+class Ground:
+    """The domains of a job on a fabric, which the groups of all its axes have in common.
 
-
-class _Ground:
-    """What all axes have in common: the domains of a job, on a fabric."""
+    Raises
+    ------
+    ValueError
+        If the placement does not belong to this fabric.
+    """
 
     def __init__(self, placement: Placement, fabric: Fabric) -> None:
         self._placement, self._capacity = placement, placement.capacity
@@ -114,7 +113,13 @@ class _Ground:
             raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
 
     def span(self, axis: MeshAxis) -> GroupSpan:
-        """Return the worst span of an axis."""
+        """Return the worst span of an axis.
+
+        Raises
+        ------
+        ValueError
+            If the placement has no room for all ranks.
+        """
         if axis.last_rank >= self._capacity:
             raise ValueError(
                 f"{axis.last_rank + 1} ranks do not fit into {self._placement.num_domains} domains of "
@@ -186,4 +191,5 @@ def _count_runs(ids: _Ids, weight: int, ordered: bool) -> tuple[int, int]:
 
 def group_spans(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:
     """Return the spans of all axes (tp, cp, dp, pp, etp, ep, edp, dp_cp, embedding)."""
-    return dict(zip(AXES, axis_spans(map(mesh.axis, AXES), placement, fabric), strict=True))
+    ground = Ground(placement, fabric)
+    return {name: ground.span(mesh.axis(name)) for name in AXES}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from colossus_sim.formulas import transformer
 from colossus_sim.parallelism.collective_time import CollectiveTime, Route
-from colossus_sim.parallelism.groups import GroupSpan, axis_spans, group_span
+from colossus_sim.parallelism.groups import Ground, GroupSpan
 from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
@@ -54,8 +55,8 @@ class Seat(NamedTuple):
 
 def spans_of(mesh: Mesh, placement: Placement, fabric: Fabric) -> tuple[GroupSpan, ...]:
     """Return where the groups of each axis with more than one rank lie."""
-    axes = [axis for axis in map(mesh.axis, AXES) if axis.size > 1]
-    return axis_spans(axes, placement, fabric)
+    ground = Ground(placement, fabric)
+    return tuple([ground.span(axis) for axis in map(mesh.axis, AXES) if axis.size > 1])
 
 
 def seat_of(spans: tuple[GroupSpan, ...], bandwidths: Sequence[float]) -> Seat:
@@ -84,6 +85,10 @@ class Network:
         self._routes: dict[str, Route] = {}
         self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
 
+    @cached_property
+    def _ground(self) -> Ground:
+        return Ground(self._placement, self.fabric)
+
     @property
     def pipeline_crosses(self) -> bool:
         """Whether the pipeline leaves its scale-up domain."""
@@ -97,7 +102,7 @@ class Network:
     def span(self, group: str) -> GroupSpan:
         """Return where the groups of an axis lie."""
         if group not in self._spans:
-            self._spans[group] = group_span(self._axis(group), self._placement, self.fabric)
+            self._spans[group] = self._ground.span(self._axis(group))
         return self._spans[group]
 
     def price(self, call: Call) -> PricedCall:

@@ -37,7 +37,7 @@ def run_cases(*, quick: bool = False, seed: int = 1, jobs: int = 1) -> tuple[Cas
     """
     groups = _groups(quick, seed)
     if jobs == 1:
-        return tuple(case for group in groups for case in group())
+        return tuple(itertools.chain.from_iterable(map(_cases, groups)))
     with ProcessPoolExecutor(jobs) as pool:
         return tuple(itertools.chain.from_iterable(pool.map(_cases, groups)))
 

@@ -259,10 +259,11 @@ class Desk:
         free = np.flatnonzero(owner == FREE)
         first = book.phase(number).job.first_domain
         if first is not None:
-            chosen = np.array(from_domain(free, count, first))
+            found = from_domain(free, count, first)
         else:
             policy = book.world.scenario.policies.placement
-            chosen = np.array(PLACERS[policy](free, count, pool.level_domains, self._rng))
+            found = PLACERS[policy](free, count, pool.level_domains, self._rng)
+        chosen = np.array(found)
         owner[chosen] = number
         joined = int(state.world["joined"][0])
         state.joined[part, chosen] = np.arange(joined, joined + count)

@@ -227,10 +227,10 @@ class Blueprint:
             row["mends"], row["rate"] = spec.repair is not None, spec.rate
             row["detection"], row["undetected"] = spec.detection, spec.undetected
             row["slowdown"], row["under_load"] = spec.slowdown, spec.under_load
+            if spec.repair is not None:
+                row["recurs"], row["imperfect"] = spec.repair.recurs_after is not None, not plain(spec.repair)
+                row["auto_first"] = spec.repair.auto_first
             row["lemons"] = spec.per in ("gpu", "node") and lemons_of(self.book) > 0
-            row["recurs"] = spec.repair is not None and spec.repair.recurs_after is not None
-            row["imperfect"] = spec.repair is not None and not plain(spec.repair)
-            row["auto_first"] = spec.repair is not None and spec.repair.auto_first
         for index, (_, name, spec) in enumerate(self.hazards):
             row, failure = self.state.hazards[index : index + 1], failure_of(name, spec)
             row["rate"], row["rank"], row["planned"] = spec.rate, failure.rank, spec.planned

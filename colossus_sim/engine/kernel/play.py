@@ -27,6 +27,11 @@ _COPIED = (
     "broken", "installed", "owned",
 )  # fmt: skip
 """Arrays that begin each run as the scenario says; the others are written before they are read."""
+_GROWING = {
+    "events": "pending", "slow": "slow_units", "defects": "defects", "works": "works", "entries": "entries",
+    "levels": "levels",
+}  # fmt: skip
+"""Arrays that grow, and what counts their places in use."""
 
 
 class StuckError(Exception):
@@ -103,9 +108,7 @@ class Kernel:
 
     def _make_room(self, reserve: int) -> None:
         world = self.state.world
-        counts = {"events": "pending", "slow": "slow_units", "defects": "defects", "works": "works"}
-        counts |= {"entries": "entries", "levels": "levels"}
-        for name, count in counts.items():
+        for name, count in _GROWING.items():
             array = getattr(self.state, name)
             if int(world[count][0]) + reserve > len(array):
                 self.replace(**{name: _longer(array, 0, 2 * len(array) + reserve)})
