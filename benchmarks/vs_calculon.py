@@ -128,7 +128,7 @@ def calculon_input(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
         "optimizer_sharding": plan.zero_stage == 1 and data > 1,
         "tensor_par_comm_type": "rs_ag" if plan.sequence_parallel else "ar",
         "tensor_par_overlap": "none",
-        "seq_par_ag_redo": False,
+        "seq_par_ag_redo": plan.sequence_parallel and plan.activation_recomputation != "full",
         "data_par_overlap": False,
         "weight_offload": False,
         "activations_offload": False,

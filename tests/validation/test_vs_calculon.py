@@ -25,6 +25,7 @@ class Llm:
         def from_json(cls, cfg):
             if cfg["pipeline_par"] > 1 and cfg["pipeline_interleaving"] > 1:
                 raise Llm.Error("no interleaving here")
+            assert not cfg.get("seq_par_ag_redo") or cfg["activation_recompute"] != "full"
             self = cls()
             self.cfg = cfg
             return self
@@ -97,6 +98,21 @@ def test_both_run_on_the_same_rows(
         assert f"kort22: {program}: " in out
     assert "ms of CPU per configuration" in out
     assert "rows refused by one of the two" in out
+
+
+def test_gathered_inputs_are_dropped_where_calculon_can_say_so(benchmark: ModuleType) -> None:
+    """Sequence parallelism gathers again in the backward pass, as in its own cases, but with full recompute."""
+    predictor = benchmark.Predictor(benchmark.shipped_inputs())
+    seen = set()
+    for row in benchmark.read_training_rows(benchmark.shipped("training_rows.csv")):
+        case = predictor.case(row)
+        if isinstance(case, benchmark.LeftOut) or not benchmark.expressible(case):
+            continue
+        words = benchmark.calculon_input(case)[1]
+        wanted = words["tensor_par_comm_type"] == "rs_ag" and words["activation_recompute"] != "full"
+        assert words["seq_par_ag_redo"] is wanted
+        seen.add(wanted)
+    assert seen == {True, False}
 
 
 def test_a_missing_or_partial_checkout_is_one_clear_line(
