@@ -12,6 +12,7 @@ context or expert parallelism, ZeRO-1 at most.
 from __future__ import annotations
 
 import argparse
+import copy
 import inspect
 import json
 import logging
@@ -60,10 +61,9 @@ class Calculon:
 
         self._checkout, self._llm, self._log = checkout, Llm, logging.getLogger("calculon")
         self._log.setLevel(logging.ERROR)
-        extra = (self._log,) if len(inspect.signature(System.__init__).parameters) > 2 else ()
-        self._systems = {
-            name: System(self._read("systems", f"{file}.json"), *extra) for name, file in _SYSTEMS.items()
-        }
+        self._system = System
+        self._extra = (self._log,) if len(inspect.signature(System.__init__).parameters) > 2 else ()
+        self._words = {name: self._read("systems", f"{file}.json") for name, file in _SYSTEMS.items()}
 
     def _read(self, *parts: str) -> Any:
         try:
@@ -77,13 +77,25 @@ class Calculon:
             application = self._read("models", f"{model}.json")
             for mode, seconds in published.items():
                 plan = self._read("validation", "seqsel", "tab5", f"{model}_{mode}.json")
-                yield f"{model} {mode}", seconds, lambda a=application, p=plan: self.time("A100-80GB", a, p)
+                system = self.system("A100-80GB")
+                yield (
+                    f"{model} {mode}",
+                    seconds,
+                    lambda s=system, a=application, p=plan: self.run(s, a, p),
+                )
 
-    def time(self, gpu: str, application: dict[str, Any], plan: dict[str, Any]) -> float:
+    def system(self, gpu: str, nic_gbps: float | None = None) -> Any:
+        """Return its description of a GPU, with the scale-out rate of a row where one is known. [Gbit/s]"""
+        words = copy.deepcopy(self._words[gpu])
+        if nic_gbps is not None:
+            words["networks"][-1]["bandwidth"] = nic_gbps / 8.0
+        return self._system(words, *self._extra)
+
+    def run(self, system: Any, application: dict[str, Any], plan: dict[str, Any]) -> float:
         """Return the time of one batch. [s]"""
         model = self._llm(self._llm.Application(application), self._log)
-        model.compile(self._systems[gpu], self._llm.Execution.from_json(plan))
-        model.run(self._systems[gpu])
+        model.compile(system, self._llm.Execution.from_json(plan))
+        model.run(system)
         return float(model.get_stats_json(False)["total_time"])
 
 
@@ -180,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = {"Calculon": [], "colossus-sim": []}
         for case, published in members:
             try:
-                theirs = timed(lambda c=case: calculon.time(c.row.gpu, *calculon_input(c)))
+                system = calculon.system(case.row.gpu, case.network.nic_gbps)
+                theirs = timed(lambda c=case, s=system: calculon.run(s, *calculon_input(c)))
                 ours = timed(lambda c=case: predictor.estimate(c).step_time)
             except (AssertionError, ColossusError, ValueError, ZeroDivisionError, calculon_error()):
                 refused += 1

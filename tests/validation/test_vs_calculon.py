@@ -64,7 +64,10 @@ def checkout(tmp_path: Path, benchmark: ModuleType, monkeypatch: pytest.MonkeyPa
     system = "class System:\n    def __init__(self, cfg):\n        self.cfg = cfg\n"
     (tmp_path / "calculon" / "system.py").write_text(system, encoding="utf-8")
     (tmp_path / "calculon" / "llm" / "llm.py").write_text(MODULE, encoding="utf-8")
-    files: dict[str, object] = {f"systems/{name}.json": {} for name in ("a100_80g", "h100_80g_nvl8")}
+    files: dict[str, object] = {
+        f"systems/{name}.json": {"networks": [{"bandwidth": 300}, {"bandwidth": 25}]}
+        for name in ("a100_80g", "h100_80g_nvl8")
+    }
     for model, modes in benchmark._OWN_CASES.items():
         files[f"models/{model}.json"] = {"hidden": 1, "num_blocks": 1}
         for mode, seconds in modes.items():
@@ -113,6 +116,13 @@ def test_gathered_inputs_are_dropped_where_calculon_can_say_so(benchmark: Module
         assert words["seq_par_ag_redo"] is wanted
         seen.add(wanted)
     assert seen == {True, False}
+
+
+def test_calculon_gets_the_network_of_the_row(benchmark: ModuleType, checkout: Path) -> None:
+    """The scale-out rate is the row's in GB/s, the stock one where the row has none; NVLink stays."""
+    calculon = benchmark.Calculon(checkout)
+    rates = [calculon.system("A100-80GB", gbps).cfg["networks"] for gbps in (100.0, None)]
+    assert [[tier["bandwidth"] for tier in tiers] for tiers in rates] == [[300, 12.5], [300, 25]]
 
 
 def test_a_missing_or_partial_checkout_is_one_clear_line(
