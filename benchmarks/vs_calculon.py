@@ -186,23 +186,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case = predictor.case(row)
         if not isinstance(case, LeftOut) and row.published_step and not row.is_oom and expressible(case):
             groups.setdefault(source_of(row.id), []).append((case, row.published_step))
-    refused = 0
+    refused = {"Calculon": 0, "colossus-sim": 0}
     for source, members in groups.items():
         errors = {"Calculon": [], "colossus-sim": []}
         seconds = {"Calculon": [], "colossus-sim": []}
         for case, published in members:
+            system = calculon.system(case.row.gpu, case.network.nic_gbps)
             try:
-                system = calculon.system(case.row.gpu, case.network.nic_gbps)
                 theirs = timed(lambda c=case, s=system: calculon.run(s, *calculon_input(c)))
+            except (AssertionError, calculon_error()):
+                refused["Calculon"] += 1
+                continue
+            try:
                 ours = timed(lambda c=case: predictor.estimate(c).step_time)
-            except (AssertionError, ColossusError, ValueError, ZeroDivisionError, calculon_error()):
-                refused += 1
+            except ColossusError:
+                refused["colossus-sim"] += 1
                 continue
             for name, (predicted, spent) in (("Calculon", theirs), ("colossus-sim", ours)):
                 errors[name].append(predicted / published - 1.0)
                 seconds[name].append(spent)
         report(source, errors, seconds)
-    print(f"{refused} rows refused by one of the two")
+    print("rows refused: " + ", ".join(f"{count} by {name}" for name, count in refused.items()))
 
 
 def calculon_error() -> type[Exception]:
