@@ -159,7 +159,8 @@ def report(title: str, errors: dict[str, list[float]], seconds: dict[str, list[f
             continue
         cost = 1e3 * sum(seconds[name]) / len(seconds[name])
         figures = (
-            f"mean {stats.mean:.2%}, median {stats.median:.2%}, p90 {stats.p90:.2%}, bias {stats.bias:+.2%}"
+            f"mean {stats.mean:.2%}, median {stats.median:.2%}, p90 {stats.p90:.2%}, "
+            f"largest {max(map(abs, values)):.2%}, bias {stats.bias:+.2%}"
         )
         print(f"{title}: {name}: {stats.count} rows, {figures}; {cost:.2f} ms of CPU per configuration")
 

@@ -98,6 +98,7 @@ def test_both_run_on_the_same_rows(
             del sys.modules[name]
     out = capsys.readouterr().out
     assert "Calculon's own cases: Calculon: 8 rows, mean 100.00%" in out
+    assert "largest 100.00%, bias +100.00%" in out
     for program in ("Calculon", "colossus-sim"):
         assert f"kort22: {program}: " in out
     assert "ms of CPU per configuration" in out
