@@ -26,24 +26,27 @@ PRODUCTIVE = GPU_STATES.index("productive")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run: node failures, productive over held chip time, held over all chip time, CPU time. [s]"""
+    """One run: node failures, those that hit a job, productive over held, held over all chip time, CPU time. [s]"""
 
     failures: int
+    stops: int
     goodput: float
     allocated: float
     seconds: float
 
 
-def play(seed: int) -> Outcome:
-    """Play the shipped scenario once."""
-    scenario = load_scenario(SCENARIO)
+def play(seed: int, days: float = 180.0) -> Outcome:
+    """Play so many days of the shipped scenario once."""
+    scenario = load_scenario(SCENARIO, overrides=[f"horizon={days} days"])
     begun = time.process_time()
     result = simulate(scenario, seed=seed)
     spent = time.process_time() - begun
     rows = [row for row in result.gpu_time if row.job]
     held = math.fsum(seconds for row in rows for seconds in row.seconds)
+    failures = [row.job for row in result.events if row.kind == "failure"]
     return Outcome(
-        failures=sum(row.kind == "failure" for row in result.events),
+        failures=len(failures),
+        stops=sum(map(bool, failures)),
         goodput=math.fsum(row.seconds[PRODUCTIVE] for row in rows) / held,
         allocated=held / (CHIPS * scenario.horizon),
         seconds=spent,
