@@ -1,7 +1,7 @@
 """H3: seven gangs of 1k to 64k GPUs on 131,072 chips for 180 days, with failures, priorities and preemption.
 
 Expected node failures: 16,384 nodes x 6.5e-3 per day x 180 days = 19,170 +- 138. FleetSim 0.8 takes 338 CPU-seconds
-for these gangs at hourly rounds and more at its default of 60 s; `vs_fleetsim.py` measures it from a checkout.
+for these gangs at hourly rounds and 1,312 at its default of 60 s; `vs_fleetsim.py` measures it from a checkout.
 """
 
 from __future__ import annotations
