@@ -56,12 +56,26 @@ AIRESIM = {
 }
 FLEETSIM = {
     "config": """
+        from types import SimpleNamespace
+
+        FAILURES = {
+            "node_mtbf_days", "repair_auto_min", "repair_manual_frac", "repair_manual_days",
+            "maintenance_rate_per_node_month",
+        }
+
         def load_scenario(document, strict):
-            assert document["fleet"]["clusters"][0]["topology"]["counts"][0] in (2294, 16384)
-            return type("Scenario", (), {
-                "seed": document["sim"]["seed"],
-                "scheduler": type("Named", (), {"name": "tiered_priority", "params": {}}),
-            })
+            assert strict
+            assert set(document) == {"sim", "fleet", "failure_model", "workload", "scheduler"}
+            assert set(document["sim"]) == {"horizon", "round", "seed"}
+            assert set(document["failure_model"]) == FAILURES
+            assert document["workload"]["kind"] == "trace" and document["workload"]["source"]
+            cluster, = document["fleet"]["clusters"]
+            assert len(cluster["topology"]["levels"]) == len(cluster["topology"]["counts"])
+            return SimpleNamespace(
+                sim=SimpleNamespace(seed=document["sim"]["seed"], horizon=document["sim"]["horizon"]),
+                scheduler=SimpleNamespace(**document["scheduler"]),
+                chips=cluster["chip"]["per_node"] * cluster["topology"]["counts"][0],
+            )
         """,
     "model": """
         from enum import Enum, IntEnum
@@ -70,41 +84,62 @@ FLEETSIM = {
             PRETRAIN = 1
 
         class Tier(IntEnum):
-            FREE = 0
+            BEST_EFFORT = 0
             BATCH = 1
             PROD = 2
+            MONITORING = 3
 
         class GangSpec:
-            def __init__(self, chips, chip_type):
+            def __init__(self, chips, chip_type=None):
                 assert chips % 8 == 0
+                self.chips = chips
         """,
     "workload.trace": """
+        from dataclasses import dataclass
+
+        @dataclass
         class TraceJob:
-            def __init__(self, **fields):
-                self.fields = fields
+            id: str
+            tenant: str
+            job_class: object
+            submit_t: int
+            gangs: list
+            tier: object
+            min_runtime_s: float = 0.0
+            walltime_est_s: float | None = None
+            true_duration_s: float = 0.0
+            checkpoint_interval_s: float = 3600.0
+            checkpoint_save_s: float = 60.0
+            restart_overhead_s: float = 900.0
 
         class TraceSource:
-            def __init__(self, jobs, fleet):
-                self.jobs = jobs
+            def __init__(self, source, fleet=None):
+                assert all(type(job.submit_t) is int for job in source)
+                assert sum(job.gangs[0].chips for job in source) <= fleet.chips
         """,
     "fleet.build": "build_fleet = lambda scenario: scenario",
-    "schedulers.base": "get_scheduler = lambda name, params: name",
+    "schedulers.base": """
+        def get_scheduler(name, params=None):
+            assert (name, params) == ("tiered_priority", {"preempt": "requeue"})
+            return name
+        """,
     "metrics.collector": """
         class MetricsCollector:
             @classmethod
-            def from_scenario(cls, scenario, fleet):
+            def from_scenario(cls, scenario, fleet=None):
                 found = cls()
-                found.seed = scenario.seed
+                found.seed, found.horizon = scenario.sim.seed, scenario.sim.horizon
                 return found
         """,
     "metrics.summary": """
         def build_summary(collector):
-            counts = {"node_failures": 1000 + collector.seed}
-            return {"full": {"counts": counts, "goodput": 0.63 + 0.005 * collector.seed, "allocation_rate": 0.9}}
+            counts = {"node_failures": 1000 + collector.seed, "failure_kills": 600 + collector.seed}
+            full = {"counts": counts, "goodput": 0.63 + 0.005 * collector.seed, "allocation_rate": 0.9}
+            return {"horizon_us": collector.horizon, "full": full, "window": {}}
         """,
     "engine.sim": """
         class Simulator:
-            def __init__(self, scenario, fleet, source, scheduler, collector):
+            def __init__(self, scenario, fleet, source, scheduler, sink):
                 pass
 
             def run(self):
@@ -170,13 +205,50 @@ def test_airesim_on_the_single_job(
     assert "0.6255 +- 0.0005 (without lost work 1 / (1 + R / MTBF) = 0.8747)" in shown
 
 
-def test_fleetsim_plays_the_single_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its summary of the whole run is read: failures, goodput, allocated share."""
+def test_fleetsim_plays_the_single_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its summary of the whole run is read: failures, those that hit the job, goodput, allocated share."""
     write(tmp_path / "src" / "fleetsim", {"__init__": "", **FLEETSIM})
     module = script("vs_fleetsim", monkeypatch)
-    gangs = [module.Gang(16384, 2, 0.0, 86400.0)]
-    one = module.FleetSim(tmp_path).play(gangs, nodes=2294, days=120, round_s=60, seed=1)
-    assert (one.failures, one.goodput, one.allocated) == (1001.0, pytest.approx(0.635), 0.9)
+    module.compare_h1(module.FleetSim(tmp_path), 2)
+    heading, peer, ours = capsys.readouterr().out.splitlines()
+    assert heading.endswith("expected to be hit 627 times")
+    assert peer.startswith(
+        "FleetSim     2 runs: 1,002 failures, 602 hit a job; goodput 0.6375 +- 0.0025 (exact 0.6374"
+    )
+    assert "allocated 0.9000" in peer
+    assert ours.startswith("this engine  8 runs: ")
+    assert "allocated" not in ours
+
+
+def test_fleetsim_plays_the_fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both sides play the same days; the exact values of FleetSim know its rounds, those of this engine none."""
+    write(tmp_path / "src" / "fleetsim", {"__init__": "", **FLEETSIM})
+    module = script("vs_fleetsim", monkeypatch)
+    module.compare_h3(module.FleetSim(tmp_path), 2, 10.0, 3600)
+    shown = capsys.readouterr().out
+    assert "10 days; expected failures of nodes that are up 1,063 +- 33" in shown
+    for waited in (3600.0, 0.0):
+        goodput, allocated = module.exact_fleet(10.0, waited)
+        assert f"(exact {goodput:.4f}" in shown
+        assert f"exact allocated share {allocated:.4f}" in shown
+
+
+def test_a_wait_for_rounds_costs_the_large_gangs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rounds all gangs hold their chips always; short rounds change little, long ones much."""
+    exact = script("vs_fleetsim", monkeypatch).exact_fleet
+    goodput, allocated = exact(180.0, 0.0)
+    chips_held = sum(
+        chips * (180 - day) for day, chips in enumerate((65536, 32768, 16384, 8192, 4096, 2048, 1024))
+    )
+    assert allocated == pytest.approx(chips_held / (131072 * 180), rel=1e-12)
+    assert exact(180.0, 1e-3) == pytest.approx((goodput, allocated), rel=1e-6)
+    (middle, less), (highest, least) = exact(180.0, 60.0), exact(180.0, 3600.0)
+    assert goodput < middle < highest
+    assert allocated > less > least
 
 
 def test_the_shipped_single_job_has_the_exact_efficiency() -> None:
