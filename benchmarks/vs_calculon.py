@@ -6,7 +6,9 @@ CHECKOUT is a clone of https://github.com/calculon-ai/calculon (Isaev et al., SC
 doi:10.1145/3581784.3607102). The package called calculon on PyPI is another program and is never used. Compared
 are Calculon's own eight timed validation cases (Korthikanti et al. 2022, arXiv:2205.05198, table 5) with its own
 input files, and every shipped row that both can express: plain GPT blocks on A100-80GB or H100 in 16 bits, no
-context or expert parallelism, ZeRO-1 at most.
+context or expert parallelism, ZeRO-1 at most. Calculon is told what a row's software stack overlaps, and gets a
+second try without kept attention scores where fused attention keeps none. Each configuration runs twice; of
+colossus-sim the first run also builds the network of the row.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,8 @@ from colossus_sim.validation.rows import read_training_rows, shipped  # noqa: E4
 
 _SYSTEMS = {"A100-80GB": "a100_80g", "H100": "h100_80g_nvl8"}
 _RECOMPUTE = {"none": "none", "selective": "attn_only", "full": "full"}
+_MOSTLY = 0.5
+"""Overlap is on or off in Calculon: on for stacks that hide more than this share."""
 _OWN_CASES = {
     "megatron-22B": {"full": 1.42, "seqsel": 1.10},
     "gpt3-175B": {"full": 18.13, "seqsel": 13.75},
@@ -59,6 +64,7 @@ class Calculon:
         except ImportError as error:
             raise SystemExit(f"Calculon in {checkout} cannot be imported: {error}") from error
 
+        self.refusal = (AssertionError, getattr(Llm, "Error", ValueError))
         self._checkout, self._llm, self._log = checkout, Llm, logging.getLogger("calculon")
         self._log.setLevel(logging.ERROR)
         self._system = System
@@ -71,18 +77,14 @@ class Calculon:
         except FileNotFoundError as error:
             raise SystemExit(f"{error.filename} is missing: take a whole checkout of Calculon") from error
 
-    def own_cases(self) -> Iterator[tuple[str, float, Callable[[], float]]]:
-        """Yield name, published time and prediction of its own validation cases."""
+    def own_cases(self) -> Iterator[tuple[float, Callable[[], float]]]:
+        """Yield published time and prediction of its own validation cases."""
         for model, published in _OWN_CASES.items():
             application = self._read("models", f"{model}.json")
             for mode, seconds in published.items():
                 plan = self._read("validation", "seqsel", "tab5", f"{model}_{mode}.json")
                 system = self.system("A100-80GB")
-                yield (
-                    f"{model} {mode}",
-                    seconds,
-                    lambda s=system, a=application, p=plan: self.run(s, a, p),
-                )
+                yield seconds, lambda s=system, a=application, p=plan: self.run(s, a, p)
 
     def system(self, gpu: str, nic_gbps: float | None = None) -> Any:
         """Return its description of a GPU, with the scale-out rate of a row where one is known. [Gbit/s]"""
@@ -90,6 +92,23 @@ class Calculon:
         if nic_gbps is not None:
             words["networks"][-1]["bandwidth"] = nic_gbps / 8.0
         return self._system(words, *self._extra)
+
+    def words(self, case: Case) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """Return system, application and execution of a row, or raise one of `refusal`.
+
+        Calculon has no fused attention, which keeps no scores: where they do not fit into memory, it computes them
+        again.
+        """
+        system = self.system(case.row.gpu, case.network.nic_gbps)
+        application, execution = calculon_input(case)
+        try:
+            self.run(system, application, execution)
+        except self.refusal:
+            if not case.plan.stack.fused_attention or execution["activation_recompute"] != "none":
+                raise
+            execution["activation_recompute"] = "attn_only"
+            self.run(system, application, execution)
+        return system, application, execution
 
     def run(self, system: Any, application: dict[str, Any], plan: dict[str, Any]) -> float:
         """Return the time of one batch. [s]"""
@@ -111,7 +130,7 @@ def expressible(case: Case) -> bool:
 def calculon_input(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the application and the execution of a row in Calculon's words."""
     arch, plan = case.architecture, case.plan
-    inside = 8
+    inside, stack = 8, plan.stack
     application = {
         "hidden": arch.hidden_size,
         "feedforward": arch.intermediate_size,
@@ -120,8 +139,8 @@ def calculon_input(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
         "attn_size": arch.head_size,
         "num_blocks": arch.num_hidden_layers,
     }
-    data = plan.data_parallel or 1
     tensor, stages = plan.tensor_parallel, plan.pipeline_parallel
+    data = case.gpus // (tensor * stages)
     execution = {
         "num_procs": case.gpus,
         "tensor_par": tensor,
@@ -139,9 +158,9 @@ def calculon_input(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
         "pipeline_interleaving": plan.virtual_pipeline,
         "optimizer_sharding": plan.zero_stage == 1 and data > 1,
         "tensor_par_comm_type": "rs_ag" if plan.sequence_parallel else "ar",
-        "tensor_par_overlap": "none",
+        "tensor_par_overlap": "pipe" if tensor > 1 and stack.tensor_overlap > _MOSTLY else "none",
         "seq_par_ag_redo": plan.sequence_parallel and plan.activation_recomputation != "full",
-        "data_par_overlap": False,
+        "data_par_overlap": data > 1 and stack.data_overlap > _MOSTLY,
         "weight_offload": False,
         "activations_offload": False,
         "optimizer_offload": False,
@@ -150,19 +169,48 @@ def calculon_input(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
     return application, execution
 
 
-def report(title: str, errors: dict[str, list[float]], seconds: dict[str, list[float]]) -> None:
-    """Print one line per program."""
-    for name, values in errors.items():
-        stats = error_stats(values)
+@dataclass(slots=True)
+class Score:
+    """What one program said of a group of rows."""
+
+    name: str
+    errors: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    """CPU time of the first run of each row. [s]"""
+    again: list[float] = field(default_factory=list)
+    """CPU time of the second run. [s]"""
+    refused: int = 0
+
+    def add(self, run: Callable[[], float], published: float) -> None:
+        """Run one row twice."""
+        for times in (self.first, self.again):
+            started = time.process_time()
+            predicted = run()
+            times.append(time.process_time() - started)
+        self.errors.append(predicted / published - 1.0)
+
+    def report(self, title: str) -> None:
+        """Print one line."""
+        stats = error_stats(self.errors)
         if stats is None:
-            print(f"{title}: {name}: no row")
-            continue
-        cost = 1e3 * sum(seconds[name]) / len(seconds[name])
-        figures = (
-            f"mean {stats.mean:.2%}, median {stats.median:.2%}, p90 {stats.p90:.2%}, "
-            f"largest {max(map(abs, values)):.2%}, bias {stats.bias:+.2%}"
+            print(f"{title}: {self.name}: no row")
+            return
+        first, again = (1e3 * sum(times) / stats.count for times in (self.first, self.again))
+        print(
+            f"{title}: {self.name}: {stats.count} rows, mean {stats.mean:.2%}, median {stats.median:.2%}, "
+            f"p90 {stats.p90:.2%}, largest {max(map(abs, self.errors)):.2%}, bias {stats.bias:+.2%}; "
+            f"{again:.2f} ms of CPU per configuration, {first:.2f} ms at first"
         )
-        print(f"{title}: {name}: {stats.count} rows, {figures}; {cost:.2f} ms of CPU per configuration")
+
+
+def rows_of_both(predictor: Predictor) -> dict[str, list[tuple[Case, float]]]:
+    """Return the shipped rows that Calculon has words for and their published step times [s], by source."""
+    groups: dict[str, list[tuple[Case, float]]] = {}
+    for row in read_training_rows(shipped("training_rows.csv")):
+        case = predictor.case(row)
+        if not isinstance(case, LeftOut) and row.published_step and not row.is_oom and expressible(case):
+            groups.setdefault(source_of(row.id), []).append((case, row.published_step))
+    return groups
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -174,56 +222,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--calculon", type=Path, required=True, help="clone of github.com/calculon-ai/calculon"
     )
     calculon = Calculon(parser.parse_args(arguments).calculon)
-    predictor = Predictor(shipped_inputs())
-    errors: dict[str, list[float]] = {"Calculon": []}
-    seconds: dict[str, list[float]] = {"Calculon": []}
-    for _, published, run in calculon.own_cases():
-        predicted, spent = timed(run)
-        errors["Calculon"].append(predicted / published - 1.0)
-        seconds["Calculon"].append(spent)
-    report("Calculon's own cases", errors, seconds)
-    groups: dict[str, list[tuple[Case, float]]] = {}
-    for row in read_training_rows(shipped("training_rows.csv")):
-        case = predictor.case(row)
-        if not isinstance(case, LeftOut) and row.published_step and not row.is_oom and expressible(case):
-            groups.setdefault(source_of(row.id), []).append((case, row.published_step))
-    refused = {"Calculon": 0, "colossus-sim": 0}
+    inputs = shipped_inputs()
+    groups = rows_of_both(Predictor(inputs))
+    own = Score("Calculon")
+    for published, run in calculon.own_cases():
+        own.add(run, published)
+    own.report("Calculon's own cases")
+    everything = Score("Calculon"), Score("colossus-sim")
     for source, members in groups.items():
-        errors = {"Calculon": [], "colossus-sim": []}
-        seconds = {"Calculon": [], "colossus-sim": []}
+        scores = Score("Calculon"), Score("colossus-sim")
         for case, published in members:
-            system = calculon.system(case.row.gpu, case.network.nic_gbps)
-            try:
-                theirs = timed(lambda c=case, s=system: calculon.run(s, *calculon_input(c)))
-            except (AssertionError, calculon_error()):
-                refused["Calculon"] += 1
-                continue
-            try:
-                ours = timed(lambda c=case: predictor.estimate(c).step_time)
-            except ColossusError:
-                refused["colossus-sim"] += 1
-                continue
-            for name, (predicted, spent) in (("Calculon", theirs), ("colossus-sim", ours)):
-                errors[name].append(predicted / published - 1.0)
-                seconds[name].append(spent)
-        report(source, errors, seconds)
-    print("rows refused: " + ", ".join(f"{count} by {name}" for name, count in refused.items()))
+            compare(calculon, Predictor(inputs), case, published, *scores)
+        for score, total in zip(scores, everything, strict=True):
+            score.report(source)
+            total.errors += score.errors
+            total.first += score.first
+            total.again += score.again
+            total.refused += score.refused
+    for total in everything:
+        total.report("all")
+    print("rows refused: " + ", ".join(f"{total.refused} by {total.name}" for total in everything))
 
 
-def calculon_error() -> type[Exception]:
-    """Return the exception by which Calculon refuses a configuration."""
-    from calculon.llm.llm import Llm
-
-    error: type[Exception] = getattr(Llm, "Error", ValueError)
-    return error
-
-
-def timed(run: Callable[[], float]) -> tuple[float, float]:
-    """Return a result and the CPU time of the second of two runs. [s]"""
-    run()
-    started = time.process_time()
-    result = run()
-    return result, time.process_time() - started
+def compare(
+    calculon: Calculon, predictor: Predictor, case: Case, published: float, theirs: Score, ours: Score
+) -> None:
+    """Run a row in both; a row that either refuses counts for neither."""
+    try:
+        words = calculon.words(case)
+    except calculon.refusal:
+        theirs.refused += 1
+        return
+    try:
+        ours.add(lambda: predictor.estimate(case).step_time, published)
+    except ColossusError:
+        ours.refused += 1
+        return
+    theirs.add(lambda: calculon.run(*words), published)
 
 
 if __name__ == "__main__":

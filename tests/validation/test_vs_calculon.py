@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from colossus_sim.validation.cases import Case
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULE = """
@@ -38,7 +41,8 @@ class Llm:
         self.exe = exe
 
     def run(self, syst):
-        pass
+        if self.exe.cfg.get("activation_recompute") == "none":
+            raise Llm.Error("the scores do not fit")
 
     def get_stats_json(self, include_layers):
         return {"total_time": 2.0 * self.exe.cfg["published"] if "published" in self.exe.cfg else 1.0}
@@ -46,12 +50,13 @@ class Llm:
 
 
 @pytest.fixture
-def benchmark() -> ModuleType:
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script."""
     spec = importlib.util.spec_from_file_location("vs_calculon", ROOT / "benchmarks" / "vs_calculon.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
 
@@ -101,8 +106,47 @@ def test_both_run_on_the_same_rows(
     assert "largest 100.00%, bias +100.00%" in out
     for program in ("Calculon", "colossus-sim"):
         assert f"kort22: {program}: " in out
-    assert "ms of CPU per configuration" in out
+        assert re.search(rf"^all: {program}: \d+ rows, .* \d\.\d\d ms at first$", out, re.MULTILINE)
     assert re.search(r"rows refused: [1-9]\d* by Calculon, 0 by colossus-sim", out)
+
+
+def case_of(benchmark: ModuleType, row_id: str) -> Case:
+    """One shipped row."""
+    every = benchmark.read_training_rows(benchmark.shipped("training_rows.csv"))
+    row = next(row for row in every if row.id == row_id)
+    case = benchmark.Predictor(benchmark.shipped_inputs()).case(row)
+    assert isinstance(case, Case)
+    return case
+
+
+@pytest.mark.parametrize(
+    ("row_id", "tensor", "data"),
+    [
+        ("mlmh100-0004", "pipe", True),
+        ("mlmh100-0001", "none", True),  # one GPU per matrix
+        ("kort22-0001", "none", False),  # one replica, nothing overlaps
+        ("megascale-0001", "none", False),  # hides 0.3 of the gradients
+    ],
+)
+def test_calculon_is_told_what_the_stack_overlaps(
+    benchmark: ModuleType, row_id: str, tensor: str, data: bool
+) -> None:
+    """Overlap is on where the stack hides most of the communication and there is some."""
+    words = benchmark.calculon_input(case_of(benchmark, row_id))[1]
+    assert (words["tensor_par_overlap"], words["data_par_overlap"]) == (tensor, data)
+
+
+def test_scores_that_fused_attention_does_not_keep_are_dropped_where_they_do_not_fit(
+    benchmark: ModuleType, checkout: Path
+) -> None:
+    """Fused attention gets a second try that computes the scores again, unfused attention is refused."""
+    calculon = benchmark.Calculon(checkout)
+    case = case_of(benchmark, "mlmh100-0004")
+    assert calculon.words(case)[2]["activation_recompute"] == "attn_only"
+    unfused = case.plan.stack.model_copy(update={"fused_attention": False})
+    case = dataclasses.replace(case, plan=case.plan.model_copy(update={"stack": unfused}))
+    with pytest.raises(calculon.refusal, match="do not fit"):
+        calculon.words(case)
 
 
 def test_gathered_inputs_are_dropped_where_calculon_can_say_so(benchmark: ModuleType) -> None:
