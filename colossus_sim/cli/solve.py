@@ -67,10 +67,13 @@ def _question(file: str, settings: Settings, options: dict[str, Any]) -> Questio
     from colossus_sim.errors import UsageError
     from colossus_sim.loading.load import load_scenario
     from colossus_sim.sweeps.condition import parse_condition
+    from colossus_sim.sweeps.points import SEED_HINT, is_seed
     from colossus_sim.sweeps.solve import Question, default_range
 
     if file == "-":
         raise UsageError("every worker reads the scenario itself: save it to a file first")
+    if is_seed(options["path"]):
+        raise UsageError(f"--find: the seed cannot be searched: {SEED_HINT}")
     if not Path(file).suffix and options["path"].count(".") == 0:
         raise UsageError(f"--find: {options['path']!r} is no field path, e.g. jobs.my_job.gpus")
     scenario = load_scenario(file, overrides=settings.overrides, case=settings.case)  # type: ignore[arg-type]

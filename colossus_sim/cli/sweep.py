@@ -197,22 +197,32 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
     ------
     ScenarioError
         If the scenario or a point of it is wrong.
+    UsageError
+        If the options that say what varies make no sense.
     """
+    from colossus_sim.errors import ScenarioError
     from colossus_sim.loading.load import load_scenario
     from colossus_sim.sweeps.plan import make_plan
     from colossus_sim.sweeps.points import make_points, override
+    from colossus_sim.sweeps.spec import VaryError
 
     spec = asked.spec
     overrides = (*(override(path, value) for path, value in spec.set.items()), *settings.overrides)
     case = spec.case if settings.case == "central" else settings.case
-    base = load_scenario(asked.source, overrides=overrides, case=case)  # type: ignore[arg-type]
+    try:
+        base = load_scenario(asked.source, overrides=overrides, case=case)  # type: ignore[arg-type]
+    except ScenarioError as error:
+        raise asked.named(error, len(settings.overrides)) from None
     seed = next((value for value in (settings.seed, spec.seed) if value is not None), base.seed)
-    points, kind = make_points(
-        spec.vary,
-        seed=seed,
-        assumptions=base.loaded.assumptions,
-        sites={name: job.site for name, job in base.jobs.items()},
-    )
+    try:
+        points, kind = make_points(
+            spec.vary,
+            seed=seed,
+            assumptions=base.loaded.assumptions,
+            sites={name: job.site for name, job in base.jobs.items()},
+        )
+    except VaryError as error:
+        raise asked.located(error) from None
     plan = make_plan(
         asked.source,
         points,
@@ -224,25 +234,20 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
         paired=spec.common_random_numbers,
     )
     if kind in ("sweep", "changes"):
-        _check_points(plan, plan.points if kind == "changes" else plan.points[:1])
+        _check_points(asked, plan, plan.points if kind == "changes" else plan.points[:1], settings)
     return plan
 
 
-def _check_points(plan: Plan, points: Sequence[Point]) -> None:
+def _check_points(asked: Sweep, plan: Plan, points: Sequence[Point], settings: Settings) -> None:
     """Refuse a field path or value that a point cannot use, before any run, by the point's own assignment."""
-    from dataclasses import replace
-
     from colossus_sim.errors import ScenarioError
     from colossus_sim.loading.load import load_scenario
 
     for point in points:
-        names = {f"--set #{len(plan.overrides) + k}": f"point with {text}"
-                 for k, text in enumerate(point.overrides, start=1)}  # fmt: skip
         try:
             load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
         except ScenarioError as error:
-            problems = [replace(item, where=names.get(item.where, item.where)) for item in error.problems]
-            raise ScenarioError(problems) from None
+            raise asked.named(error, len(settings.overrides), point.overrides) from None
 
 
 def default_measures(plan: Plan) -> tuple[str, ...]:

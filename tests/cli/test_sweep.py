@@ -144,6 +144,8 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", *GRID, "--until-ci", "jobs.larg.finish_days=1d"], "jobs.large.finish_days"),
         (["sweep", "tiny", *GRID, "--measure", "jobs.large.slip"], "did you mean"),
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
+        (["sweep", "tiny", "--set-grid", "seed=1,2", "--jobs", "1"], "--set-grid seed: the seed cannot be varied"),
+        (["solve", "tiny", "--find", "seed", "--so-that", "a<=1"], "--replicas N"),
         (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "does not give"),
     ],
 )  # fmt: skip

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from colossus_sim.cli.common import Settings
+from colossus_sim.cli.sweep import make
 from colossus_sim.errors import ScenarioError, UsageError
 from colossus_sim.loading.facts import Assumption
 from colossus_sim.loading.load import load_scenario
@@ -47,6 +49,9 @@ def test_zip_goes_together_and_combines_with_grid_and_list() -> None:
         ({"zip": {"a": [1], "b": [1, 2]}}, "same number of values"),
         ({"grid": {"a": [1]}, "zip": {"a": [2]}}, "a is varied twice"),
         ({"grid": {"a": [1]}, "tornado": {}}, "tornado and changes alone"),
+        ({"list": [{"a": 1}, {"seed": 2}]}, "seed cannot be varied"),
+        ({"changes": {"other": {"seed": 2}}}, "seed cannot be varied"),
+        ({"sample": {"points": 4, "ranges": {"seed": {"low": 1, "high": 9}}}}, "seed cannot be varied"),
         ({"tornado": {}}, "no assumption with a low and a high end"),
         ({"sample": {"points": 4, "ranges": {"a": {"low": 2, "high": 1}}}}, "low must be less than high"),
         ({"sample": {"points": 4, "ranges": {"a": {"low": "1 h", "high": "2 GB"}}}}, "of one kind"),
@@ -178,3 +183,41 @@ def test_replica_seeds_start_at_the_scenarios_own() -> None:
     """The first replica is the run that `run` makes; seeds stay below their limit."""
     assert [replica_seed(7, k) for k in range(3)] == [7, 8, 9]
     assert replica_seed(2**63 - 1, 1) == 0
+
+
+SAMPLED = (
+    "version: 1\nscenario: tiny\nset:\n  {fixed}\nvary:\n  sample:\n    points: 4\n    ranges:\n      {law}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("law", "place", "words"),
+    [
+        ("faults.restart.base: {low: 2 h, high: 5 min}", "9:34: vary.sample.ranges.faults.restart.base.low",
+         "low must be less than high"),
+        ("faults.restart.base: {low: 2 min, high: 5 min, mode: 3 min}", "9:60:", "belongs to the triangular law"),
+        ("faults.restart.base: {low: 0 min, high: 5 min, law: loguniform}", "9:34:", "above 0"),
+        ("seed: {low: 1, high: 5}", "9:7: vary.sample.ranges.seed", "cannot be varied"),
+    ],
+)  # fmt: skip
+def test_what_a_sweep_file_varies_is_refused_with_its_place(
+    tmp_path: Path, law: str, place: str, words: str
+) -> None:
+    """An error of meaning names file, line and field, like an error of form."""
+    path = tmp_path / "s.yaml"
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=words) as caught:
+        make(read_sweep(str(path)), Settings(), None)
+    assert f"s.yaml:{place}" in str(caught.value)
+
+
+def test_what_a_sweep_file_sets_is_refused_with_its_place(tmp_path: Path) -> None:
+    """An error under ``set`` is the file's; one of --set keeps its own number."""
+    path = tmp_path / "s.yaml"
+    law = "faults.restart.base: {low: 2 min, high: 5 min}"
+    path.write_text(SAMPLED.format(fixed="jobs.large.gpusx: 3", law=law), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"s\.yaml:4:21: jobs\.large\.gpusx: unknown key"):
+        make(read_sweep(str(path)), Settings(), None)
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"--set #1: jobs\.large\.gpusy: unknown key"):
+        make(read_sweep(str(path)), Settings(overrides=("jobs.large.gpusy=1",)), None)
