@@ -109,10 +109,15 @@ def answer_text(question: Question, answer: Answer) -> str:
     """Return the answer in words."""
     wish = f"{question.condition.text} in at least {question.confidence:.0%} of the runs"
     if answer.found is None:
-        best = max(answer.trials, key=lambda trial: trial.share)
+        best = answer.nearest(question.condition.bound)
+        near = (
+            ""
+            if best is None
+            else f" (nearest: {best.text}, {question.condition.measure} {best.mean:.4g} on average)"
+        )
         text = (
             f"no solution: {question.path} between {question.low} and {question.high} has no value for {wish}; "
-            f"at its ends it holds in {_ends(answer)} (best: {best.text})"
+            f"at its ends it holds in {_ends(answer)}{near}"
         )
         return f"{text}\n{answer.limit or 'look farther with --between, or change something else'}"
     low, high = answer.found.interval

@@ -13,6 +13,7 @@ from colossus_sim.loading.files import Files, find_sweep, names_in, shipped_fold
 from colossus_sim.loading.messages import dotted_path, problems_of
 from colossus_sim.loading.nodes import Node, Origin, lookup, plain, problem_at, refuse
 from colossus_sim.loading.tree import parse_overrides
+from colossus_sim.sweeps.points import override
 from colossus_sim.sweeps.spec import SweepSpec, Vary, VaryError
 
 
@@ -62,10 +63,25 @@ class Sweep:
         own = self.tree.child("set") if self.tree is not None else None
         places = [node.origin for node in (own.mapping or {}).values()] if own is not None else []
         texts = [*(f"--set #{number}" for number in range(1, given + 1)),
-                 *(f"point with {text}" for text in point)]  # fmt: skip
+                 *(f"{self._place_of(text)}point with {text}" for text in point)]  # fmt: skip
         every: list[Origin | str] = [*places, *texts]
         called = {f"--set #{number}": place for number, place in enumerate(every, start=1)}
         return ScenarioError([_called(problem, called.get(problem.where)) for problem in error.problems])
+
+    def _place_of(self, text: str) -> str:
+        """Return where the file varies the field of a point's override, with a colon; empty if it does not."""
+        vary = self.tree.child("vary") if self.tree is not None else None
+        if vary is None:
+            return ""
+        path, _, _ = text.partition("=")
+        shared = [lookup(vary, place) for place in (("grid",), ("zip",), ("sample", "ranges"))]
+        nodes = [node.child(path) for node in shared if node is not None]
+        alone = [node for node in (vary.child("list"), vary.child("changes")) if node is not None]
+        for group in alone:
+            listed = group.value if isinstance(group.value, tuple) else (group.mapping or {}).values()
+            found = (entry.child(path) for entry in listed)
+            nodes += [node for node in found if node is not None and override(path, plain(node)) == text]
+        return next((f"{node.key}: " for node in nodes if node is not None), "")
 
 
 def _called(problem: Problem, place: Origin | str | None) -> Problem:

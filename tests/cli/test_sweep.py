@@ -146,7 +146,10 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
         (["sweep", "tiny", "--set-grid", "seed=1,2", "--jobs", "1"], "--set-grid seed: the seed cannot be varied"),
         (["solve", "tiny", "--find", "seed", "--so-that", "a<=1"], "--replicas N"),
-        (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "does not give"),
+        (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "unknown key 'nothing'"),
+        (["solve", "tiny", "--find", "jobs.larg.gpus", "--so-that", "a<=1"], "did you mean 'large'?"),
+        (["solve", "tiny", "--find", "jobs.large.gpsu", "--so-that", "a<=1"], "did you mean 'gpus'?"),
+        (["solve", "tiny", "--find", "jobs.large.min_gpus", "--so-that", "a<=1"], "does not give"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_refused_before_anything_is_written(

@@ -212,6 +212,12 @@ def test_all_problems_are_reported_at_once(tiny: str, write: Writer) -> None:
     assert [line.split(":")[0] for line in found] == ["horizon", f"{MAIN}.spare_domains", f"{JOB}.site"]
 
 
+def test_a_domain_of_which_nothing_is_used_is_one_problem(tiny: str, write: Writer) -> None:
+    """Neither spares nor jobs are blamed for it."""
+    (problem,) = problems(write(tiny), f"{MAIN}.gpus_used_per_domain=0", f"{MAIN}.spare_domains=8")
+    assert "must be between 1 and the domain's 8 GPUs" in problem
+
+
 def test_a_one_percent_loss_is_accepted(tiny: str, write: Writer) -> None:
     """With automatic data parallelism up to 1 % of the GPUs may stay unused."""
     assert problems(write(tiny), f"{JOB}.gpus=1017", f"{JOB}.parallel.global_batch_size=1024") == []

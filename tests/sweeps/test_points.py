@@ -221,3 +221,23 @@ def test_what_a_sweep_file_sets_is_refused_with_its_place(tmp_path: Path) -> Non
     path.write_text(SAMPLED.format(fixed="seed: 3", law=law), encoding="utf-8")
     with pytest.raises(ScenarioError, match=r"--set #1: jobs\.large\.gpusy: unknown key"):
         make(read_sweep(str(path)), Settings(overrides=("jobs.large.gpusy=1",)), None)
+
+
+@pytest.mark.parametrize(
+    ("vary", "place"),
+    [
+        ("grid: {jobs.large.gpus: [x, 128]}", "4:10"),
+        ("zip: {jobs.large.gpus: [x, 128]}", "4:9"),
+        ("list: [{jobs.large.gpus: x}]", "4:11"),
+        ("changes: {less: {jobs.large.gpus: 64}, none: {jobs.large.gpus: x}}", "4:49"),
+    ],
+)
+def test_a_point_that_cannot_be_loaded_is_refused_with_its_place(
+    tmp_path: Path, vary: str, place: str
+) -> None:
+    """The message names the line that varies the field, and the point."""
+    path = tmp_path / "s.yaml"
+    path.write_text(f"version: 1\nscenario: tiny\nvary:\n  {vary}\n", encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        make(read_sweep(str(path)), Settings(), None)
+    assert f"s.yaml:{place}: point with jobs.large.gpus=x: jobs.large.gpus: " in str(caught.value)

@@ -195,7 +195,10 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
     """Some partition of its site can hold the job at some time before the end."""
     end = scenario.start + scenario.horizon
     for name, job in scenario.jobs.items():
-        choices = job_partitions(scenario, job)
+        # A partition of which nothing is used is refused by itself.
+        choices = {
+            part: item for part, item in job_partitions(scenario, job).items() if item.used_per_domain > 0
+        }
         if not choices:
             continue
         room = {part: _room(job, partition, end) for part, partition in choices.items()}

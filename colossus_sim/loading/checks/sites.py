@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import installed_at, partitions, records, usable_gpus
+from colossus_sim.loading.checks.walk import installed_at, partitions, records
 from colossus_sim.loading.fields import quantity_of
 from colossus_sim.loading.nodes import join
 from colossus_sim.specs.scenario import Scenario
@@ -107,7 +107,7 @@ def spares_below_capacity(scenario: Scenario) -> Iterator[Problem]:
                 message=f"{largest} GPUs are less than one scale-up domain of {domain}",
                 hint="install whole domains",
             )
-        elif largest and not any(usable_gpus(partition, step) for step in partition.capacity):
+        elif 0 < largest < (partition.kept_domains + 1) * domain:
             kept = "spare and reserve" if partition.reserve_domains else "spare"
             yield Problem(
                 path=f"{path}.spare_domains",
