@@ -142,19 +142,18 @@ def _signed(days: float | None) -> str:
 
 
 def _drivers(forecast: Mapping[str, Any]) -> list[Section]:
-    noise = noise_level(int(forecast["replicas"]))
     rows = tuple(
         (
             job["name"], str(driver["name"]), _number(driver["rank_correlation"]),
             "" if driver["first_order_index"] is None else f"{driver['first_order_index']:.0%}",
-            "yes" if abs(driver["rank_correlation"] or 0.0) > noise else "not told from chance",
+            {True: "yes", False: "not told from chance"}.get(driver.get("beyond_chance"), ""),
         )
         for job in forecast["jobs"] for driver in job["drivers"]
     )  # fmt: skip
     about = (
         "Share: first-order Sobol index, the part of the variance of the end that would go away if this were "
-        f"known. With {forecast['replicas']} runs a rank correlation within +-{noise:.2f} is what chance gives in "
-        "19 of 20 cases; such drivers need more runs before anyone acts on them."
+        f"known. With {forecast['replicas']} runs assumptions that do nothing may seem to have a share too; what is "
+        "not told from that needs more runs before anyone acts on it."
     )
     header = ("job", "assumption", "rank correlation", "share", "beyond chance")
     if not rows:

@@ -13,6 +13,7 @@ from colossus_sim.loading.load import Case
 from colossus_sim.sweeps.assumptions import Group, draw_quantiles, groups
 from colossus_sim.sweeps.plan import Plan, Point, make_plan
 from colossus_sim.sweeps.statistics import (
+    chance_level,
     first_order_index,
     mean_interval,
     quantiles,
@@ -51,11 +52,18 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """How much one unknown moves a job's end."""
+    """How much one unknown moves a job's end.
+
+    Attributes
+    ----------
+    beyond_chance : bool
+        Whether its share of the variance is more than unknowns that do nothing would seem to have.
+    """
 
     name: str
     rank_correlation: float
     first_order_index: float
+    beyond_chance: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,15 +200,18 @@ def _drivers(forecast: Forecast, outcomes: Mapping[int, Outcome], measure: str) 
     values = [outcomes[index].values.get(measure, math.nan) for index in rows]
     kept = [number for number, value in enumerate(values) if not math.isnan(value)]
     y = [values[number] for number in kept]
+    chance = chance_level(len(kept), len(forecast.groups))
     found = []
     for column, group in enumerate(forecast.groups):
         x = [float(forecast.draws[rows[number], column]) for number in kept]
         if len(x) > 2:
+            share = first_order_index(x, y)
             found.append(
                 Driver(
                     name=group.name,
                     rank_correlation=rank_correlation(x, y),
-                    first_order_index=first_order_index(x, y),
+                    first_order_index=share,
+                    beyond_chance=share >= chance,
                 )
             )
     return tuple(sorted(found, key=_importance, reverse=True))

@@ -13,6 +13,7 @@ from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY, format_instant
 
 SCHEMA_VERSION = 1
+NO_DRIVER = "no assumption that can be told from chance"
 MAX_DRIVERS = 8
 """Drivers shown per job in report and JSON."""
 
@@ -60,6 +61,7 @@ def _job(forecast: Forecast, item: JobForecast) -> dict[str, Any]:
                 "name": driver.name,
                 "rank_correlation": _number(driver.rank_correlation),
                 "first_order_index": _number(driver.first_order_index),
+                "beyond_chance": driver.beyond_chance,
             }
             for driver in item.drivers[:MAX_DRIVERS]
         ],
@@ -176,13 +178,13 @@ def _driver_lines(document: Mapping[str, Any]) -> list[str]:
         ]
     lines = ["", "## What drives the spread", ""]
     lines += [
-        "Share: first-order Sobol index, the part of the variance that would go away if this were known.",
+        "Share: first-order Sobol index, the part of the variance that would go away if this were known. What "
+        "chance alone may give with so few replicas is left out.",
         "",
     ]
     for job in document["jobs"]:
-        lines.append(
-            f"* **{_escape(job['name'])}**: {'; '.join(map(_driver, job['drivers'][:4])) or 'nothing'}"
-        )
+        sure = [driver for driver in job["drivers"] if driver["beyond_chance"]]
+        lines.append(f"* **{_escape(job['name'])}**: {'; '.join(map(_driver, sure[:4])) or NO_DRIVER}")
     return lines
 
 

@@ -42,11 +42,21 @@ def test_sweep_writes_tables_and_pictures(here: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_strongest_drivers_are_shown_by_their_share() -> None:
-    """Ranked by share or rank correlation, of which only the share is shown."""
-    ranked = [("tokens", 0.29), ("repairs", 0.03), ("shape", 0.21), ("dates", 0.02), ("unknown", None)]
-    drivers = [{"name": name, "first_order_index": share} for name, share in ranked]
-    assert strongest(drivers) == "tokens (29%), shape (21%), repairs (3%)"
-    assert strongest(drivers[3:]) == "dates (2%), unknown"
+    """Ranked by share or rank correlation, of which only the share is shown; what chance may give is left out."""
+    ranked = [
+        ("tokens", 0.29),
+        ("repairs", 0.03),
+        ("shape", 0.21),
+        ("dates", 0.12),
+        ("few", 0.13),
+        ("none", None),
+    ]
+    drivers = [
+        {"name": name, "first_order_index": share, "beyond_chance": (share or 0.0) > 0.1}
+        for name, share in ranked
+    ]
+    assert strongest(drivers) == "tokens (29%), shape (21%), dates (12%)"
+    assert strongest([drivers[1], drivers[5]]) == ""
 
 
 def test_sweep_answers_in_json_and_resumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

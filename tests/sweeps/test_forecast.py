@@ -17,7 +17,7 @@ from colossus_sim.sweeps.forecast import (
     phase_bands,
     widest_interval,
 )
-from colossus_sim.sweeps.forecast_files import forecast_document, forecast_files
+from colossus_sim.sweeps.forecast_files import NO_DRIVER, forecast_document, forecast_files
 from colossus_sim.sweeps.pool import InlineExecutor
 from colossus_sim.sweeps.task import Outcome
 
@@ -76,6 +76,20 @@ def test_drivers_find_what_moves_the_end(fast_scenario: str) -> None:
     assert job.drivers[0].name == "jobs.large.phases.pretrain.tokens"
     assert job.drivers[0].rank_correlation == pytest.approx(1.0)
     assert job.drivers[0].first_order_index > 0.9
+    assert [driver.name for driver in job.drivers if driver.beyond_chance] == [job.drivers[0].name]
+    report = forecast_files(forecast, outcomes)["report.md"]
+    assert "tokens (rank" in report
+    assert all(f"{driver.name} (rank" not in report for driver in job.drivers[1:])
+
+
+def test_no_driver_is_named_where_all_may_be_chance(fast_scenario: str) -> None:
+    """Ends that have nothing to do with what is drawn have no driver, nor have ends of a few runs."""
+    forecast = make_forecast(fast_scenario, 60, sample_assumptions=True)
+    for days in ([float(k % 2) for k in range(60)], [float(u) for u in forecast.draws[:10, 0]]):
+        outcomes = made(days)
+        (job,) = job_forecasts(forecast, outcomes)
+        assert not any(driver.beyond_chance for driver in job.drivers)
+        assert f"**large**: {NO_DRIVER}" in forecast_files(forecast, outcomes)["report.md"]
 
 
 def test_widest_interval_is_that_of_the_mean_end(fixed: Forecast) -> None:
