@@ -192,6 +192,10 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
         return
     header, rows = job_lines(document)
     echo(text_table(header, rows, right=(6,)))
+    if header[-1] == "finished":
+        echo(
+            ">=: rests on runs that were not done at the horizon, with their end if nothing goes wrong any more"
+        )
     for job in document["jobs"]:
         if job["drivers"]:
             echo(f"{job['name']}: driven by {strongest(job['drivers']) or NO_DRIVER}")

@@ -122,6 +122,8 @@ class JobBand:
         P10, P50, P90 of the end of what the target means.
     probability : float
         Share of runs that meet the target.
+    projected : bool
+        Whether the median end rests on runs that were not done at the horizon.
     """
 
     title: str
@@ -129,6 +131,7 @@ class JobBand:
     finish: tuple[float, float, float]
     probability: float
     phases: tuple[PhaseBand, ...]
+    projected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,8 @@ class JobForecast:
         Half of the 95 % interval of the mean end. [days]
     finished : int
         Replicas in which it ended before the horizon; the others enter with their projected end.
+    projected : tuple of bool
+        Which quantiles rest on projected ends; such a one is a lower bound.
     met : int
         Replicas in which it ended by its target.
     probability : tuple of float
@@ -93,6 +95,7 @@ class JobForecast:
     finish_mean: float
     finish_mean_half_width: float
     finished: int
+    projected: tuple[bool, ...]
     met: int
     probability: tuple[float, float, float]
     drivers: tuple[Driver, ...]
@@ -176,6 +179,7 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
     finish = series(outcomes, f"jobs.{name}.finish_days")
     slip = series(outcomes, f"jobs.{name}.slip_days")
     finished = series(outcomes, f"jobs.{name}.finished")
+    found = quantiles(finish, LEVELS)
     met = sum(1 for days, done in zip(slip, finished, strict=True) if done and days <= 0.0)
     with_target = forecast.plan.scenario.jobs[name].target is not None
     mean = mean_interval(finish)
@@ -183,14 +187,28 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
     return JobForecast(
         job=name,
         count=len(finish),
-        finish=quantiles(finish, LEVELS),
+        finish=found,
         slip=quantiles(slip, LEVELS),
         finish_mean=mean.mean,
         finish_mean_half_width=mean.half_width,
         finished=int(sum(finished)),
+        projected=_projected(found, finish, finished),
         met=met,
         probability=(share[0], share[1], share[2]),
         drivers=_drivers(forecast, outcomes, f"jobs.{name}.finish_days"),
+    )
+
+
+def _projected(found: Sequence[float], ends: Sequence[float], finished: Sequence[float]) -> tuple[bool, ...]:
+    """Say which quantiles lie beyond the ends that were all simulated."""
+    pairs = list(zip(ends, finished, strict=True))
+    open_ends = [math.inf if math.isnan(end) else end for end, done in pairs if not done]
+    if not open_ends:
+        return (False,) * len(found)
+    sure = [end for end, done in pairs if done and end < min(open_ends)]
+    last = max(sure, default=-math.inf)
+    return tuple(
+        value > last or level * len(pairs) > len(sure) for level, value in zip(LEVELS, found, strict=True)
     )
 
 

@@ -206,6 +206,7 @@ def _job_band(
         finish=_picked(item.finish, start),
         probability=item.probability[0],
         phases=tuple(phases),
+        projected=item.projected[LEVELS.index(0.5)],
     )
 
 

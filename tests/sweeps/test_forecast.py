@@ -17,7 +17,7 @@ from colossus_sim.sweeps.forecast import (
     phase_bands,
     widest_interval,
 )
-from colossus_sim.sweeps.forecast_files import NO_DRIVER, forecast_document, forecast_files
+from colossus_sim.sweeps.forecast_files import NO_DRIVER, forecast_document, forecast_files, job_lines
 from colossus_sim.sweeps.pool import InlineExecutor
 from colossus_sim.sweeps.task import Outcome
 
@@ -57,6 +57,26 @@ def test_end_beyond_the_horizon_is_a_miss(fixed: Forecast) -> None:
     """A projected end before the target does not count as met: it was not simulated."""
     (job,) = job_forecasts(fixed, made([1.0] * 11, finished=False))
     assert (job.finished, job.met) == (0, 0)
+
+
+def test_quantiles_from_runs_that_did_not_finish_are_marked(fixed: Forecast) -> None:
+    """With 6 of 11 done by day 5, P10 is simulated and the rest is at least what is shown; with all, nothing is."""
+    days = [float(day) for day in range(11)]
+    partly = {k: item if k < 6 else made(days, finished=False)[k] for k, item in made(days).items()}
+    (job,) = job_forecasts(fixed, partly)
+    assert (job.finished, job.projected) == (6, (False, False, True, True))
+    document = forecast_document(fixed, partly)
+    header, rows = job_lines(document)
+    assert (header[-1], rows[0][-1]) == ("finished", "6 of 11")
+    assert [cell.startswith(">= 2026") for cell in rows[0][2:6]] == [False, False, True, True]
+    assert rows[0][6] == "+1.0 d [-3.5 d, >= +5.5 d]"
+    assert "6 of 11" in forecast_files(fixed, partly)["report.md"]
+
+    (job,) = job_forecasts(fixed, made(days))
+    assert not any(job.projected)
+    assert job_lines(forecast_document(fixed, made(days)))[0][-1] == "meets target"
+    (job,) = job_forecasts(fixed, made(days, finished=False))
+    assert all(job.projected)
 
 
 def test_bands_are_infinite_where_phases_do_not_end(fixed: Forecast) -> None:
