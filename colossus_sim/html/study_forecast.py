@@ -116,8 +116,8 @@ def forecast_sections(study: Mapping[str, Any], forecast: Mapping[str, Any]) -> 
     about = (
         "Dates are the end of what each target means (without a target: of the whole job). P80: in 80 % of the "
         "runs it is done by then. A run in which a job was not done at the end of the simulated time counts with "
-        "its projected end (>=: a lower bound), and as a miss. Chance: share of runs that meet the target, with its "
-        "Wilson interval."
+        "its projected end (>=: a lower bound), and as a miss. Chance: share of runs that meet the target, with "
+        "its Wilson interval."
     )
     jobs = Section(
         title="Jobs",

@@ -171,6 +171,17 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     assert list(here.iterdir()) == []
 
 
+def test_nothing_is_left_where_nothing_can_be_merged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a journal, or with one of another sweep, is refused before --out is made."""
+    assert run_command_line(["sweep", "tiny", *GRID, "--out", "new", "--merge", "nowhere"]) == 4
+    assert "nowhere holds no journal of a sweep" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+    assert run_command_line(["sweep", "tiny", *GRID, "--out", "first", "--no-plots", "-q"]) == 0
+    assert run_command_line(["sweep", "tiny", *GRID, "--seed", "1", "--out", "new", "--merge", "first"]) == 2
+    assert "belongs to another sweep" in capsys.readouterr().err
+    assert [path.name for path in here.iterdir()] == ["first"]
+
+
 def test_forecast_says_dates_and_chances(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A forecast: quantiles of the end, chance of the target, Gantt chart with bands."""
     command = ["forecast", "tiny", "--replicas", "25", "--jobs", "2", "--until-ci", "2 days"]
