@@ -233,7 +233,7 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
         kind=kind,
         paired=spec.common_random_numbers,
     )
-    if kind in ("sweep", "changes"):
+    if kind != "tornado":
         _check_points(asked, plan, plan.points if kind == "changes" else plan.points[:1], settings)
     return plan
 

@@ -85,6 +85,8 @@ class SweepView:
         Filled for named changes; then `parameters` are not drawn.
     cost : Measured or None
         What the points cost.
+    sampled : bool
+        Whether the points are spread over ranges, so that all fields differ from point to point.
     """
 
     title: str
@@ -94,6 +96,7 @@ class SweepView:
     cost: Measured | None
     tornado: tuple[tuple[Measured, tuple[Bar, ...]], ...] = ()
     changes: tuple[tuple[Measured, tuple[Change, ...]], ...] = ()
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

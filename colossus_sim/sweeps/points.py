@@ -49,7 +49,7 @@ def make_points(
     assumptions: Sequence[Assumption] = (),
     sites: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Point, ...], str]:
-    """Return the points and the kind of the sweep: ``sweep``, ``tornado`` or ``changes``.
+    """Return the points and the kind of the sweep: ``sweep``, ``sample``, ``tornado`` or ``changes``.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def make_points(
         )
     _refuse_seed(vary)
     if vary.sample is not None:
-        return sample_points(vary.sample, seed), "sweep"
+        return sample_points(vary.sample, seed), "sample"
     if vary.tornado is not None:
         return tornado_points(assumptions, vary.tornado.assumptions, sites), "tornado"
     if vary.changes:

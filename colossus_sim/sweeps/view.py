@@ -63,7 +63,8 @@ def sweep_view(
     runs = runs_text(runs_per_point(plan, outcomes))
     failed = sum(1 for item in outcomes.values() if item.status == "failed")
     failed_text = f", {failed} of {len(outcomes)} runs failed" if failed else ""
-    band = "; marks: mean with 95 % interval, bands: P10 to P90" if plan.replicas > 1 else ""
+    bands = "" if plan.kind == "sample" else ", bands: P10 to P90"
+    band = f"; marks: mean with 95 % interval{bands}" if plan.replicas > 1 else ""
     return SweepView(
         title=title or title_of(plan.scenario),
         note=f"{len(plan.points)} points, {runs}{failed_text}{band}",
@@ -76,6 +77,7 @@ def sweep_view(
         changes=tuple((item, _changes(plan, outcomes, item.name)) for item in drawn)
         if plan.kind == "changes"
         else (),
+        sampled=plan.kind == "sample",
     )
 
 

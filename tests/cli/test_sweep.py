@@ -171,6 +171,15 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     assert list(here.iterdir()) == []
 
 
+def test_a_sampled_sweep_is_drawn_point_by_point(here: Path) -> None:
+    """The shipped sample plays, a row per point, and its picture joins nothing."""
+    assert run_command_line(["sweep", "restart_and_saves", "--replicas", "1", "--jobs", "1", "-q"]) == 0
+    folder = here / "out" / "restart_and_saves-sweep"
+    assert len((folder / "results.csv").read_text(encoding="utf-8").splitlines()) == 65
+    assert (folder / "scatter.png").is_file()
+    assert not (folder / "lines.png").exists()
+
+
 def test_nothing_is_left_where_nothing_can_be_merged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder without a journal, or with one of another sweep, is refused before --out is made."""
     assert run_command_line(["sweep", "tiny", *GRID, "--out", "new", "--merge", "nowhere"]) == 4

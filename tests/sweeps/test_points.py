@@ -84,6 +84,7 @@ def test_sobol_points_are_even_and_repeatable() -> None:
     found = points(sample=asked)
     assert sorted(int(64 * float(point["a"])) for point in found) == list(range(64))
     assert found == points(sample=asked)
+    assert make_points(Vary.model_validate({"sample": asked}), seed=1)[1] == "sample"
 
 
 def test_normal_law_has_its_ends_at_5_and_95_percent() -> None:
