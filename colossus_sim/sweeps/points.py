@@ -86,7 +86,10 @@ def make_points(
     count = len(factors[0]) * len(factors[1]) * len(factors[2])
     if count > MAX_POINTS:
         raise VaryError(f"{count:,} points are more than {MAX_POINTS:,}")
-    return tuple(_point(parts) for parts in itertools.product(*factors)), "sweep"
+    points = tuple(_point(parts) for parts in itertools.product(*factors))
+    if len({point.overrides for point in points}) < len(points):
+        raise VaryError("two points are the same", "list" if vary.list else "zip")
+    return points, "sweep"
 
 
 def is_seed(path: str) -> bool:
@@ -108,6 +111,12 @@ def _refuse_seed(vary: Vary) -> None:
 
 
 def _grid(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    for path, values in fields.items():
+        seen: set[str] = set()
+        for index, text in enumerate(map(shown, values)):
+            if text in seen:
+                raise VaryError(f"the value {text} is there twice", "grid", path, index)
+            seen.add(text)
     combinations = itertools.product(*fields.values())
     return [dict(zip(fields, values, strict=True)) for values in combinations]
 

@@ -42,7 +42,7 @@ class Sweep:
         """Return an error in what is to vary with its place in the file, or its option."""
         if self.tree is None:
             option, *keys = error.place or ("--set-grid",)
-            words = [_OPTIONS.get(str(option), str(option)), *(str(key) for key in keys)]
+            words = [_OPTIONS.get(str(option), str(option)), *(key for key in keys if isinstance(key, str))]
             return UsageError(f"{' '.join(words)}: {error}")
         place = ("vary", *error.place)
         found = (lookup(self.tree, place[:length]) for length in range(len(place), 0, -1))

@@ -155,6 +155,7 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", *GRID, "--measure", "jobs.large.slip"], "did you mean"),
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
         (["sweep", "tiny", "--set-grid", "seed=1,2", "--jobs", "1"], "--set-grid seed: the seed cannot be varied"),
+        (["sweep", "tiny", "--set-grid", "jobs.large.gpus=64,64"], "jobs.large.gpus: the value 64 is there twice"),
         (["solve", "tiny", "--find", "seed", "--so-that", "a<=1"], "--replicas N"),
         (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "unknown key 'nothing'"),
         (["solve", "tiny", "--find", "jobs.larg.gpus", "--so-that", "a<=1"], "did you mean 'large'?"),

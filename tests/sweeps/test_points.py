@@ -49,6 +49,9 @@ def test_zip_goes_together_and_combines_with_grid_and_list() -> None:
         ({"zip": {"a": [1], "b": [1, 2]}}, "same number of values"),
         ({"grid": {"a": [1]}, "zip": {"a": [2]}}, "a is varied twice"),
         ({"grid": {"a": [1]}, "tornado": {}}, "tornado and changes alone"),
+        ({"grid": {"b": [1], "a": [1, 2, 1.0, 1]}}, "the value 1 is there twice"),
+        ({"zip": {"a": [1, 2, 1], "b": [3, 4, 3]}}, "two points are the same"),
+        ({"list": [{"a": 1}, {"b": 1}, {"a": 1}]}, "two points are the same"),
         ({"list": [{"a": 1}, {"seed": 2}]}, "seed cannot be varied"),
         ({"changes": {"other": {"seed": 2}}}, "seed cannot be varied"),
         ({"sample": {"points": 4, "ranges": {"seed": {"low": 1, "high": 9}}}}, "seed cannot be varied"),
@@ -228,7 +231,7 @@ def test_what_a_sweep_file_sets_is_refused_with_its_place(tmp_path: Path) -> Non
     ("vary", "place"),
     [
         ("grid: {jobs.large.gpus: [x, 128]}", "4:10"),
-        ("zip: {jobs.large.gpus: [x, 128]}", "4:9"),
+        ("zip: {jobs.large.gpus: [x, 128, x], jobs.small.gpus: [64, 32, 32]}", "4:9"),
         ("list: [{jobs.large.gpus: x}]", "4:11"),
         ("changes: {less: {jobs.large.gpus: 64}, none: {jobs.large.gpus: x}}", "4:49"),
     ],
