@@ -84,7 +84,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     from colossus_sim.cli.run import parse_formats
     from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
-    from colossus_sim.sweeps.precision import check_names, parse_precisions, run_until
+    from colossus_sim.sweeps.precision import parse_precisions, run_until
 
     formats = parse_formats(options["formats"])
     asked = _asked(file, options)
@@ -92,8 +92,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     folder = Path(settings.out) if settings.out else Path("out") / f"{asked.name}-sweep"
     precision = parse_precisions(options["until_ci"], plan.scenario.jobs)
     shard = parse_shard(options["shard"], points=bool(precision)) if options["shard"] else Shard()
-    measures = tuple(options["measures"]) or asked.spec.measures or default_measures(plan)
-    check_names(plan, measures)
+    measures = _measures(asked, plan, options["measures"])
     state: list[State] = []
     with (
         executor(options) as workers,
@@ -128,6 +127,23 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
               question=asked.spec.question, dark=options["dark"])  # fmt: skip
     show(folder, plan, outcomes, measures, settings)
     return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
+
+
+def _measures(asked: Sweep, plan: Plan, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the measures to show: those of the options, of the file, or the default ones; each must exist."""
+    from colossus_sim.errors import UsageError
+    from colossus_sim.sweeps.precision import check_names
+
+    if given or not asked.spec.measures:
+        measures = tuple(given) or default_measures(plan)
+        check_names(plan, measures)
+        return measures
+    for index, name in enumerate(asked.spec.measures):
+        try:
+            check_names(plan, [name])
+        except UsageError as error:
+            raise asked.at(str(error), "measures", index) from None
+    return asked.spec.measures
 
 
 def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:

@@ -44,11 +44,16 @@ class Sweep:
             option, *keys = error.place or ("--set-grid",)
             words = [_OPTIONS.get(str(option), str(option)), *(key for key in keys if isinstance(key, str))]
             return UsageError(f"{' '.join(words)}: {error}")
-        place = ("vary", *error.place)
+        return self.at(str(error), "vary", *error.place)
+
+    def at(self, message: str, *place: str | int) -> ColossusError:
+        """Return an error with the place of a field in the file, or of what is there of the way to it."""
+        if self.tree is None:
+            return UsageError(message)
         found = (lookup(self.tree, place[:length]) for length in range(len(place), 0, -1))
         node = next((item for item in found if item is not None), self.tree)
         origin = node.origin if node.mapping is None else node.key or node.origin
-        return refuse(origin, str(error), path=dotted_path(place))
+        return refuse(origin, message, path=dotted_path(place))
 
     def named(self, error: ScenarioError, given: int, point: Sequence[str] = ()) -> ScenarioError:
         """Return an error of a scenario with each override called by where it was written.
@@ -66,7 +71,11 @@ class Sweep:
                  *(f"{self._place_of(text)}point with {text}" for text in point)]  # fmt: skip
         every: list[Origin | str] = [*places, *texts]
         called = {f"--set #{number}": place for number, place in enumerate(every, start=1)}
-        return ScenarioError([_called(problem, called.get(problem.where)) for problem in error.problems])
+        scenario = self.tree.child("scenario") if self.tree is not None else None
+        if scenario is not None and not any(item.where or item.path for item in error.problems):
+            problems = [replace(item, path="scenario") for item in error.problems]
+            return ScenarioError([_called(item, scenario.origin) for item in problems])
+        return ScenarioError([_called(item, called.get(item.where)) for item in error.problems])
 
     def _place_of(self, text: str) -> str:
         """Return where the file varies the field of a point's override, with a colon; empty if it does not."""

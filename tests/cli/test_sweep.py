@@ -181,6 +181,25 @@ def test_a_sampled_sweep_is_drawn_point_by_point(here: Path) -> None:
     assert not (folder / "lines.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("scenario: tinny", "s.yaml:2:11: scenario: no such scenario file"),
+        ("scenario: t.yaml", "s.yaml:2:11: scenario: no such file: t.yaml"),
+        ("scenario: tiny\nmeasures: [jobs.large.slip_days, jobs.large.slip]", "s.yaml:3:34: measures[1]: runs"),
+    ],
+)  # fmt: skip
+def test_what_a_sweep_file_names_is_refused_with_its_place(
+    here: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    """A scenario or a measure that is not there is an error of the file that names it."""
+    text = f"version: 1\n{line}\nvary: {{grid: {{jobs.large.gpus: [64, 128]}}}}\n"
+    (here / "s.yaml").write_text(text, encoding="utf-8")
+    assert run_command_line(["sweep", "s.yaml"]) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in here.iterdir()] == ["s.yaml"]
+
+
 def test_nothing_is_left_where_nothing_can_be_merged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder without a journal, or with one of another sweep, is refused before --out is made."""
     assert run_command_line(["sweep", "tiny", *GRID, "--out", "new", "--merge", "nowhere"]) == 4
