@@ -96,6 +96,9 @@ def _parameter(plan: Plan, name: str) -> Parameter:
     if found is None:
         return Parameter(name=name, texts=texts, numbers=None, unit="")
     values, scale = found
+    if scale.date:
+        days = tuple((value - plan.scenario.start) / DAY for value in values)
+        return Parameter(name=name, texts=texts, numbers=days, unit="days after the start")
     return Parameter(name=name, texts=texts, numbers=tuple(values), unit=scale.unit)
 
 

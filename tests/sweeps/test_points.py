@@ -17,6 +17,7 @@ from colossus_sim.sweeps.quantities import numbers
 from colossus_sim.sweeps.read import read_sweep, sweep_of_flags
 from colossus_sim.sweeps.seeds import replica_seed
 from colossus_sim.sweeps.spec import Vary
+from colossus_sim.sweeps.view import sweep_view
 
 
 def points(**vary: object) -> list[dict[str, str]]:
@@ -245,3 +246,14 @@ def test_a_point_that_cannot_be_loaded_is_refused_with_its_place(
     with pytest.raises(ScenarioError) as caught:
         make(read_sweep(str(path)), Settings(), None)
     assert f"s.yaml:{place}: point with jobs.large.gpus=x: jobs.large.gpus: " in str(caught.value)
+
+
+def test_dates_are_drawn_as_days_after_the_start(tmp_path: Path) -> None:
+    """A field of dates has an axis that people can read; other fields keep their unit."""
+    law = "{jobs.small.submit: {low: 2026-01-05, high: 2026-01-09}, faults.restart.base: {low: 1 min, high: 1 h}}"
+    path = tmp_path / "s.yaml"
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law).replace("\n      {", " {"), encoding="utf-8")
+    dates, restart = sweep_view(make(read_sweep(str(path)), Settings(), None), {}, ()).parameters
+    assert (dates.unit, restart.unit) == ("days after the start", "min")
+    assert dates.numbers is not None
+    assert sorted(int(days) for days in dates.numbers) == [0, 1, 2, 3]
