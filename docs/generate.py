@@ -100,15 +100,68 @@ def scenario_page() -> str:
     models = {**schema["$defs"], "Scenario": {k: v for k, v in schema.items() if k != "$defs"}}
     rest = sorted(name for name in models if name not in ROOT_SECTIONS)
     parts = [NOTICE, "# Every key of a scenario file\n\n", SCENARIO_RULES]
-    for name in (*ROOT_SECTIONS, *rest):
-        model = models[name]
-        rows = [
-            (f"`{key}`", kind_of(field), default_of(key, model), cell(field.get("description", "")))
-            for key, field in model["properties"].items()
-        ]
-        parts.append(f"\n## {name}\n\n{cell(model.get('description', ''))}\n\n")
-        parts.append(table(("key", "value", "default", "meaning"), rows))
+    parts += [key_table(name, models[name]) for name in (*ROOT_SECTIONS, *rest)]
     return "".join(parts)
+
+
+def key_table(name: str, model: Mapping[str, Any]) -> str:
+    """Return the section of one record of a file: a row for each key."""
+    rows = [
+        (f"`{key}`", kind_of(field), default_of(key, model), cell(field.get("description", "")))
+        for key, field in model["properties"].items()
+    ]
+    keys = table(("key", "value", "default", "meaning"), rows)
+    return f"\n## {name}\n\n{cell(model.get('description', ''))}\n\n{keys}"
+
+
+def sweeps_page() -> str:
+    """Return docs/sweeps.md: every key of a sweep file, and the shipped ones."""
+    from colossus_sim.sweeps.read import read_sweep
+    from colossus_sim.sweeps.spec import SweepSpec
+
+    schema = SweepSpec.model_json_schema()
+    models = {"Sweep": {k: v for k, v in schema.items() if k != "$defs"}, **schema["$defs"]}
+    parts = [NOTICE, "# Sweep files\n\n", SWEEP_RULES]
+    parts += [key_table(name, models[name]) for name in ("Sweep", "Vary", "Sample", "Range", "Tornado")]
+    shipped = [read_sweep(path.stem) for path in sorted((ROOT / "sweeps").glob("*.yaml"))]
+    rows = [(f"`{made.name}`", cell(made.spec.title), cell(made.spec.question)) for made in shipped]
+    parts.append(f"\n## Shipped sweeps\n\n{table(('name', 'what', 'question'), rows)}")
+    return "".join(parts)
+
+
+SWEEP_RULES = """\
+A sweep file names a scenario, says what differs between points, and how often each point is run:
+
+```yaml
+version: 1
+scenario: tiny
+replicas: 20
+vary:
+  grid:                                      # every combination: 2 x 2 points
+    faults.restart.base: [5 min, 1 h]
+    "checkpoint.tiers[0].interval": [10 min, 1 h]
+measures: [jobs.large.slip_days]
+```
+
+`colossus-sim sweep FILE` (or the name of a shipped one) plays it. The file is strict YAML like a scenario; field
+paths are those of `--set`, values are written as in a scenario. For the common cases `--set-grid`, `--set-zip` and
+`--tornado` need no file.
+
+- **`vary`** has `grid`, `zip` and `list`, alone or together (every combination of the three), or one of `sample`,
+  `tornado` and `changes` alone. No two points may be the same, and no field may be varied twice.
+- **`sample`** spreads points over ranges: each `n`-th of a range holds one of `n` points (Latin hypercube, McKay,
+  Beckman and Conover 1979), or a scrambled Sobol sequence (Owen 1998) with a power of two of points. A range has a
+  law: `uniform`, `loguniform` (the logarithm is uniform: for rates and times over decades), `triangular` (with
+  `mode`), `normal` (`low` and `high` are its 5 % and 95 % quantiles, so a tenth of the points lies outside). Laws
+  are independent. The same seed gives the same points.
+- **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time.
+- **`changes`** plays the scenario as it is, then each named change alone.
+- **Seeds**: run `k` of a point has the root seed plus `k`. With `common_random_numbers` (the default) that is the
+  same seed at every point, so that differences between points are paired and far more certain than the means;
+  without, all runs are independent. `seed` itself cannot be varied: that is what `replicas` is for.
+- **`measures`** are columns of `results.csv`, e.g. `jobs.large.slip_days` ([metrics](metrics.md)).
+- `colossus-sim schema --kind sweep > sweep.schema.json` is for editors.
+"""
 
 
 SCENARIO_RULES = """\
@@ -263,6 +316,7 @@ direction. The GPU named in a file is the one that the network was drawn for; a 
 
 PAGES = {
     "docs/scenario.md": scenario_page,
+    "docs/sweeps.md": sweeps_page,
     "docs/metrics.md": metrics_page,
     "docs/commands.md": commands_page,
     "scenarios/README.md": scenarios_page,

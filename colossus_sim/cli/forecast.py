@@ -183,7 +183,7 @@ def write(
 
 def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     """Show the dates, and where the rest lies."""
-    from colossus_sim.sweeps.forecast_files import job_lines
+    from colossus_sim.sweeps.forecast_files import NO_DRIVER, job_lines
 
     if settings.json:
         echo_json(document)
@@ -192,9 +192,13 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
         return
     header, rows = job_lines(document)
     echo(text_table(header, rows, right=(6,)))
+    if header[-1] == "finished":
+        echo(
+            ">=: rests on runs that were not done at the horizon, with their end if nothing goes wrong any more"
+        )
     for job in document["jobs"]:
         if job["drivers"]:
-            echo(f"{job['name']}: driven by {strongest(job['drivers'])}")
+            echo(f"{job['name']}: driven by {strongest(job['drivers']) or NO_DRIVER}")
     failed = f", {document['failed']} failed" if document["failed"] else ""
     echo(
         f"\n{document['replicas']} runs{failed}, case {document['case']}, assumptions {document['assumptions']}"
@@ -206,11 +210,7 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
 
 
 def strongest(drivers: Sequence[Mapping[str, Any]]) -> str:
-    """Return the three first of the ranked drivers, with their shares of the variance, the largest share first."""
-    shown = sorted(drivers[:3], key=lambda driver: -(driver["first_order_index"] or 0.0))
-    return ", ".join(map(_driver, shown))
-
-
-def _driver(driver: Mapping[str, Any]) -> str:
-    index = driver["first_order_index"]
-    return str(driver["name"]) + ("" if index is None else f" ({index:.0%})")
+    """Return the first three drivers beyond chance with their shares of the variance, the largest first."""
+    sure = [driver for driver in drivers if driver["beyond_chance"]]
+    shown = sorted(sure[:3], key=lambda driver: -driver["first_order_index"])
+    return ", ".join(f"{driver['name']} ({driver['first_order_index']:.0%})" for driver in shown)

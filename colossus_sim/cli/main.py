@@ -136,6 +136,8 @@ def run_command_line(arguments: list[str]) -> int:
         _silence_stdout()
         return 0
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return _report(UsageError(f"the name of the file is too long: {error.filename}"), as_json)
         if error.errno != errno.ENOSPC:
             return _bug(error, verbose)
         _silence_stdout()

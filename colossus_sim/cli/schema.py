@@ -13,16 +13,26 @@ from colossus_sim.cli.common import Settings, echo_json, output_options
     default="scenario",
     show_default=True,
     metavar="KIND",
-    help="scenario or topology.",
+    help="scenario, topology or sweep.",
 )
 @output_options
 def schema(kind: str, settings: Settings) -> None:
-    """Print the JSON Schema of a scenario or topology file.
+    """Print the JSON Schema of a scenario, topology or sweep file.
 
     \b
     Editors with a YAML language server use it after this first line of a file:
       # yaml-language-server: $schema=scenario.schema.json
     """
-    from colossus_sim.loading.json_schema import file_schema
+    from colossus_sim.errors import UsageError
+    from colossus_sim.loading.json_schema import file_schema, schema_of
+    from colossus_sim.loading.suggest import nearest_hint
 
-    echo_json(file_schema(kind))
+    if kind in ("scenario", "topology"):
+        echo_json(file_schema(kind))
+    elif kind == "sweep":
+        from colossus_sim.sweeps.spec import SweepSpec
+
+        echo_json(schema_of("sweep", SweepSpec))
+    else:
+        hint = nearest_hint(kind, ("scenario", "topology", "sweep"))
+        raise UsageError(f"there is no schema of kind {kind!r}; {hint}")

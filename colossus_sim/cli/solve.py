@@ -67,10 +67,13 @@ def _question(file: str, settings: Settings, options: dict[str, Any]) -> Questio
     from colossus_sim.errors import UsageError
     from colossus_sim.loading.load import load_scenario
     from colossus_sim.sweeps.condition import parse_condition
+    from colossus_sim.sweeps.points import SEED_HINT, is_seed
     from colossus_sim.sweeps.solve import Question, default_range
 
     if file == "-":
         raise UsageError("every worker reads the scenario itself: save it to a file first")
+    if is_seed(options["path"]):
+        raise UsageError(f"--find: the seed cannot be searched: {SEED_HINT}")
     if not Path(file).suffix and options["path"].count(".") == 0:
         raise UsageError(f"--find: {options['path']!r} is no field path, e.g. jobs.my_job.gpus")
     scenario = load_scenario(file, overrides=settings.overrides, case=settings.case)  # type: ignore[arg-type]
@@ -106,10 +109,15 @@ def answer_text(question: Question, answer: Answer) -> str:
     """Return the answer in words."""
     wish = f"{question.condition.text} in at least {question.confidence:.0%} of the runs"
     if answer.found is None:
-        best = max(answer.trials, key=lambda trial: trial.share)
+        best = answer.nearest(question.condition.bound)
+        near = (
+            ""
+            if best is None
+            else f" (nearest: {best.text}, {question.condition.measure} {best.mean:.4g} on average)"
+        )
         text = (
             f"no solution: {question.path} between {question.low} and {question.high} has no value for {wish}; "
-            f"at its ends it holds in {_ends(answer)} (best: {best.text})"
+            f"at its ends it holds in {_ends(answer)}{near}"
         )
         return f"{text}\n{answer.limit or 'look farther with --between, or change something else'}"
     low, high = answer.found.interval

@@ -84,7 +84,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     from colossus_sim.cli.run import parse_formats
     from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
-    from colossus_sim.sweeps.precision import check_names, parse_precisions, run_until
+    from colossus_sim.sweeps.precision import parse_precisions, run_until
 
     formats = parse_formats(options["formats"])
     asked = _asked(file, options)
@@ -92,8 +92,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     folder = Path(settings.out) if settings.out else Path("out") / f"{asked.name}-sweep"
     precision = parse_precisions(options["until_ci"], plan.scenario.jobs)
     shard = parse_shard(options["shard"], points=bool(precision)) if options["shard"] else Shard()
-    measures = tuple(options["measures"]) or asked.spec.measures or default_measures(plan)
-    check_names(plan, measures)
+    measures = _measures(asked, plan, options["measures"])
     state: list[State] = []
     with (
         executor(options) as workers,
@@ -128,6 +127,23 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
               question=asked.spec.question, dark=options["dark"])  # fmt: skip
     show(folder, plan, outcomes, measures, settings)
     return SOME_FAILED if any(item.status == "failed" for item in outcomes.values()) else 0
+
+
+def _measures(asked: Sweep, plan: Plan, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the measures to show: those of the options, of the file, or the default ones; each must exist."""
+    from colossus_sim.errors import UsageError
+    from colossus_sim.sweeps.precision import check_names
+
+    if given or not asked.spec.measures:
+        measures = tuple(given) or default_measures(plan)
+        check_names(plan, measures)
+        return measures
+    for index, name in enumerate(asked.spec.measures):
+        try:
+            check_names(plan, [name])
+        except UsageError as error:
+            raise asked.at(str(error), "measures", index) from None
+    return asked.spec.measures
 
 
 def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
@@ -197,22 +213,32 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
     ------
     ScenarioError
         If the scenario or a point of it is wrong.
+    UsageError
+        If the options that say what varies make no sense.
     """
+    from colossus_sim.errors import ScenarioError
     from colossus_sim.loading.load import load_scenario
     from colossus_sim.sweeps.plan import make_plan
     from colossus_sim.sweeps.points import make_points, override
+    from colossus_sim.sweeps.spec import VaryError
 
     spec = asked.spec
     overrides = (*(override(path, value) for path, value in spec.set.items()), *settings.overrides)
     case = spec.case if settings.case == "central" else settings.case
-    base = load_scenario(asked.source, overrides=overrides, case=case)  # type: ignore[arg-type]
+    try:
+        base = load_scenario(asked.source, overrides=overrides, case=case)  # type: ignore[arg-type]
+    except ScenarioError as error:
+        raise asked.named(error, len(settings.overrides)) from None
     seed = next((value for value in (settings.seed, spec.seed) if value is not None), base.seed)
-    points, kind = make_points(
-        spec.vary,
-        seed=seed,
-        assumptions=base.loaded.assumptions,
-        sites={name: job.site for name, job in base.jobs.items()},
-    )
+    try:
+        points, kind = make_points(
+            spec.vary,
+            seed=seed,
+            assumptions=base.loaded.assumptions,
+            sites={name: job.site for name, job in base.jobs.items()},
+        )
+    except VaryError as error:
+        raise asked.located(error) from None
     plan = make_plan(
         asked.source,
         points,
@@ -223,26 +249,21 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
         kind=kind,
         paired=spec.common_random_numbers,
     )
-    if kind in ("sweep", "changes"):
-        _check_points(plan, plan.points if kind == "changes" else plan.points[:1])
+    if kind != "tornado":
+        _check_points(asked, plan, plan.points if kind == "changes" else plan.points[:1], settings)
     return plan
 
 
-def _check_points(plan: Plan, points: Sequence[Point]) -> None:
+def _check_points(asked: Sweep, plan: Plan, points: Sequence[Point], settings: Settings) -> None:
     """Refuse a field path or value that a point cannot use, before any run, by the point's own assignment."""
-    from dataclasses import replace
-
     from colossus_sim.errors import ScenarioError
     from colossus_sim.loading.load import load_scenario
 
     for point in points:
-        names = {f"--set #{len(plan.overrides) + k}": f"point with {text}"
-                 for k, text in enumerate(point.overrides, start=1)}  # fmt: skip
         try:
             load_scenario(plan.source, overrides=(*plan.overrides, *point.overrides), case=plan.case)
         except ScenarioError as error:
-            problems = [replace(item, where=names.get(item.where, item.where)) for item in error.problems]
-            raise ScenarioError(problems) from None
+            raise asked.named(error, len(settings.overrides), point.overrides) from None
 
 
 def default_measures(plan: Plan) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from colossus_sim.plots.style import FAMILY_COLOURS, phase_family
 from colossus_sim.results.document import Section, Table
-from colossus_sim.results.words import day
+from colossus_sim.results.words import bound, day
 
 DAY_MS = 86_400_000.0
 LEVELS = ("p10", "p50", "p80", "p90")
@@ -116,7 +116,8 @@ def forecast_sections(study: Mapping[str, Any], forecast: Mapping[str, Any]) -> 
     about = (
         "Dates are the end of what each target means (without a target: of the whole job). P80: in 80 % of the "
         "runs it is done by then. A run in which a job was not done at the end of the simulated time counts with "
-        "its projected end, and as a miss. Chance: share of runs that meet the target, with its Wilson interval."
+        "its projected end (>=: a lower bound), and as a miss. Chance: share of runs that meet the target, with "
+        "its Wilson interval."
     )
     jobs = Section(
         title="Jobs",
@@ -127,13 +128,16 @@ def forecast_sections(study: Mapping[str, Any], forecast: Mapping[str, Any]) -> 
 
 
 def _row(job: Mapping[str, Any], runs: int) -> tuple[str, ...]:
-    dates, slip, chance = job["finish_date"], job["slip_days"], job["probability_to_meet_target"]
-    shifts = ("", "") if slip is None else tuple(_signed(slip[name]) for name in ("p50", "p90"))
+    slip, chance = job["slip_days"], job["probability_to_meet_target"]
+    shifts = (
+        ("", "") if slip is None else tuple(bound(job, name) + _signed(slip[name]) for name in ("p50", "p90"))
+    )
     low, high = job["probability_interval"]
     share = ("", "") if chance is None else (f"{chance:.0%}", f"{low:.0%} to {high:.0%}")
     return (
         job["name"], day(job["target_date"]) if job["target_date"] else "none",
-        *(dates[name] or "?" for name in LEVELS), *shifts, *share, str(runs - job["finished_before_horizon"]),
+        *(bound(job, name) + (job["finish_date"][name] or "?") for name in LEVELS), *shifts, *share,
+        str(runs - job["finished_before_horizon"]),
     )  # fmt: skip
 
 
@@ -142,19 +146,18 @@ def _signed(days: float | None) -> str:
 
 
 def _drivers(forecast: Mapping[str, Any]) -> list[Section]:
-    noise = noise_level(int(forecast["replicas"]))
     rows = tuple(
         (
             job["name"], str(driver["name"]), _number(driver["rank_correlation"]),
             "" if driver["first_order_index"] is None else f"{driver['first_order_index']:.0%}",
-            "yes" if abs(driver["rank_correlation"] or 0.0) > noise else "not told from chance",
+            {True: "yes", False: "not told from chance"}.get(driver.get("beyond_chance"), ""),
         )
         for job in forecast["jobs"] for driver in job["drivers"]
     )  # fmt: skip
     about = (
         "Share: first-order Sobol index, the part of the variance of the end that would go away if this were "
-        f"known. With {forecast['replicas']} runs a rank correlation within +-{noise:.2f} is what chance gives in "
-        "19 of 20 cases; such drivers need more runs before anyone acts on them."
+        f"known. With {forecast['replicas']} runs assumptions that do nothing may seem to have a share too; what "
+        "is not told from that needs more runs before anyone acts on it."
     )
     header = ("job", "assumption", "rank correlation", "share", "beyond chance")
     if not rows:

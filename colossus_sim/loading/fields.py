@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from colossus_sim.loading.nodes import Node
+from colossus_sim.loading.nodes import Node, lookup
 from colossus_sim.loading.references import Path
+from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.units import Instant, Quantity
 
 _INSTANT_MARK = get_args(Instant)[-1]
@@ -51,6 +52,20 @@ def field_at(root: type[BaseModel], path: Path, tree: Node) -> FieldInfo | None:
     for record in records_at(root, path[:-1], tree):
         if str(path[-1]) in record.model_fields:
             return record.model_fields[str(path[-1])]
+    return None
+
+
+def unknown_field(root: type[BaseModel], path: Path, tree: Node) -> tuple[str, str] | None:
+    """Return the first segment of a path that neither file nor record has, with a hint; None if there is none."""
+    for length, segment in enumerate(path):
+        above = lookup(tree, path[:length])
+        if above is None:
+            return None
+        if above.child(segment) is None:
+            records = records_at(root, path[:length], tree)
+            names = {name for record in records for name in record.model_fields} or set(above.mapping or ())
+            known = str(segment) in names
+            return None if known else (str(segment), nearest_hint(str(segment), names))
     return None
 
 

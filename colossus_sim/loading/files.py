@@ -13,6 +13,8 @@ from colossus_sim.loading.yaml_source import MAX_BYTES, parse_yaml
 
 YAML_SUFFIXES = (".yaml", ".yml")
 STDIN = "-"
+MAX_NAME = 255
+"""Most bytes of a file's name that common file systems hold."""
 
 
 def package_folder() -> Path:
@@ -123,7 +125,7 @@ class Files:
             If the path is absolute.
         """
         if not is_safe_text(text):
-            raise refuse(asked_by, "the path contains control characters", path=field)
+            raise refuse(asked_by, "the path is too long, or has control characters", path=field)
         if Path(text).is_absolute() or text.startswith("~"):
             raise refuse(
                 asked_by,
@@ -135,8 +137,10 @@ class Files:
 
 
 def is_safe_text(text: str) -> bool:
-    """Say whether a name can be used as a path: printable and not too long."""
-    return text.isprintable() and 0 < len(text) < 1000
+    """Say whether a name can be used as a path: printable and not too long, neither as a whole nor in a part."""
+    if not text.isprintable() or not 0 < len(text) < 1000:
+        return False
+    return all(len(part.encode()) <= MAX_NAME for part in text.split("/"))
 
 
 def show(path: Path) -> str:

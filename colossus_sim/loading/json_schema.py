@@ -13,8 +13,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from colossus_sim.errors import UsageError
-from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.specs.topology import Topology
 
@@ -56,20 +54,7 @@ _EXTENDS: Schema = {
 
 
 def file_schema(kind: str) -> Schema:
-    """Return the JSON Schema of a file.
-
-    Parameters
-    ----------
-    kind : str
-        scenario or topology.
-
-    Raises
-    ------
-    UsageError
-        If there is no such kind.
-    """
-    if kind not in _ROOTS:
-        raise UsageError(f"there is no schema of kind {kind!r}; {nearest_hint(kind, _ROOTS)}")
+    """Return the JSON Schema of a ``scenario`` or ``topology`` file."""
     root = _ROOTS[kind].model_json_schema()
     definitions: dict[str, Schema] = root.pop("$defs", {})
     definitions[kind.capitalize()] = root
@@ -87,6 +72,11 @@ def file_schema(kind: str) -> Schema:
     if kind == "topology":
         return {**schema, "$ref": f"#/$defs/{top}"}
     return {**schema, **_scenario_root(schema["$defs"])}
+
+
+def schema_of(kind: str, record: type[BaseModel]) -> Schema:
+    """Return the JSON Schema of a file that is one record, without ranges or catalog entries."""
+    return {"$schema": DIALECT, **record.model_json_schema(), "title": f"colossus-sim {kind}"}
 
 
 def _scenario_root(definitions: dict[str, Schema]) -> Schema:

@@ -13,6 +13,7 @@ from colossus_sim.errors import Problem, ScenarioError, UsageError
 from colossus_sim.loading.cases import CASES, resolve_cases
 from colossus_sim.loading.catalog import Catalog, expand, insert_default
 from colossus_sim.loading.checks import check_scenario
+from colossus_sim.loading.checks.sites import misspelt_network_gpu
 from colossus_sim.loading.facts import Assumption, LoadedFacts
 from colossus_sim.loading.files import STDIN, Files, ParsedTrees, find_scenario, show
 from colossus_sim.loading.messages import problems_of
@@ -82,6 +83,7 @@ def load_scenario(
     resolved = _resolve(root, parse_overrides(overrides), case, files)
     scenario = _validated(resolved)
     problems, warnings = check_scenario(scenario)
+    problems += misspelt_network_gpu(scenario, lambda: Catalog(files).names("gpus"))
     if problems:
         raise ScenarioError([_placed(problem, resolved.tree) for problem in problems])
     # The model is frozen for its users; this is the one moment at which the facts are attached.

@@ -153,6 +153,9 @@ def _apply(node: Node, path: Path, value: Node, done: str) -> Node:
         node = Node({}, value.origin, node.key)
     entries = dict(node.mapping or {})
     name = str(head)
+    if isinstance(head, int) and not entries:
+        hint = f"give the list as a whole: {done}=[...]"
+        raise refuse(value.origin, f"{done} is not given, it has no item [{head}]", path=here, hint=hint)
     if isinstance(head, int):
         hint = nearest_hint(name, entries)
         raise refuse(value.origin, f"{done} is a mapping, it has no item [{head}]", path=here, hint=hint)

@@ -168,7 +168,8 @@ def _right_text(axes: Axes, job: JobBand, number: int, *, row: float, dark: bool
     if math.isfinite(job.finish[1]):
         beside = CHANCE_WIDTH / (WIDTH - LEFT - RIGHT) if low and known else 0.0
         spot = 0.68 if known and not low else 0.5
-        axes.text(1.008 + beside, number + spot, format_instant(job.finish[1] * DAY), transform=place, size=7.0,
+        date = format_instant(job.finish[1] * DAY)
+        axes.text(1.008 + beside, number + spot, f">= {date}" if job.projected else date, transform=place, size=7.0,
                   color=look.muted, va="center_baseline")  # fmt: skip
 
 

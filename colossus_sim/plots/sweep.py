@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from colossus_sim.plots.changes import draw_changes
 from colossus_sim.plots.header import write_header
 from colossus_sim.plots.network_tradeoff import draw_network_tradeoff, has_tradeoff
+from colossus_sim.plots.scatter import NUMBERS, draw_scatter, number_axis, short
 from colossus_sim.plots.stacked import rows_figure
 from colossus_sim.plots.style import (
     BLUE,
@@ -37,8 +37,6 @@ from colossus_sim.plots.views import Bar, Measured, Parameter, SweepView
 
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 """Colours of lines."""
-NUMBERS = FuncFormatter(lambda value, _: numeral(value))
-"""Ticks with thousands separators."""
 CELL = 4.3
 """Width of a panel where there are several. [in]"""
 MAX_LINES, MAX_PANELS, MAX_BARS, MAX_FRONT = 6, 6, 25, 8
@@ -55,7 +53,9 @@ def sweep_figures(view: SweepView, *, dark: bool = False) -> dict[str, Figure]:
         figures["changes"] = draw_changes(view, dark=dark)
     if view.tornado or view.changes:
         return figures
-    if view.parameters:
+    if view.sampled and view.measures:
+        figures["scatter"] = draw_scatter(view, dark=dark)
+    elif view.parameters:
         figures["lines"] = draw_lines(view, dark=dark)
     if len(view.parameters) == 2 and view.measures and is_grid(view.parameters):
         figures["heatmap"] = draw_heatmap(view, view.measures[0], dark=dark)
@@ -152,11 +152,7 @@ def _panel(
     if ticks:
         axes.set_xticks(range(len(ticks)), [plain(text) for text in ticks])
     else:
-        if _spread(places) > 30.0:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(NUMBERS)
+        number_axis(axes, places)
     axes.set_xlabel(
         plain(short(parameter.name) + (f" [{parameter.unit}]" if parameter.unit and not ticks else ""))
     )
@@ -180,15 +176,6 @@ def _places(parameter: Parameter) -> tuple[list[float], list[str]]:
         if len(unique) > 8:
             return list(parameter.numbers), []
     return [float(unique.index(text)) for text in parameter.texts], unique
-
-
-def _spread(values: Sequence[float]) -> float:
-    return max(values) / min(values) if min(values) > 0.0 else 0.0
-
-
-def short(name: str) -> str:
-    """Return the last two parts of a field path."""
-    return ".".join(name.split(".")[-2:])
 
 
 @themed

@@ -85,6 +85,8 @@ class SweepView:
         Filled for named changes; then `parameters` are not drawn.
     cost : Measured or None
         What the points cost.
+    sampled : bool
+        Whether the points are spread over ranges, so that all fields differ from point to point.
     """
 
     title: str
@@ -94,6 +96,7 @@ class SweepView:
     cost: Measured | None
     tornado: tuple[tuple[Measured, tuple[Bar, ...]], ...] = ()
     changes: tuple[tuple[Measured, tuple[Change, ...]], ...] = ()
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,8 @@ class JobBand:
         P10, P50, P90 of the end of what the target means.
     probability : float
         Share of runs that meet the target.
+    projected : bool
+        Whether the median end rests on runs that were not done at the horizon.
     """
 
     title: str
@@ -129,6 +134,7 @@ class JobBand:
     finish: tuple[float, float, float]
     probability: float
     phases: tuple[PhaseBand, ...]
+    projected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,16 +19,20 @@ def facts_of(scenario: Any) -> LoadedFacts | None:
 
 
 def assumption_rows(scenario: Scenario) -> list[dict[str, str]]:
-    """Return the ranged values first, then every catalog entry that says where it comes from, each once."""
+    """Return the ranged values first, then every entry that says where it comes from.
+
+    Equal entries are there once, and so are the unnamed items of a list that have one source.
+    """
     facts = facts_of(scenario)
     rows = [_ranged(item) for item in facts.assumptions] if facts is not None else []
-    seen: set[tuple[str, str]] = set()
-    for path, value in _entries(scenario, ""):
+    seen: dict[str, list[Any]] = {}
+    for path, key, value in _entries(scenario, ""):
         provenance: Provenance = value.provenance
-        name = getattr(value, "name", "") or getattr(value, "title", "") or type(value).__name__
-        if (name, provenance.reference) in seen:
+        name = getattr(value, "name", "") or getattr(value, "title", "") or key or type(value).__name__
+        content = value if name != type(value).__name__ else provenance.reference
+        if content in seen.setdefault(name, []):
             continue
-        seen.add((name, provenance.reference))
+        seen[name].append(content)
         rows.append(
             {
                 "path": path,
@@ -57,16 +61,19 @@ def _ranged(item: Assumption) -> dict[str, str]:
     }
 
 
-def _entries(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield (dotted path, spec) of every spec with a provenance, in the order of the fields."""
+def _entries(value: Any, path: str, key: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Yield (dotted path, own key, spec) of every spec with a provenance, in the order of the fields.
+
+    The key is empty for the items of a list.
+    """
     if isinstance(value, BaseModel):
         if isinstance(getattr(value, "provenance", None), Provenance):
-            yield path, value
+            yield path, key, value
         for name, item in value:
-            yield from _entries(item, f"{path}.{name}" if path else name)
+            yield from _entries(item, f"{path}.{name}" if path else name, name)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _entries(item, f"{path}.{key}" if path else str(key))
+        for name, item in value.items():
+            yield from _entries(item, f"{path}.{name}" if path else str(name), str(name))
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _entries(item, f"{path}.{index}")

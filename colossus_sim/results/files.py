@@ -39,7 +39,7 @@ def check_writable(folder: Path) -> None:
     if not parent.is_dir():
         raise OutputError(f"{parent} is a file; no folder can be made in it")
     with output_errors(str(folder)):
-        Path(tempfile.mkdtemp(prefix=".colossus-sim-", dir=parent)).rmdir()
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=parent)).rmdir()
 
 
 @contextlib.contextmanager

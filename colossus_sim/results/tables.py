@@ -119,7 +119,9 @@ def typed(values: Sequence[Any], column: Column) -> Any:
         return np.array(values, dtype=np.bool_)
     # None becomes NaN.
     numbers = np.array(values, dtype=np.float64)
-    if column.unit == "count" and bool(np.all(np.isfinite(numbers) & (numbers == np.round(numbers)))):
+    # Whole numbers beyond the integers of 64 bits, and gaps, stay floats.
+    whole = (numbers == np.round(numbers)) & (np.abs(numbers) < 2.0**63)
+    if column.unit == "count" and bool(np.all(whole)):
         return numbers.astype(np.int64)
     return numbers
 

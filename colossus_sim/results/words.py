@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 NONE = "-"
 """Shown where there is no value."""
 
@@ -24,3 +27,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 def signed(days: float | None, *, unit: str = " d") -> str:
     """Return days with their sign."""
     return NONE if days is None else f"{days:+.1f}{unit}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+
+
+def bound(job: Mapping[str, Any], name: str) -> str:
+    """Return ``>= `` if a quantile of a job's end in ``forecast.json`` is a lower bound."""
+    return ">= " if job.get("is_lower_bound", {}).get(name) else ""

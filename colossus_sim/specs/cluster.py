@@ -64,7 +64,7 @@ class Partition(Spec):
 
 
 class Site(Spec):
-    """One network and failure domain: no job spans two sites unless it says so."""
+    """One network and failure domain: each job runs at one site."""
 
     title: str = ""
     """Name for people."""

@@ -105,7 +105,8 @@ class Phase(Spec):
     rollouts: Rollouts = Field(default_factory=Rollouts)
     """Rollout model, for kind rl."""
     flop_multiplier: Annotated[Ratio, Field(gt=0, le=20)] = Field(1.0)
-    """Step-time factor against the job's plan, e.g. for high-resolution video stages."""
+    """Multiplies the FLOPs of each token, and the time that they take, but no communication; e.g. for stages on
+    high-resolution video. It counts as model FLOPs."""
 
 
 class Target(Spec):

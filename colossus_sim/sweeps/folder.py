@@ -128,11 +128,18 @@ def open_folder(
     """
     part = shard or Shard()
     check_writable(path)
+    # What may be refused without the folder is read before it is made.
+    others = _read(merge, plan)
+    for folder in merge:
+        if not any(folder.glob(PATTERN)):
+            raise OutputError(f"{folder} holds no journal of a sweep")
     with output_errors(str(path)):
         path.mkdir(parents=True, exist_ok=True)
     with locked(path / f".lock{part.suffix}"):
         _check_contents(path, part, resume=resume)
-        state = _read(path, plan, merge)
+        state = _read([path], plan)
+        state.outcomes = others.outcomes | state.outcomes
+        state.damaged += others.damaged
         if not part.suffix:
             # A lone driver must not run beside one that holds a shard, which has a lock of its own.
             _check_shards(path)
@@ -166,11 +173,8 @@ def _check_shards(path: Path) -> None:
             pass
 
 
-def _read(path: Path, plan: Plan, merge: Sequence[Path]) -> State:
-    files = [item for folder in (path, *merge) for item in sorted(folder.glob(PATTERN))]
-    for folder in merge:
-        if not any(item.parent == folder for item in files):
-            raise OutputError(f"{folder} holds no journal of a sweep")
+def _read(folders: Sequence[Path], plan: Plan) -> State:
+    files = [item for folder in folders for item in sorted(folder.glob(PATTERN))]
     state = State()
     header = plan.header()
     count = len(plan.points) * plan.replicas

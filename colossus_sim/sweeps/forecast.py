@@ -13,6 +13,7 @@ from colossus_sim.loading.load import Case
 from colossus_sim.sweeps.assumptions import Group, draw_quantiles, groups
 from colossus_sim.sweeps.plan import Plan, Point, make_plan
 from colossus_sim.sweeps.statistics import (
+    chance_level,
     first_order_index,
     mean_interval,
     quantiles,
@@ -51,11 +52,18 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """How much one unknown moves a job's end."""
+    """How much one unknown moves a job's end.
+
+    Attributes
+    ----------
+    beyond_chance : bool
+        Whether its share of the variance is more than unknowns that do nothing would seem to have.
+    """
 
     name: str
     rank_correlation: float
     first_order_index: float
+    beyond_chance: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +78,8 @@ class JobForecast:
         Half of the 95 % interval of the mean end. [days]
     finished : int
         Replicas in which it ended before the horizon; the others enter with their projected end.
+    projected : tuple of bool
+        Which quantiles rest on projected ends; such a one is a lower bound.
     met : int
         Replicas in which it ended by its target.
     probability : tuple of float
@@ -85,6 +95,7 @@ class JobForecast:
     finish_mean: float
     finish_mean_half_width: float
     finished: int
+    projected: tuple[bool, ...]
     met: int
     probability: tuple[float, float, float]
     drivers: tuple[Driver, ...]
@@ -168,6 +179,7 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
     finish = series(outcomes, f"jobs.{name}.finish_days")
     slip = series(outcomes, f"jobs.{name}.slip_days")
     finished = series(outcomes, f"jobs.{name}.finished")
+    found = quantiles(finish, LEVELS)
     met = sum(1 for days, done in zip(slip, finished, strict=True) if done and days <= 0.0)
     with_target = forecast.plan.scenario.jobs[name].target is not None
     mean = mean_interval(finish)
@@ -175,14 +187,28 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
     return JobForecast(
         job=name,
         count=len(finish),
-        finish=quantiles(finish, LEVELS),
+        finish=found,
         slip=quantiles(slip, LEVELS),
         finish_mean=mean.mean,
         finish_mean_half_width=mean.half_width,
         finished=int(sum(finished)),
+        projected=_projected(found, finish, finished),
         met=met,
         probability=(share[0], share[1], share[2]),
         drivers=_drivers(forecast, outcomes, f"jobs.{name}.finish_days"),
+    )
+
+
+def _projected(found: Sequence[float], ends: Sequence[float], finished: Sequence[float]) -> tuple[bool, ...]:
+    """Say which quantiles lie beyond the ends that were all simulated."""
+    pairs = list(zip(ends, finished, strict=True))
+    open_ends = [math.inf if math.isnan(end) else end for end, done in pairs if not done]
+    if not open_ends:
+        return (False,) * len(found)
+    sure = [end for end, done in pairs if done and end < min(open_ends)]
+    last = max(sure, default=-math.inf)
+    return tuple(
+        value > last or level * len(pairs) > len(sure) for level, value in zip(LEVELS, found, strict=True)
     )
 
 
@@ -192,15 +218,18 @@ def _drivers(forecast: Forecast, outcomes: Mapping[int, Outcome], measure: str) 
     values = [outcomes[index].values.get(measure, math.nan) for index in rows]
     kept = [number for number, value in enumerate(values) if not math.isnan(value)]
     y = [values[number] for number in kept]
+    chance = chance_level(len(kept), len(forecast.groups))
     found = []
     for column, group in enumerate(forecast.groups):
         x = [float(forecast.draws[rows[number], column]) for number in kept]
         if len(x) > 2:
+            share = first_order_index(x, y)
             found.append(
                 Driver(
                     name=group.name,
                     rank_correlation=rank_correlation(x, y),
-                    first_order_index=first_order_index(x, y),
+                    first_order_index=share,
+                    beyond_chance=share >= chance,
                 )
             )
     return tuple(sorted(found, key=_importance, reverse=True))

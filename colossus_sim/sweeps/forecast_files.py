@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from colossus_sim.results.words import bound
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
 from colossus_sim.sweeps.table import Cell, Column, SweepTable, csv_text, dictionary_text, run_table
 from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY, format_instant
 
 SCHEMA_VERSION = 1
+NO_DRIVER = "no assumption that can be told from chance"
 MAX_DRIVERS = 8
 """Drivers shown per job in report and JSON."""
 
@@ -52,6 +54,7 @@ def _job(forecast: Forecast, item: JobForecast) -> dict[str, Any]:
         "finish_days_mean_ci_half_width": _number(item.finish_mean_half_width),
         "slip_days": dict(zip(names, map(_number, item.slip), strict=True)) if target is not None else None,
         "finished_before_horizon": item.finished,
+        "is_lower_bound": dict(zip(names, item.projected, strict=True)),
         "met_target": item.met if target is not None else None,
         "probability_to_meet_target": _number(item.probability[0]),
         "probability_interval": [_number(value) for value in item.probability[1:]],
@@ -60,6 +63,7 @@ def _job(forecast: Forecast, item: JobForecast) -> dict[str, Any]:
                 "name": driver.name,
                 "rank_correlation": _number(driver.rank_correlation),
                 "first_order_index": _number(driver.first_order_index),
+                "beyond_chance": driver.beyond_chance,
             }
             for driver in item.drivers[:MAX_DRIVERS]
         ],
@@ -115,21 +119,32 @@ def forecast_files(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> dict[
 def job_lines(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table of jobs, for people."""
     header = ["job", "target", "P10", "P50", "P80", "P90", "slip P50 [P10, P90]", "meets target"]
+    runs = document["replicas"]
+    unfinished = any(job["finished_before_horizon"] < runs for job in document["jobs"])
     rows = []
     for job in document["jobs"]:
-        dates = job["finish_date"]
-        slip = job["slip_days"]
-        spread = "" if slip is None else f"{_days(slip['p50'])} [{_days(slip['p10'])}, {_days(slip['p90'])}]"
         rows.append(
             [
                 job["name"],
                 job["target_date"] or "none",
-                *(dates[name] or "?" for name in ("p10", "p50", "p80", "p90")),
-                spread,
+                *(
+                    bound(job, name) + (job["finish_date"][name] or "?")
+                    for name in ("p10", "p50", "p80", "p90")
+                ),
+                _slip(job),
                 _probability(job),
+                *([f"{job['finished_before_horizon']} of {runs}"] if unfinished else ()),
             ]
         )
-    return header, rows
+    return [*header, *(["finished"] if unfinished else ())], rows
+
+
+def _slip(job: Mapping[str, Any]) -> str:
+    slip = job["slip_days"]
+    if slip is None:
+        return ""
+    low, middle, high = (bound(job, name) + _days(slip[name]) for name in ("p10", "p50", "p90"))
+    return f"{middle} [{low}, {high}]"
 
 
 def _days(value: float | None) -> str:
@@ -159,8 +174,8 @@ def forecast_report(document: Mapping[str, Any]) -> str:
         "",
         "Dates are the end of what each target means (without a target: of the whole job). P10, P50, P80, P90: in "
         "10, 50, 80, 90 % of the replicas the job is done by then; a replica in which it was not done at the "
-        "horizon counts with its projected end, and as a miss of the target. In brackets after the share: its "
-        "95 % Wilson interval.",
+        "horizon counts with its projected end (>=: a lower bound), and as a miss of the target. In brackets "
+        "after the share: its 95 % Wilson interval.",
     ]  # fmt: skip
     lines += _driver_lines(document)
     if document["errors"]:
@@ -176,13 +191,13 @@ def _driver_lines(document: Mapping[str, Any]) -> list[str]:
         ]
     lines = ["", "## What drives the spread", ""]
     lines += [
-        "Share: first-order Sobol index, the part of the variance that would go away if this were known.",
+        "Share: first-order Sobol index, the part of the variance that would go away if this were known. What "
+        "chance alone may give with so few replicas is left out.",
         "",
     ]
     for job in document["jobs"]:
-        lines.append(
-            f"* **{_escape(job['name'])}**: {'; '.join(map(_driver, job['drivers'][:4])) or 'nothing'}"
-        )
+        sure = [driver for driver in job["drivers"] if driver["beyond_chance"]]
+        lines.append(f"* **{_escape(job['name'])}**: {'; '.join(map(_driver, sure[:4])) or NO_DRIVER}")
     return lines
 
 

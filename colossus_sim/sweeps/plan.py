@@ -47,7 +47,7 @@ class Plan:
     replicas : int
         Runs of each point.
     kind : str
-        ``sweep``, ``tornado``, ``changes`` or ``forecast``.
+        ``sweep``, ``sample``, ``tornado``, ``changes`` or ``forecast``.
     paired : bool
         Whether replica k has the same seed at every point (common random numbers).
     """

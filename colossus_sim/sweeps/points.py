@@ -7,14 +7,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from colossus_sim.errors import UsageError
 from colossus_sim.loading.facts import Assumption
+from colossus_sim.loading.tree import parse_path
 from colossus_sim.sweeps.assumptions import groups
 from colossus_sim.sweeps.plan import Point
 from colossus_sim.sweeps.sampling import sample_points
-from colossus_sim.sweeps.spec import Vary
+from colossus_sim.sweeps.spec import Vary, VaryError
 
 MAX_POINTS = 1_000_000
+SEED_HINT = "every run has its own, drawn from the root seed; use --replicas N (and --seed S for the root)"
 
 
 def override(path: str, value: Any) -> str:
@@ -48,7 +49,7 @@ def make_points(
     assumptions: Sequence[Assumption] = (),
     sites: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Point, ...], str]:
-    """Return the points and the kind of the sweep: ``sweep``, ``tornado`` or ``changes``.
+    """Return the points and the kind of the sweep: ``sweep``, ``sample``, ``tornado`` or ``changes``.
 
     Parameters
     ----------
@@ -61,17 +62,18 @@ def make_points(
 
     Raises
     ------
-    UsageError
+    VaryError
         If nothing varies, or what is asked for does not go together.
     """
     several = bool(vary.grid or vary.zip or vary.list)
     alone = (vary.sample is not None) + (vary.tornado is not None) + bool(vary.changes)
     if several + alone != 1:
-        raise UsageError(
-            "vary: give grid, zip or list (or several of them), or one of sample, tornado and changes alone"
+        raise VaryError(
+            "give grid, zip or list (or several of them), or one of sample, tornado and changes alone"
         )
+    _refuse_seed(vary)
     if vary.sample is not None:
-        return sample_points(vary.sample, seed), "sweep"
+        return sample_points(vary.sample, seed), "sample"
     if vary.tornado is not None:
         return tornado_points(assumptions, vary.tornado.assumptions, sites), "tornado"
     if vary.changes:
@@ -83,11 +85,38 @@ def make_points(
     ]
     count = len(factors[0]) * len(factors[1]) * len(factors[2])
     if count > MAX_POINTS:
-        raise UsageError(f"vary: {count:,} points are more than {MAX_POINTS:,}")
-    return tuple(_point(parts) for parts in itertools.product(*factors)), "sweep"
+        raise VaryError(f"{count:,} points are more than {MAX_POINTS:,}")
+    points = tuple(_point(parts) for parts in itertools.product(*factors))
+    if len({point.overrides for point in points}) < len(points):
+        raise VaryError("two points are the same", "list" if vary.list else "zip")
+    return points, "sweep"
+
+
+def is_seed(path: str) -> bool:
+    """Say whether a field path is the scenario's seed, which every run of a sweep gets anew."""
+    return parse_path(path) == ("seed",)
+
+
+def _refuse_seed(vary: Vary) -> None:
+    ranges = vary.sample.ranges if vary.sample is not None else {}
+    mappings: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = [
+        (("grid",), vary.grid), (("zip",), vary.zip), (("sample", "ranges"), ranges),
+        *((("list", index), fields) for index, fields in enumerate(vary.list)),
+        *((("changes", name), fields) for name, fields in vary.changes.items()),
+    ]  # fmt: skip
+    for place, fields in mappings:
+        for path in fields:
+            if is_seed(path):
+                raise VaryError(f"the seed cannot be varied: {SEED_HINT}", *place, path)
 
 
 def _grid(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    for path, values in fields.items():
+        seen: set[str] = set()
+        for index, text in enumerate(map(shown, values)):
+            if text in seen:
+                raise VaryError(f"the value {text} is there twice", "grid", path, index)
+            seen.add(text)
     combinations = itertools.product(*fields.values())
     return [dict(zip(fields, values, strict=True)) for values in combinations]
 
@@ -96,7 +125,7 @@ def _zipped(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     lengths = {name: len(values) for name, values in fields.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in lengths.items())
-        raise UsageError(f"vary.zip: all fields need the same number of values: {listed}")
+        raise VaryError(f"all fields need the same number of values: {listed}", "zip")
     if not fields:
         return [{}]
     return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
@@ -107,7 +136,7 @@ def _point(parts: Sequence[Mapping[str, Any]]) -> Point:
     for part in parts:
         twice = merged.keys() & part.keys()
         if twice:
-            raise UsageError(f"vary: {sorted(twice)[0]} is varied twice")
+            raise VaryError(f"{sorted(twice)[0]} is varied twice")
         merged |= part
     values = {path: shown(value) for path, value in merged.items()}
     return Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
@@ -129,16 +158,17 @@ def tornado_points(
 
     Raises
     ------
-    UsageError
+    VaryError
         If the scenario has no such assumption.
     """
     chosen = [item for item in assumptions if not wanted or item.path.startswith(tuple(wanted))]
     found = groups(chosen, sites)
-    missing = [text for text in wanted if not any(item.path.startswith(text) for item in assumptions)]
-    if missing:
-        raise UsageError(f"tornado: the scenario has no assumption whose path begins with {missing[0]!r}")
+    for index, text in enumerate(wanted):
+        if not any(item.path.startswith(text) for item in assumptions):
+            message = f"the scenario has no assumption whose path begins with {text!r}"
+            raise VaryError(message, "tornado", "assumptions", index)
     if not found:
-        raise UsageError("tornado: the scenario has no assumption with a low and a high end")
+        raise VaryError("the scenario has no assumption with a low and a high end", "tornado")
     points = [Point(values={"assumption": "", "end": "central"}, overrides=())]
     for group in found:
         for end, overrides in zip(("low", "high"), group.ends(), strict=True):

@@ -97,6 +97,11 @@ def need_numbers(values: list[Any], what: str) -> tuple[list[float], Scale]:
     """
     found = numbers(values)
     if found is None:
-        shown = ", ".join(str(value) for value in values)
-        raise UsageError(f"{what}: expected numbers, quantities or dates of one kind, got {shown}")
+        raise UsageError(f"{what}: {no_numbers(values)}")
     return found
+
+
+def no_numbers(values: list[Any]) -> str:
+    """Return in words that values are not of one kind."""
+    shown = ", ".join(str(value) for value in values)
+    return f"expected numbers, quantities or dates of one kind, got {shown}"

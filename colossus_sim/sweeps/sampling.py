@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from colossus_sim.errors import UsageError
 from colossus_sim.randomness import stream
 from colossus_sim.sweeps.assumptions import triangular
 from colossus_sim.sweeps.plan import Point
-from colossus_sim.sweeps.quantities import Scale, need_numbers
-from colossus_sim.sweeps.spec import Range, Sample
+from colossus_sim.sweeps.quantities import Scale, no_numbers, numbers
+from colossus_sim.sweeps.spec import Range, Sample, VaryError
 
 _Z95 = 1.6448536269514722
 
@@ -20,7 +19,7 @@ def sample_points(sample: Sample, seed: int) -> tuple[Point, ...]:
 
     Raises
     ------
-    UsageError
+    VaryError
         If the ends of a range are not of one kind, or are in the wrong order.
     """
     laws = {path: _law(path, law) for path, law in sample.ranges.items()}
@@ -54,17 +53,20 @@ def _unit_points(sample: Sample, seed: int) -> list[list[float]]:
 
 def _law(path: str, law: Range) -> tuple[tuple[float, float, float], Scale]:
     given: list[Any] = [law.low, law.high, *([] if law.mode is None else [law.mode])]
-    found, scale = need_numbers(given, path)
-    low, high = found[0], found[1]
+    place = ("sample", "ranges", path)
+    found = numbers(given)
+    if found is None:
+        raise VaryError(no_numbers(given), *place)
+    (low, high, *rest), scale = found
     if low >= high:
-        raise UsageError(f"{path}: low must be less than high, got {law.low} and {law.high}")
-    mode = found[2] if law.mode is not None else (low + high) / 2.0
+        raise VaryError(f"low must be less than high, got {law.low} and {law.high}", *place, "low")
+    mode = rest[0] if rest else (low + high) / 2.0
     if not low <= mode <= high:
-        raise UsageError(f"{path}: mode must lie between low and high, got {law.mode}")
-    if law.mode is not None and law.law != "triangular":
-        raise UsageError(f"{path}: mode belongs to the triangular law, not to {law.law}")
+        raise VaryError(f"mode must lie between low and high, got {law.mode}", *place, "mode")
+    if rest and law.law != "triangular":
+        raise VaryError(f"mode belongs to the triangular law, not to {law.law}", *place, "mode")
     if law.law == "loguniform" and low <= 0.0:
-        raise UsageError(f"{path}: a loguniform law needs a low end above 0, got {law.low}")
+        raise VaryError(f"a loguniform law needs a low end above 0, got {law.low}", *place, "low")
     return (low, mode, high), scale
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from colossus_sim.errors import ColossusError, UsageError
+from colossus_sim.loading.fields import unknown_field
 from colossus_sim.loading.load import Case, load_scenario
 from colossus_sim.loading.nodes import lookup, plain
 from colossus_sim.loading.tree import matched_path, parse_path
@@ -40,6 +41,8 @@ class Trial:
         The value as written.
     met, runs : int
         Runs that meet the condition, of how many.
+    mean : float
+        Mean of the condition's measure over the runs that define it; NaN if none does.
     error : str
         Why it cannot be run; empty if it can.
     """
@@ -47,6 +50,7 @@ class Trial:
     text: str
     met: int
     runs: int
+    mean: float = math.nan
     error: str = ""
 
     @property
@@ -83,6 +87,11 @@ class Answer:
     neighbour: Trial | None
     trials: tuple[Trial, ...]
     limit: str = ""
+
+    def nearest(self, bound: float) -> Trial | None:
+        """Return the trial that meets the condition most often, and whose mean is nearest to the bound."""
+        known = [trial for trial in self.trials if not math.isnan(trial.mean)]
+        return min(known, key=lambda trial: (-trial.share, abs(trial.mean - bound)), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +154,14 @@ def field_value(scenario: Scenario, path: str) -> object:
     """
     root = scenario.loaded.root
     segments = parse_path(path)
-    node = lookup(root, matched_path(root, segments)) if segments else None
+    if segments is None:
+        raise UsageError(f"--find: {path!r} is not a field path, e.g. jobs.my_job.gpus")
+    segments = matched_path(root, segments)
+    node = lookup(root, segments)
     if node is None:
+        unknown = unknown_field(Scenario, segments, root)
+        if unknown is not None:
+            raise UsageError(f"--find: {path!r}: unknown key {unknown[0]!r}; {unknown[1]}")
         raise UsageError(
             f"--find: the scenario does not give {path!r}; say between what to look: --between LOW,HIGH"
         )
@@ -347,7 +362,10 @@ class _Search:
             return Trial(text=text, met=0, runs=0, error=outcomes[0].error)
         check_measure(asked.condition, done[0].values)
         met = sum(1 for item in done if asked.condition.holds(item.values))
-        return Trial(text=text, met=met, runs=len(outcomes))
+        found = [item.values[asked.condition.measure] for item in done]
+        known = [value for value in found if not math.isnan(value)]
+        mean = math.fsum(known) / len(known) if known else math.nan
+        return Trial(text=text, met=met, runs=len(outcomes), mean=mean)
 
 
 def _first_line(text: str) -> str:

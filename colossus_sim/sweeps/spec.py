@@ -6,11 +6,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from colossus_sim.errors import UsageError
 from colossus_sim.specs.base import AsTuple, Name, Spec
 from colossus_sim.units import Count
 
 Values = Annotated[tuple[Any, ...], AsTuple, Field(min_length=1, max_length=100_000)]
 FieldPath = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class VaryError(UsageError):
+    """What is to vary makes no sense.
+
+    Attributes
+    ----------
+    place : tuple of str or int
+        Keys and indices below ``vary`` that lead to what is wrong; empty for the whole.
+    """
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class Range(Spec):

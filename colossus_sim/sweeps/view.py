@@ -63,7 +63,8 @@ def sweep_view(
     runs = runs_text(runs_per_point(plan, outcomes))
     failed = sum(1 for item in outcomes.values() if item.status == "failed")
     failed_text = f", {failed} of {len(outcomes)} runs failed" if failed else ""
-    band = "; marks: mean with 95 % interval, bands: P10 to P90" if plan.replicas > 1 else ""
+    bands = "" if plan.kind == "sample" else ", bands: P10 to P90"
+    band = f"; marks: mean with 95 % interval{bands}" if plan.replicas > 1 else ""
     return SweepView(
         title=title or title_of(plan.scenario),
         note=f"{len(plan.points)} points, {runs}{failed_text}{band}",
@@ -76,6 +77,7 @@ def sweep_view(
         changes=tuple((item, _changes(plan, outcomes, item.name)) for item in drawn)
         if plan.kind == "changes"
         else (),
+        sampled=plan.kind == "sample",
     )
 
 
@@ -94,6 +96,9 @@ def _parameter(plan: Plan, name: str) -> Parameter:
     if found is None:
         return Parameter(name=name, texts=texts, numbers=None, unit="")
     values, scale = found
+    if scale.date:
+        days = tuple((value - plan.scenario.start) / DAY for value in values)
+        return Parameter(name=name, texts=texts, numbers=days, unit="days after the start")
     return Parameter(name=name, texts=texts, numbers=tuple(values), unit=scale.unit)
 
 
@@ -206,6 +211,7 @@ def _job_band(
         finish=_picked(item.finish, start),
         probability=item.probability[0],
         phases=tuple(phases),
+        projected=item.projected[LEVELS.index(0.5)],
     )
 
 

@@ -101,7 +101,9 @@ def csv_records(path: Path, required: tuple[str, ...] = ()) -> Iterator[Mapping[
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     reader = csv.DictReader(text.splitlines(keepends=True))
     lacking = [name for name in required if name not in (reader.fieldnames or ())]

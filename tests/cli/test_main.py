@@ -103,6 +103,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "x.yaml", "--seed", "1.5"], "'1.5' is not a valid integer"),
         (["check", "--nonsense"], "No such option"),
         (["catalog", "gpu"], "there is no catalog 'gpu'; did you mean 'gpus'?"),
+        (["check", "x" * 300], "the name of the scenario file is empty, too long, or has control characters"),
+        (["sweep", "x" * 300], "the name of the file is too long: xxx"),
+        (["report", "x" * 300], "the name of the file is too long: xxx"),
+        (["run", "tiny", "--out", "x" * 300], "the name of the file is too long: xxx"),
         (["schema", "--kind", "cenario"], "there is no schema of kind 'cenario'; did you mean 'scenario'?"),
     ],
 )

@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 
 from colossus_sim.cli.main import run_command_line
 from colossus_sim.loading.files import shipped_folder
-from colossus_sim.loading.json_schema import file_schema
+from colossus_sim.loading.json_schema import file_schema, schema_of
 from colossus_sim.loading.nodes import plain
 from colossus_sim.loading.yaml_source import parse_yaml
+from colossus_sim.sweeps.spec import SweepSpec
 from tests.loading.conftest import SCENARIO
 
 
@@ -35,11 +36,22 @@ def scenario() -> Draft202012Validator:
 
 def test_the_schemas_are_schemas(capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints a valid JSON Schema of each kind."""
-    for kind in ("scenario", "topology"):
+    schemas = [file_schema("scenario"), file_schema("topology"), schema_of("sweep", SweepSpec)]
+    for kind, expected in zip(("scenario", "topology", "sweep"), schemas, strict=True):
         assert run_command_line(["schema", "--kind", kind]) == 0
         schema = json.loads(capsys.readouterr().out)
         Draft202012Validator.check_schema(schema)
-        assert schema == json.loads(json.dumps(file_schema(kind)))
+        assert schema == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("path", files("sweeps"), ids=lambda path: path.stem)
+def test_shipped_sweeps_satisfy_theirs(path: Path) -> None:
+    """An editor shows no error in a shipped sweep, and one where a key is misspelt."""
+    validator = Draft202012Validator(schema_of("sweep", SweepSpec))
+    content = document(path.read_bytes())
+    assert [error.message for error in validator.iter_errors(content)] == []
+    content["vary"]["grit"] = content["vary"].pop(next(iter(content["vary"])))
+    assert any("grit" in error.message for error in validator.iter_errors(content))
 
 
 @pytest.mark.parametrize("path", files("scenarios"), ids=lambda path: path.stem)

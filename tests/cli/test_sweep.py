@@ -42,11 +42,21 @@ def test_sweep_writes_tables_and_pictures(here: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_strongest_drivers_are_shown_by_their_share() -> None:
-    """Ranked by share or rank correlation, of which only the share is shown."""
-    ranked = [("tokens", 0.29), ("repairs", 0.03), ("shape", 0.21), ("dates", 0.02), ("unknown", None)]
-    drivers = [{"name": name, "first_order_index": share} for name, share in ranked]
-    assert strongest(drivers) == "tokens (29%), shape (21%), repairs (3%)"
-    assert strongest(drivers[3:]) == "dates (2%), unknown"
+    """Ranked by share or rank correlation, of which only the share is shown; what chance may give is left out."""
+    ranked = [
+        ("tokens", 0.29),
+        ("repairs", 0.03),
+        ("shape", 0.21),
+        ("dates", 0.12),
+        ("few", 0.13),
+        ("none", None),
+    ]
+    drivers = [
+        {"name": name, "first_order_index": share, "beyond_chance": (share or 0.0) > 0.1}
+        for name, share in ranked
+    ]
+    assert strongest(drivers) == "tokens (29%), shape (21%), dates (12%)"
+    assert strongest([drivers[1], drivers[5]]) == ""
 
 
 def test_sweep_answers_in_json_and_resumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +154,13 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", *GRID, "--until-ci", "jobs.larg.finish_days=1d"], "jobs.large.finish_days"),
         (["sweep", "tiny", *GRID, "--measure", "jobs.large.slip"], "did you mean"),
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
-        (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "does not give"),
+        (["sweep", "tiny", "--set-grid", "seed=1,2", "--jobs", "1"], "--set-grid seed: the seed cannot be varied"),
+        (["sweep", "tiny", "--set-grid", "jobs.large.gpus=64,64"], "jobs.large.gpus: the value 64 is there twice"),
+        (["solve", "tiny", "--find", "seed", "--so-that", "a<=1"], "--replicas N"),
+        (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "unknown key 'nothing'"),
+        (["solve", "tiny", "--find", "jobs.larg.gpus", "--so-that", "a<=1"], "did you mean 'large'?"),
+        (["solve", "tiny", "--find", "jobs.large.gpsu", "--so-that", "a<=1"], "did you mean 'gpus'?"),
+        (["solve", "tiny", "--find", "jobs.large.min_gpus", "--so-that", "a<=1"], "does not give"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_refused_before_anything_is_written(
@@ -154,6 +170,45 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     assert run_command_line(arguments) == 2
     assert words in capsys.readouterr().err
     assert list(here.iterdir()) == []
+
+
+def test_a_sampled_sweep_is_drawn_point_by_point(here: Path) -> None:
+    """The shipped sample plays, a row per point, and its picture joins nothing."""
+    assert run_command_line(["sweep", "restart_and_saves", "--replicas", "1", "--jobs", "1", "-q"]) == 0
+    folder = here / "out" / "restart_and_saves-sweep"
+    assert len((folder / "results.csv").read_text(encoding="utf-8").splitlines()) == 65
+    assert (folder / "scatter.png").is_file()
+    assert not (folder / "lines.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("scenario: tinny", "s.yaml:2:11: scenario: no such scenario file"),
+        ("scenario: t.yaml", "s.yaml:2:11: scenario: no such file: t.yaml"),
+        ("scenario: tiny\nmeasures: [jobs.large.slip_days, jobs.large.slip]", "s.yaml:3:34: measures[1]: runs"),
+    ],
+)  # fmt: skip
+def test_what_a_sweep_file_names_is_refused_with_its_place(
+    here: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    """A scenario or a measure that is not there is an error of the file that names it."""
+    text = f"version: 1\n{line}\nvary: {{grid: {{jobs.large.gpus: [64, 128]}}}}\n"
+    (here / "s.yaml").write_text(text, encoding="utf-8")
+    assert run_command_line(["sweep", "s.yaml"]) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in here.iterdir()] == ["s.yaml"]
+
+
+def test_nothing_is_left_where_nothing_can_be_merged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a journal, or with one of another sweep, is refused before --out is made."""
+    assert run_command_line(["sweep", "tiny", *GRID, "--out", "new", "--merge", "nowhere"]) == 4
+    assert "nowhere holds no journal of a sweep" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+    assert run_command_line(["sweep", "tiny", *GRID, "--out", "first", "--no-plots", "-q"]) == 0
+    assert run_command_line(["sweep", "tiny", *GRID, "--seed", "1", "--out", "new", "--merge", "first"]) == 2
+    assert "belongs to another sweep" in capsys.readouterr().err
+    assert [path.name for path in here.iterdir()] == ["first"]
 
 
 def test_forecast_says_dates_and_chances(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

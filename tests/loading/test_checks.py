@@ -128,6 +128,9 @@ VIOLATIONS = [
     ([f"{SITE}.power_limit=0 W"], f"{SITE}.power_limit: must be more than zero"),
     ([f"{MAIN}.capacity=[{{at: 2026-02-01, gpus: 1024}}, {{at: 2026-01-01, gpus: 1024}}]"],
      f"{MAIN}.capacity[1].at: 2026-01-01 is not after the step before it (2026-02-01)"),
+    ([f"{JOB}.first_domain=128"], f"{JOB}.first_domain: there is no domain 128: the partition never"),
+    ([f"{SITE}.topology.gpu=toys"], f"{SITE}.topology.gpu: there is no GPU called 'toys'; did you mean 'toy'?"),
+    ([f"{JOB}.phases.pretrain.tokens=0"], f"{JOB}.phases.pretrain.tokens: a phase needs more than 0 tokens"),
     ([f"{MAIN}.gpus_used_per_domain=9"], "must be between 1 and the domain's 8 GPUs, got 9"),
     ([f"{MAIN}.gpus_used_per_domain=0"], "must be between 1 and the domain's 8 GPUs, got 0"),
     ([f"{MAIN}.spare_domains=128"], "128 spare domains of 8 GPUs leave nothing of 1024 GPUs; at most 127"),
@@ -156,6 +159,10 @@ ADVISED = [
     ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=interleaved_1f1b",
       f"{JOB}.parallel.pipeline_parallel=1"], "virtual_pipeline: has no effect: pipeline_parallel is 1"),
     ([f"{SITE}.power_control=queue"], f"{SITE}.power_control: has no effect: the site has no power_limit"),
+    ([f"{SITE}.power_exponent=3"], f"{SITE}.power_exponent: has no effect: the site has no power_limit"),
+    ([f"{SITE}.part_lead_time=3 days"], f"{SITE}.part_lead_time: has no effect: the site has no repair_parts"),
+    ([f"{JOB}.parallel.recomputed_share=0.5", f"{JOB}.parallel.activation_recomputation=selective"],
+     f"{JOB}.parallel.recomputed_share: has no effect: activation_recomputation is selective"),
     ([f"{JOB}.parallel.expert_parallel=2"], f"{JOB}.parallel.expert_parallel: has no effect: the model has"),
     ([f"{JOB}.phases.pretrain.data_gated=true"], "has no effect: the job has no data releases"),
     ([f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 2T}}]"], "have no effect: no phase has data_gated: true"),
@@ -210,6 +217,23 @@ def test_all_problems_are_reported_at_once(tiny: str, write: Writer) -> None:
     """Independent mistakes are all in one error."""
     found = problems(write(tiny), f"{JOB}.site=x", f"{MAIN}.spare_domains=500", "horizon=0 s")
     assert [line.split(":")[0] for line in found] == ["horizon", f"{MAIN}.spare_domains", f"{JOB}.site"]
+
+
+def test_what_is_read_is_no_oddity(tiny: str, write: Writer) -> None:
+    """The last domain, a catalog GPU, and settings beside what reads them are neither refused nor warned about."""
+    path = write(tiny)
+    assert problems(path, f"{JOB}.first_domain=127", f"{SITE}.topology.gpu=h100") == []
+    assert problems(path, f"{SITE}.topology.gpu=our_own_design") == []
+    read = [f"{SITE}.power_limit=100 MW", f"{SITE}.power_exponent=3", f"{SITE}.repair_parts=2",
+            f"{SITE}.part_lead_time=3 days", f"{JOB}.parallel.activation_recomputation=full",
+            f"{JOB}.parallel.recomputed_share=0.5"]  # fmt: skip
+    assert not [line for line in warnings(path, *read) if "has no effect" in line]
+
+
+def test_a_domain_of_which_nothing_is_used_is_one_problem(tiny: str, write: Writer) -> None:
+    """Neither spares nor jobs are blamed for it."""
+    (problem,) = problems(write(tiny), f"{MAIN}.gpus_used_per_domain=0", f"{MAIN}.spare_domains=8")
+    assert "must be between 1 and the domain's 8 GPUs" in problem
 
 
 def test_a_one_percent_loss_is_accepted(tiny: str, write: Writer) -> None:

@@ -245,6 +245,10 @@ def test_job_names_with_dots_can_be_overridden(tiny: str, write: Writer) -> None
         ("jobs.small.gpus.x=5", "--set #1: jobs.small.gpus.x: jobs.small.gpus is a single value"),
         ("checkpoint.tiers[7].mode=sync", "--set #1: checkpoint.tiers[7]: checkpoint.tiers is a list of 1"),
         ("checkpoint.tiers.first.mode=sync", "has no item 'first'"),
+        (
+            "jobs.small.checkpoint.tiers[0].mode=sync",
+            "jobs.small.checkpoint.tiers is not given, it has no item [0]",
+        ),
         ("jobs.small.gpus=[1", "--set #1: jobs.small.gpus: not valid YAML"),
         ("jobs.small.gpus=!x 5", "--set #1: jobs.small.gpus: YAML tags are not allowed"),
         ("horizon=.nan", "--set #1: horizon: must be a finite number, got nan"),

@@ -296,3 +296,23 @@ def test_a_forecast_of_many_jobs_writes_chance_and_date_beside_each_other() -> N
     assert len(boxes) == 80
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
     assert max(box.x1 for box in boxes) < figure.bbox.x1
+
+
+def test_sampled_points_have_a_panel_per_field_and_no_line() -> None:
+    """Two measures over three fields: six panels of marks, wide ranges on a logarithmic axis."""
+    fields = tuple(
+        Parameter(name=f"a.b.{name}", texts=tuple(map(str, numbers)), numbers=numbers, unit="h")
+        for name, numbers in (
+            ("x", (3.0, 1.0, 2.0)), ("y", (1.0, 100.0, 10.0)), ("z", (-1.0, 0.0, 100.0)),
+        )
+    )  # fmt: skip
+    measures = (measured("one", [3.0, math.nan, 4.0]), measured("two", [1.0, 2.0, 3.0]))
+    sampled = replace(view(), parameters=fields, measures=measures, cost=None, sampled=True)
+    figures = sweep_figures(sampled)
+    assert set(figures) == {"scatter"}
+    panels = figures["scatter"].axes
+    assert [axes.get_xlabel() for axes in panels] == ["b.x [h]", "b.y [h]", "b.z [h]"] * 2
+    assert [axes.get_xscale() for axes in panels] == ["linear", "log", "linear"] * 2
+    assert all(line.get_linestyle() == "None" for axes in panels for line in axes.lines)
+    assert [len(axes.lines[0].get_xdata()) for axes in panels] == [2] * 3 + [3] * 3  # type: ignore[arg-type]
+    assert set(sweep_figures(replace(sampled, sampled=False))) == {"lines"}

@@ -11,7 +11,7 @@ import pytest
 from colossus_sim.records import CAUSES, GPU_STATES, RunResult
 from colossus_sim.results.columns import CAUSE_MEANING, COLUMNS, STATE_MEANING
 from colossus_sim.results.slip import SLIP_CAUSES
-from colossus_sim.results.tables import build_tables, changed_levels
+from colossus_sim.results.tables import build_tables, changed_levels, typed
 from colossus_sim.units import DAY
 
 SUFFIX_UNITS = {
@@ -108,3 +108,12 @@ def test_levels_that_say_nothing_new_are_left_out(hand_run: RunResult) -> None:
     between = second._replace(power=3e6)
     levels = [first, first._replace(time=DAY), between, second, second._replace(time=6 * DAY)]
     assert changed_levels(levels) == [first, second]
+
+
+@pytest.mark.filterwarnings("error")
+def test_counts_are_integers_only_where_these_hold_them() -> None:
+    """Whole numbers below 2**63 are integers; larger ones, fractions and gaps stay floats, without a warning."""
+    column = next(column for columns in COLUMNS.values() for column in columns if column.unit == "count")
+    assert typed([1, 2.0], column).dtype == "int64"
+    for values in ([1e40, 1.0], [-1e40], [1.5], [None, 1], [math.inf]):
+        assert typed(values, column).dtype == "float64"

@@ -17,7 +17,7 @@ from colossus_sim.sweeps.forecast import (
     phase_bands,
     widest_interval,
 )
-from colossus_sim.sweeps.forecast_files import forecast_document, forecast_files
+from colossus_sim.sweeps.forecast_files import NO_DRIVER, forecast_document, forecast_files, job_lines
 from colossus_sim.sweeps.pool import InlineExecutor
 from colossus_sim.sweeps.task import Outcome
 
@@ -59,6 +59,26 @@ def test_end_beyond_the_horizon_is_a_miss(fixed: Forecast) -> None:
     assert (job.finished, job.met) == (0, 0)
 
 
+def test_quantiles_from_runs_that_did_not_finish_are_marked(fixed: Forecast) -> None:
+    """With 6 of 11 done by day 5, P10 is simulated and the rest is at least what is shown; with all, nothing is."""
+    days = [float(day) for day in range(11)]
+    partly = {k: item if k < 6 else made(days, finished=False)[k] for k, item in made(days).items()}
+    (job,) = job_forecasts(fixed, partly)
+    assert (job.finished, job.projected) == (6, (False, False, True, True))
+    document = forecast_document(fixed, partly)
+    header, rows = job_lines(document)
+    assert (header[-1], rows[0][-1]) == ("finished", "6 of 11")
+    assert [cell.startswith(">= 2026") for cell in rows[0][2:6]] == [False, False, True, True]
+    assert rows[0][6] == "+1.0 d [-3.5 d, >= +5.5 d]"
+    assert "6 of 11" in forecast_files(fixed, partly)["report.md"]
+
+    (job,) = job_forecasts(fixed, made(days))
+    assert not any(job.projected)
+    assert job_lines(forecast_document(fixed, made(days)))[0][-1] == "meets target"
+    (job,) = job_forecasts(fixed, made(days, finished=False))
+    assert all(job.projected)
+
+
 def test_bands_are_infinite_where_phases_do_not_end(fixed: Forecast) -> None:
     """Quantiles of phases count replicas without an end as later than any other."""
     outcomes = made([1.0] * 6) | {k + 6: o for k, o in made([1.0] * 5, finished=False).items()}
@@ -76,6 +96,20 @@ def test_drivers_find_what_moves_the_end(fast_scenario: str) -> None:
     assert job.drivers[0].name == "jobs.large.phases.pretrain.tokens"
     assert job.drivers[0].rank_correlation == pytest.approx(1.0)
     assert job.drivers[0].first_order_index > 0.9
+    assert [driver.name for driver in job.drivers if driver.beyond_chance] == [job.drivers[0].name]
+    report = forecast_files(forecast, outcomes)["report.md"]
+    assert "tokens (rank" in report
+    assert all(f"{driver.name} (rank" not in report for driver in job.drivers[1:])
+
+
+def test_no_driver_is_named_where_all_may_be_chance(fast_scenario: str) -> None:
+    """Ends that have nothing to do with what is drawn have no driver, nor have ends of a few runs."""
+    forecast = make_forecast(fast_scenario, 60, sample_assumptions=True)
+    for days in ([float(k % 2) for k in range(60)], [float(u) for u in forecast.draws[:10, 0]]):
+        outcomes = made(days)
+        (job,) = job_forecasts(forecast, outcomes)
+        assert not any(driver.beyond_chance for driver in job.drivers)
+        assert f"**large**: {NO_DRIVER}" in forecast_files(forecast, outcomes)["report.md"]
 
 
 def test_widest_interval_is_that_of_the_mean_end(fixed: Forecast) -> None:

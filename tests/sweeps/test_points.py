@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from colossus_sim.cli.common import Settings
+from colossus_sim.cli.sweep import make
 from colossus_sim.errors import ScenarioError, UsageError
 from colossus_sim.loading.facts import Assumption
 from colossus_sim.loading.load import load_scenario
@@ -15,6 +17,7 @@ from colossus_sim.sweeps.quantities import numbers
 from colossus_sim.sweeps.read import read_sweep, sweep_of_flags
 from colossus_sim.sweeps.seeds import replica_seed
 from colossus_sim.sweeps.spec import Vary
+from colossus_sim.sweeps.view import sweep_view
 
 
 def points(**vary: object) -> list[dict[str, str]]:
@@ -47,6 +50,12 @@ def test_zip_goes_together_and_combines_with_grid_and_list() -> None:
         ({"zip": {"a": [1], "b": [1, 2]}}, "same number of values"),
         ({"grid": {"a": [1]}, "zip": {"a": [2]}}, "a is varied twice"),
         ({"grid": {"a": [1]}, "tornado": {}}, "tornado and changes alone"),
+        ({"grid": {"b": [1], "a": [1, 2, 1.0, 1]}}, "the value 1 is there twice"),
+        ({"zip": {"a": [1, 2, 1], "b": [3, 4, 3]}}, "two points are the same"),
+        ({"list": [{"a": 1}, {"b": 1}, {"a": 1}]}, "two points are the same"),
+        ({"list": [{"a": 1}, {"seed": 2}]}, "seed cannot be varied"),
+        ({"changes": {"other": {"seed": 2}}}, "seed cannot be varied"),
+        ({"sample": {"points": 4, "ranges": {"seed": {"low": 1, "high": 9}}}}, "seed cannot be varied"),
         ({"tornado": {}}, "no assumption with a low and a high end"),
         ({"sample": {"points": 4, "ranges": {"a": {"low": 2, "high": 1}}}}, "low must be less than high"),
         ({"sample": {"points": 4, "ranges": {"a": {"low": "1 h", "high": "2 GB"}}}}, "of one kind"),
@@ -79,6 +88,7 @@ def test_sobol_points_are_even_and_repeatable() -> None:
     found = points(sample=asked)
     assert sorted(int(64 * float(point["a"])) for point in found) == list(range(64))
     assert found == points(sample=asked)
+    assert make_points(Vary.model_validate({"sample": asked}), seed=1)[1] == "sample"
 
 
 def test_normal_law_has_its_ends_at_5_and_95_percent() -> None:
@@ -178,3 +188,72 @@ def test_replica_seeds_start_at_the_scenarios_own() -> None:
     """The first replica is the run that `run` makes; seeds stay below their limit."""
     assert [replica_seed(7, k) for k in range(3)] == [7, 8, 9]
     assert replica_seed(2**63 - 1, 1) == 0
+
+
+SAMPLED = (
+    "version: 1\nscenario: tiny\nset:\n  {fixed}\nvary:\n  sample:\n    points: 4\n    ranges:\n      {law}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("law", "place", "words"),
+    [
+        ("faults.restart.base: {low: 2 h, high: 5 min}", "9:34: vary.sample.ranges.faults.restart.base.low",
+         "low must be less than high"),
+        ("faults.restart.base: {low: 2 min, high: 5 min, mode: 3 min}", "9:60:", "belongs to the triangular law"),
+        ("faults.restart.base: {low: 0 min, high: 5 min, law: loguniform}", "9:34:", "above 0"),
+        ("seed: {low: 1, high: 5}", "9:7: vary.sample.ranges.seed", "cannot be varied"),
+    ],
+)  # fmt: skip
+def test_what_a_sweep_file_varies_is_refused_with_its_place(
+    tmp_path: Path, law: str, place: str, words: str
+) -> None:
+    """An error of meaning names file, line and field, like an error of form."""
+    path = tmp_path / "s.yaml"
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=words) as caught:
+        make(read_sweep(str(path)), Settings(), None)
+    assert f"s.yaml:{place}" in str(caught.value)
+
+
+def test_what_a_sweep_file_sets_is_refused_with_its_place(tmp_path: Path) -> None:
+    """An error under ``set`` is the file's; one of --set keeps its own number."""
+    path = tmp_path / "s.yaml"
+    law = "faults.restart.base: {low: 2 min, high: 5 min}"
+    path.write_text(SAMPLED.format(fixed="jobs.large.gpusx: 3", law=law), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"s\.yaml:4:21: jobs\.large\.gpusx: unknown key"):
+        make(read_sweep(str(path)), Settings(), None)
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"--set #1: jobs\.large\.gpusy: unknown key"):
+        make(read_sweep(str(path)), Settings(overrides=("jobs.large.gpusy=1",)), None)
+
+
+@pytest.mark.parametrize(
+    ("vary", "place"),
+    [
+        ("grid: {jobs.large.gpus: [x, 128]}", "4:10"),
+        ("zip: {jobs.large.gpus: [x, 128, x], jobs.small.gpus: [64, 32, 32]}", "4:9"),
+        ("list: [{jobs.large.gpus: x}]", "4:11"),
+        ("changes: {less: {jobs.large.gpus: 64}, none: {jobs.large.gpus: x}}", "4:49"),
+    ],
+)
+def test_a_point_that_cannot_be_loaded_is_refused_with_its_place(
+    tmp_path: Path, vary: str, place: str
+) -> None:
+    """The message names the line that varies the field, and the point."""
+    path = tmp_path / "s.yaml"
+    path.write_text(f"version: 1\nscenario: tiny\nvary:\n  {vary}\n", encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        make(read_sweep(str(path)), Settings(), None)
+    assert f"s.yaml:{place}: point with jobs.large.gpus=x: jobs.large.gpus: " in str(caught.value)
+
+
+def test_dates_are_drawn_as_days_after_the_start(tmp_path: Path) -> None:
+    """A field of dates has an axis that people can read; other fields keep their unit."""
+    law = "{jobs.small.submit: {low: 2026-01-05, high: 2026-01-09}, faults.restart.base: {low: 1 min, high: 1 h}}"
+    path = tmp_path / "s.yaml"
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law).replace("\n      {", " {"), encoding="utf-8")
+    dates, restart = sweep_view(make(read_sweep(str(path)), Settings(), None), {}, ()).parameters
+    assert (dates.unit, restart.unit) == ("days after the start", "min")
+    assert dates.numbers is not None
+    assert sorted(int(days) for days in dates.numbers) == [0, 1, 2, 3]

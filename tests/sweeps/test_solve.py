@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -109,3 +110,14 @@ def test_steps_of_quantities_and_default_range(fast_scenario: str) -> None:
         default_range(scenario, "jobs.large.max_gpus")
     with pytest.raises(UsageError, match="must be smaller"):
         candidates(question(fast_scenario, "a<=1", low="20", high="10"))
+
+
+def test_without_a_solution_the_nearest_value_is_known(fast_scenario: str) -> None:
+    """Where no run meets the condition, the end with the mean nearest to the bound, on either side of it."""
+    for text, expected in (("jobs.large.finish_days<=1", 160), ("jobs.large.finish_days>=100", 8)):
+        answer = solve(question(fast_scenario, text), Known())
+        nearest = answer.nearest(parse_condition(text, start=0.0).bound)
+        assert nearest is not None
+        assert int(nearest.text) == expected
+        assert nearest.mean == pytest.approx(512 / expected + 0.1)
+    assert replace(answer, trials=()).nearest(1.0) is None

@@ -86,7 +86,7 @@ def test_a_file_without_the_needed_columns_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     """A path that does not exist is told to the user."""
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_training_rows(tmp_path / "absent.csv")
 
 

@@ -24,7 +24,7 @@
     } else {
       const set = (key) => (value) => { state[key] = value; draw(); };
       select("choice-measure", "Measure", plan.measures.map((item) => `${item.label} [${item.unit}]`), set("measure"));
-      if (plan.kind === "sweep" && plan.parameters.length > 1) select("choice-x", "Across", plan.parameters.map((item) => item.name), set("x"));
+      if (["sweep", "sample"].includes(plan.kind) && plan.parameters.length > 1) select("choice-x", "Across", plan.parameters.map((item) => item.name), set("x"));
       if (plan.kind === "sweep" && window.Sweep.isGrid()) select("choice-chart", "Chart", ["lines", "heat map"], (value) => { state.map = value === 1; draw(); });
     }
     draw();

@@ -53,6 +53,32 @@
     });
   }
 
+  /* Points spread over ranges: all fields differ between any two, so nothing joins them. */
+  function scattered() {
+    const theme = look();
+    const measure = plan.measures[state.measure];
+    const across = plan.parameters[state.x];
+    const dated = across.texts.every((text) => /^\d{4}-\d{2}-\d{2}/.test(String(text)));
+    const places = across.texts.map((text) => (dated ? Date.parse(text) : parseFloat(text)));
+    const unit = dated ? "" : String(across.texts[0]).replace(/^[+-]?[\d.]+(e[+-]?\d+)?\s*/i, "");
+    const known = places.map((_, i) => i).filter((i) => measure.mean[i] !== null);
+    const least = Math.min(...places);
+    const wide = !dated && least > 0 && Math.max(...places) > 30 * least;
+    const chart = panel("first", `${measure.label} [${measure.unit}]`, `${measure.meaning}; mean over the runs with its 95 % interval. `
+      + "Each mark is a point; hover for all its fields.", 420);
+    chart.setOption({
+      ...shared(theme), grid: { left: 64, right: 24, top: 16, bottom: 44 },
+      tooltip: tipped(theme, (at) => (at.data && at.data.point !== undefined ? pointTip(measure, at.data.point) : ""), "item"),
+      xAxis: axis(theme, { type: dated ? "time" : wide ? "log" : "value", scale: true, name: unit ? `${across.name} [${unit}]` : across.name,
+        nameLocation: "middle", nameGap: 28 }),
+      yAxis: axis(theme, { type: "value", scale: true }),
+      series: [{ name: measure.label, type: "scatter", symbolSize: 8, itemStyle: { color: CYCLE[0] },
+        data: known.map((i) => ({ value: [places[i], measure.mean[i]], point: i })) },
+      whiskers(known.filter((i) => measure.ci_half_width[i] !== null).map((i) => [places[i],
+        measure.mean[i] - measure.ci_half_width[i], measure.mean[i] + measure.ci_half_width[i]]), CYCLE[0])],
+    });
+  }
+
   const CIVIDIS = ["#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838"];
 
   /* Whether the points are all pairs of the values of the two varied fields. */
@@ -162,7 +188,8 @@
     if (plan.kind === "tornado") {
       tornado();
     } else if (plan.parameters.length) {
-      if (state.map) heatmap();
+      if (plan.kind === "sample") scattered();
+      else if (state.map) heatmap();
       else curves();
       tradeoff();
       differences();

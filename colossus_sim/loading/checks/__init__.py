@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     jobs.elastic_range,
     jobs.data_releases,
     jobs.fits_its_site,
+    jobs.placed_in_its_partition,
     jobs.power_for_each_job,
     models.consistent_shape,
     models.declared_parameters,

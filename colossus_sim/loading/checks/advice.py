@@ -20,11 +20,16 @@ from colossus_sim.units import HOUR, format_duration, format_instant
 def no_effect_site(scenario: Scenario) -> Iterator[Problem]:
     """Site settings that nothing reads."""
     for name, site in scenario.cluster.sites.items():
-        if site.power_limit is None and site.power_control != "throttle":
-            yield Problem(
-                path=f"cluster.sites.{name}.power_control",
-                message="has no effect: the site has no power_limit",
-            )
+        needs = (
+            ("power_control", "power_limit", site.power_control != "throttle"),
+            ("power_exponent", "power_limit", "power_exponent" in site.model_fields_set),
+            ("part_lead_time", "repair_parts", "part_lead_time" in site.model_fields_set),
+        )
+        for field, needed, given in needs:
+            if given and getattr(site, needed) is None:
+                yield Problem(
+                    path=f"cluster.sites.{name}.{field}", message=f"has no effect: the site has no {needed}"
+                )
 
 
 def no_effect_plan(scenario: Scenario) -> Iterator[Problem]:
@@ -38,6 +43,12 @@ def no_effect_plan(scenario: Scenario) -> Iterator[Problem]:
         if plan.pipeline_parallel == 1 and plan.virtual_pipeline > 1:
             yield Problem(
                 path=f"{use.path}.virtual_pipeline", message="has no effect: pipeline_parallel is 1"
+            )
+        if plan.recomputed_share != 1.0 and plan.activation_recomputation != "full":
+            yield Problem(
+                path=f"{use.path}.recomputed_share",
+                message=f"has no effect: activation_recomputation is {plan.activation_recomputation}",
+                hint="use activation_recomputation: full",
             )
         if plan.data_parallel is not None:
             for field in ("min_gpus", "max_gpus"):

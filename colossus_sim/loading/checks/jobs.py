@@ -92,6 +92,10 @@ def one_kind_of_work(scenario: Scenario) -> Iterator[Problem]:
                     message=f"the work of a phase of kind {phase.kind} cannot be given by {given[0]}",
                     hint=f"use one of {', '.join(allowed)}",
                 )
+            elif phase.tokens == 0.0 and phase.min_duration == 0.0:
+                yield Problem(
+                    path=f"{path}.tokens", message="a phase needs more than 0 tokens, or a min_duration"
+                )
         yield from _shares(f"jobs.{name}", job)
 
 
@@ -195,7 +199,10 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
     """Some partition of its site can hold the job at some time before the end."""
     end = scenario.start + scenario.horizon
     for name, job in scenario.jobs.items():
-        choices = job_partitions(scenario, job)
+        # A partition of which nothing is used is refused by itself.
+        choices = {
+            part: item for part, item in job_partitions(scenario, job).items() if item.used_per_domain > 0
+        }
         if not choices:
             continue
         room = {part: _room(job, partition, end) for part, partition in choices.items()}
@@ -210,6 +217,19 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
                     f"can use{own} (from {format_instant(step.at)} on): {need - most} too few",
                     hint="ask for fewer, add capacity, or move the job to another site or partition",
                 )
+
+
+def placed_in_its_partition(scenario: Scenario) -> Iterator[Problem]:
+    """A job that names its first domain names one that is there."""
+    for name, job in scenario.jobs.items():
+        choices = job_partitions(scenario, job).values()
+        count = max((part.most_gpus // max(1, part.gpu.scale_up_domain) for part in choices), default=0)
+        if count and job.first_domain is not None and job.first_domain >= count:
+            yield Problem(
+                path=f"jobs.{name}.first_domain",
+                message=f"there is no domain {job.first_domain}: the partition never has more than {count} domains",
+                hint=f"they count from 0 to {count - 1}",
+            )
 
 
 def _room(job: Job, partition: Partition, end: float) -> tuple[int, CapacityStep]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import installed_at, partitions, records, usable_gpus
+from colossus_sim.loading.checks.walk import installed_at, partitions, records
 from colossus_sim.loading.fields import quantity_of
 from colossus_sim.loading.nodes import join
+from colossus_sim.loading.suggest import nearest
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import BANDWIDTH, FLOP_RATE, Quantity, format_duration, format_instant
 
@@ -107,7 +108,7 @@ def spares_below_capacity(scenario: Scenario) -> Iterator[Problem]:
                 message=f"{largest} GPUs are less than one scale-up domain of {domain}",
                 hint="install whole domains",
             )
-        elif largest and not any(usable_gpus(partition, step) for step in partition.capacity):
+        elif 0 < largest < (partition.kept_domains + 1) * domain:
             kept = "spare and reserve" if partition.reserve_domains else "spare"
             yield Problem(
                 path=f"{path}.spare_domains",
@@ -132,6 +133,23 @@ def topology_large_enough(scenario: Scenario) -> Iterator[Problem]:
                 message=f"the network joins {site.topology.gpus} GPUs, but {most} are installed from "
                 f"{format_instant(moment)} on",
                 hint="use a larger topology, or install fewer GPUs",
+            )
+
+
+def misspelt_network_gpu(scenario: Scenario, known: Callable[[], list[str]]) -> Iterator[Problem]:
+    """The GPU that a network was drawn for is not nearly one of its partitions', or one that `known` names.
+
+    A name that is like none is a GPU of the network's own: a partition may hold another.
+    """
+    for name, site in scenario.cluster.sites.items():
+        gpu = site.topology.gpu
+        own = {part.gpu.name for part in site.partitions.values()}
+        best = None if gpu in own else nearest(gpu, own.union(known()))
+        if best is not None and best != gpu:
+            yield Problem(
+                path=f"cluster.sites.{name}.topology.gpu",
+                message=f"there is no GPU called {gpu!r}",
+                hint=f"did you mean {best!r}?",
             )
 
 
