@@ -9,6 +9,7 @@ from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import rollout, transformer
+from colossus_sim.formulas.generation import slowest_replica_time
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
@@ -22,9 +23,6 @@ from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.sizes import kernels_of, peak_of
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import format_si
-
-_CACHE_BYTES = 2.0
-"""Bytes per element of the key-value cache while generating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,16 @@ class UnitEstimate:
     parts : tuple of (str, float)
         For an RL update: what it consists of, summing to `time`; what runs beside something longer is taken off
         as ``beside``. [s]
+    slots, slots_wanted : int
+        For an RL update: responses that a replica decodes at once at most, and those asked for; memory may hold
+        fewer. 0 otherwise.
     """
 
     time: float
     traffic: tuple[float, ...]
     parts: tuple[tuple[str, float], ...] = ()
+    slots: int = 0
+    slots_wanted: int = 0
 
 
 class Work(Protocol):
@@ -119,7 +122,8 @@ class TrainWork:
         self._setting = setting
         plan = setting.plan
         self.tokens_per_unit = float(plan.global_batch_size * plan.sequence_length)
-        flops = transformer.token_flops(setting.architecture, plan.sequence_length).training
+        attended = setting.architecture.attended_tokens(plan.sequence_length)
+        flops = transformer.token_flops(setting.architecture, attended).training
         self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
 
     def usable_gpus(self, gpus: int) -> int:
@@ -170,17 +174,19 @@ class RlWork:
     def __init__(self, setting: Setting, rollouts: Rollouts) -> None:
         self._setting, self._rollouts = setting, rollouts
         responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
-        self._mean_response = rollout.mean_response_tokens(
-            mean_tokens=rollouts.response_tokens,
-            sigma=rollouts.response_sigma,
-            maximum=rollouts.max_response_tokens,
-        )
+        self._law = {
+            "mean_tokens": rollouts.response_tokens,
+            "sigma": rollouts.response_sigma,
+            "maximum": rollouts.max_response_tokens,
+        }
+        self._mean_response = rollout.response_moment(**self._law)
         plan = setting.plan
         self.tokens_per_unit = responses * (rollouts.prompt_tokens + self._mean_response)
         # Responses are packed into full sequences for the update.
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
-        flops = transformer.token_flops(setting.architecture, plan.sequence_length).training
+        attended = setting.architecture.attended_tokens(plan.sequence_length)
+        flops = transformer.token_flops(setting.architecture, attended).training
         self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
         self._count = transformer.count_parameters(setting.architecture)
 
@@ -223,7 +229,9 @@ class RlWork:
         told = (("prefill", prefill), ("decode", decode), *tuple(parts.items())[1:])
         beside = time - math.fsum(seconds for _, seconds in told)
         told += (("beside", beside),) if self._rollouts.mode == "asynchronous" else ()
-        return UnitEstimate(time, tuple(share * level for level in sent), told)
+        traffic = tuple(share * level for level in sent)
+        wanted = self._rollouts.concurrency_per_replica
+        return UnitEstimate(time, traffic, told, slots=self._slots(), slots_wanted=wanted)
 
     def _weight_sync_time(self) -> float:
         """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
@@ -232,47 +240,44 @@ class RlWork:
 
     def _generation_times(self, gpus: int) -> tuple[float, float]:
         """Time to read the prompts of one update, and until its responses are there. [s]"""
-        rollouts, gpu = self._rollouts, self._setting.gpu
+        rollouts = self._rollouts
         replicas = max(1, gpus // rollouts.gpus_per_replica)
         responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
         mine = responses / replicas
-        slots = min(float(rollouts.concurrency_per_replica), max(1.0, mine))
-        self._check_replica()
-        fraction = self._flops_fraction()
-        peak = peak_of(gpu, self._setting.plan.precision)
-        token_step = rollout.decode_step_time(
-            weight_bytes=self._count.total * rollouts.weight_bytes,
-            kv_bytes_per_sequence=self._cache_bytes() * (rollouts.prompt_tokens + 0.5 * self._mean_response),
-            sequences=slots,
-            active_params=float(self._count.active),
-            gpus=rollouts.gpus_per_replica,
-            memory_bandwidth=gpu.hbm_bandwidth,
-            bandwidth_fraction=rollouts.bandwidth_fraction,
-            peak_flops=peak,
-            flops_fraction=fraction,
-        )
         prefill = rollout.prefill_time(
             active_params=float(self._count.active),
             tokens=mine * rollouts.prompt_tokens,
             gpus=rollouts.gpus_per_replica,
-            peak_flops=peak,
-            flops_fraction=fraction,
+            peak_flops=peak_of(self._setting.gpu, self._setting.plan.precision),
+            flops_fraction=self._flops_fraction(),
         )
-        return prefill, token_step * self._token_steps(mine, slots, responses)
-
-    def _token_steps(self, mine: float, slots: float, responses: float) -> float:
-        """Token steps of one replica for its responses."""
-        rollouts = self._rollouts
+        slots = min(float(self._slots()), max(1.0, mine))
         if rollouts.mode == "asynchronous":
-            return mine / slots * self._mean_response
-        longest = rollout.longest_response_tokens(
-            mean_tokens=rollouts.response_tokens,
-            sigma=rollouts.response_sigma,
-            maximum=rollouts.max_response_tokens,
-            responses=responses,
+            steps = mine / slots * self._mean_response
+            return prefill, steps * float(self._token_step(slots, self._running_context()))
+        decode = slowest_replica_time(
+            step_time=self._token_step,
+            **self._law,
+            prompt_tokens=rollouts.prompt_tokens,
+            responses=max(1.0, mine),
+            slots=slots,
+            replicas=float(min(replicas, responses)),
         )
-        return rollout.generation_steps(
-            mean_response=self._mean_response, longest_response=longest, responses=mine, slots=slots
+        return prefill, decode
+
+    def _token_step(self, sequences: rollout.Values, context: rollout.Values) -> rollout.Values:
+        """Time of one token step of a replica. [s]"""
+        rollouts, gpu = self._rollouts, self._setting.gpu
+        return rollout.decode_step_time(
+            weight_bytes=self._count.total * rollouts.weight_bytes,
+            kv_bytes_per_sequence=self._cache_bytes() * context,
+            sequences=sequences,
+            active_params=float(self._count.active),
+            gpus=rollouts.gpus_per_replica,
+            memory_bandwidth=gpu.hbm_bandwidth,
+            bandwidth_fraction=rollouts.bandwidth_fraction,
+            peak_flops=peak_of(gpu, self._setting.plan.precision),
+            flops_fraction=self._flops_fraction(),
         )
 
     def _flops_fraction(self) -> float:
@@ -281,26 +286,36 @@ class RlWork:
 
     def _cache_bytes(self) -> float:
         """Key-value cache of one token. [B]"""
-        arch = self._setting.architecture
-        if arch.mla is not None:
-            width = arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim
-        else:
-            width = 2 * arch.kv_heads * arch.head_size
-        return arch.num_hidden_layers * width * _CACHE_BYTES
+        return rollout.cache_bytes_per_token(self._setting.architecture)
 
-    def _check_replica(self) -> None:
+    def _running_context(self) -> float:
+        """Mean context of a running response. [tokens]"""
+        return self._rollouts.prompt_tokens + rollout.running_response_tokens(**self._law)
+
+    def _slots(self) -> int:
+        """Responses that one replica decodes at once: as many as wanted, or as memory holds.
+
+        Raises
+        ------
+        InfeasibleError
+            If memory does not hold one.
+        """
         rollouts, gpu = self._rollouts, self._setting.gpu
-        need = self._count.total * rollouts.weight_bytes
-        room = rollouts.gpus_per_replica * gpu.hbm_capacity
-        if need > room:
-            fewest = math.ceil(need / gpu.hbm_capacity)
-            raise InfeasibleError(
-                [
-                    Problem(
-                        path="rollouts.gpus_per_replica",
-                        message=f"the weights need {format_si(need, 'B')}, "
-                        f"{rollouts.gpus_per_replica} GPUs have {format_si(room, 'B')}",
-                        hint=f"at least {fewest} GPUs per replica, or fewer weight_bytes",
-                    )
-                ]
-            )
+        weights = self._count.total * rollouts.weight_bytes
+        each = gpu.hbm_capacity * rollouts.hbm_fraction
+        cache = self._cache_bytes() * self._running_context()
+        memory = each * rollouts.gpus_per_replica
+        slots = rollout.slots_in_memory(memory=memory, weight_bytes=weights, cache_bytes=cache)
+        if slots > 0:
+            return min(slots, rollouts.concurrency_per_replica)
+        raise InfeasibleError(
+            [
+                Problem(
+                    path="rollouts.gpus_per_replica",
+                    message=f"the weights need {format_si(weights, 'B')} and the cache of one response "
+                    f"{format_si(cache, 'B')}, {rollouts.gpus_per_replica} GPUs have {format_si(memory, 'B')} "
+                    f"(hbm_fraction {rollouts.hbm_fraction:g})",
+                    hint=f"at least {math.ceil((weights + cache) / each)} GPUs per replica, or fewer weight_bytes",
+                )
+            ]
+        )

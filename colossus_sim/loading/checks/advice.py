@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
+from colossus_sim.formulas import rollout
 from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.loading.checks.faults import policies
@@ -192,6 +193,34 @@ def _units(fault: FaultClass, gpus: int, partition: Partition) -> float:
     if fault.group is not None:
         sizes["group"] = partition.gpu.scale_up_domain * fault.group.domains
     return gpus / sizes[fault.per] if fault.per in sizes else 1.0
+
+
+def crowded_replicas(scenario: Scenario) -> Iterator[Problem]:
+    """Responses to decode at once whose caches do not fit beside the weights: some wait."""
+    for name, job in scenario.jobs.items():
+        for phase_name, phase in job.phases.items():
+            rollouts = phase.rollouts
+            partition = next(iter(job_partitions(scenario, job).values()), None)
+            if phase.kind != "rl" or partition is None:
+                continue
+            running = rollout.running_response_tokens(
+                mean_tokens=rollouts.response_tokens,
+                sigma=rollouts.response_sigma,
+                maximum=rollouts.max_response_tokens,
+            )
+            context = rollouts.prompt_tokens + running
+            slots = rollout.slots_in_memory(
+                memory=partition.gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
+                weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,
+                cache_bytes=rollout.cache_bytes_per_token(job.model) * context,
+            )
+            if 0 < slots < rollouts.concurrency_per_replica:
+                yield Problem(
+                    path=f"jobs.{name}.phases.{phase_name}.rollouts.concurrency_per_replica",
+                    message=f"{rollouts.concurrency_per_replica} responses of {context:,.0f} tokens of context (mean) "
+                    f"do not fit in {rollouts.gpus_per_replica} GPUs beside the weights; reckoned with {slots}",
+                    hint=f"at most {slots}, or more gpus_per_replica",
+                )
 
 
 def long_save(scenario: Scenario) -> Iterator[Problem]:
