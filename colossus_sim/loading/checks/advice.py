@@ -217,7 +217,7 @@ def crowded_replicas(scenario: Scenario) -> Iterator[Problem]:
             if 0 < slots < rollouts.concurrency_per_replica:
                 yield Problem(
                     path=f"jobs.{name}.phases.{phase_name}.rollouts.concurrency_per_replica",
-                    message=f"{rollouts.concurrency_per_replica} responses of {context:,.0f} tokens of context (mean) "
+                    message=f"{rollouts.concurrency_per_replica} responses of {context:,.0f} tokens (mean context) "
                     f"do not fit in {rollouts.gpus_per_replica} GPUs beside the weights; reckoned with {slots}",
                     hint=f"at most {slots}, or more gpus_per_replica",
                 )
