@@ -156,8 +156,8 @@ def _overview(lines: list[Line]) -> str:
         unit = line.model.reference_unit
         if unit.slots < unit.slots_wanted:
             notes.append(
-                f"\n{line.job}/{line.phase}: memory holds {unit.slots:,} responses per replica at once, not the "
-                f"{unit.slots_wanted:,} of concurrency_per_replica; the others wait."
+                f"\n{line.job}/{line.phase}: of {unit.slots_wanted:,} responses at once per replica memory holds "
+                f"{unit.slots:,}; the others wait."
             )
     return table + "".join(notes)
 

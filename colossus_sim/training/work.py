@@ -39,8 +39,7 @@ class UnitEstimate:
         For an RL update: what it consists of, summing to `time`; what runs beside something longer is taken off
         as ``beside``. [s]
     slots, slots_wanted : int
-        For an RL update: responses that a replica decodes at once at most, and those asked for; memory may hold
-        fewer. 0 otherwise.
+        For an RL update: responses that a replica decodes at once, and would if memory were no matter. 0 otherwise.
     """
 
     time: float
@@ -173,7 +172,7 @@ class RlWork:
 
     def __init__(self, setting: Setting, rollouts: Rollouts) -> None:
         self._setting, self._rollouts = setting, rollouts
-        responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
+        self._responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
         self._law = {
             "mean_tokens": rollouts.response_tokens,
             "sigma": rollouts.response_sigma,
@@ -181,7 +180,7 @@ class RlWork:
         }
         self._mean_response = rollout.response_moment(**self._law)
         plan = setting.plan
-        self.tokens_per_unit = responses * (rollouts.prompt_tokens + self._mean_response)
+        self.tokens_per_unit = self._responses * (rollouts.prompt_tokens + self._mean_response)
         # Responses are packed into full sequences for the update.
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
@@ -230,20 +229,23 @@ class RlWork:
         beside = time - math.fsum(seconds for _, seconds in told)
         told += (("beside", beside),) if self._rollouts.mode == "asynchronous" else ()
         traffic = tuple(share * level for level in sent)
-        wanted = self._rollouts.concurrency_per_replica
-        return UnitEstimate(time, traffic, told, slots=self._slots(), slots_wanted=wanted)
+        mine = math.ceil(self._responses / self._replicas(generate_gpus))
+        wanted = min(self._rollouts.concurrency_per_replica, mine)
+        return UnitEstimate(time, traffic, told, slots=min(wanted, self._slots()), slots_wanted=wanted)
 
     def _weight_sync_time(self) -> float:
         """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
         size = self._count.total * self._rollouts.weight_bytes
         return size / (self._rollouts.gpus_per_replica * self._setting.fabric.injection_bandwidth)
 
+    def _replicas(self, gpus: int) -> int:
+        return max(1, gpus // self._rollouts.gpus_per_replica)
+
     def _generation_times(self, gpus: int) -> tuple[float, float]:
         """Time to read the prompts of one update, and until its responses are there. [s]"""
         rollouts = self._rollouts
-        replicas = max(1, gpus // rollouts.gpus_per_replica)
-        responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
-        mine = responses / replicas
+        replicas = self._replicas(gpus)
+        mine = self._responses / replicas
         prefill = rollout.prefill_time(
             active_params=float(self._count.active),
             tokens=mine * rollouts.prompt_tokens,
@@ -251,7 +253,7 @@ class RlWork:
             peak_flops=peak_of(self._setting.gpu, self._setting.plan.precision),
             flops_fraction=self._flops_fraction(),
         )
-        slots = min(float(self._slots()), max(1.0, mine))
+        slots = min(float(rollouts.concurrency_per_replica), float(self._slots()), max(1.0, mine))
         if rollouts.mode == "asynchronous":
             steps = mine / slots * self._mean_response
             return prefill, steps * float(self._token_step(slots, self._running_context()))
@@ -261,7 +263,7 @@ class RlWork:
             prompt_tokens=rollouts.prompt_tokens,
             responses=max(1.0, mine),
             slots=slots,
-            replicas=float(min(replicas, responses)),
+            replicas=float(min(replicas, self._responses)),
         )
         return prefill, decode
 
@@ -293,7 +295,7 @@ class RlWork:
         return self._rollouts.prompt_tokens + rollout.running_response_tokens(**self._law)
 
     def _slots(self) -> int:
-        """Responses that one replica decodes at once: as many as wanted, or as memory holds.
+        """Responses for which one replica has memory.
 
         Raises
         ------
@@ -307,7 +309,7 @@ class RlWork:
         memory = each * rollouts.gpus_per_replica
         slots = rollout.slots_in_memory(memory=memory, weight_bytes=weights, cache_bytes=cache)
         if slots > 0:
-            return min(slots, rollouts.concurrency_per_replica)
+            return slots
         raise InfeasibleError(
             [
                 Problem(

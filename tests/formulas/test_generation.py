@@ -98,7 +98,9 @@ def test_a_slot_for_every_response_drains_by_the_survival_function() -> None:
     """One replica: the weights are read until the longest response ends, the cache for each while it lasts."""
     law = {"mean_tokens": 8000.0, "sigma": 0.8, "maximum": 40_000.0}
     ages = np.linspace(0.0, 40_000.0, 40_001)[1:] - 0.5
-    done = [0.5 * math.erfc(-(math.log(age / 8000.0) + 0.32) / (0.8 * math.sqrt(2.0))) for age in ages.tolist()]
+    done = [
+        0.5 * math.erfc(-(math.log(age / 8000.0) + 0.32) / (0.8 * math.sqrt(2.0))) for age in ages.tolist()
+    ]
     steps = float(np.sum(1.0 - np.array(done) ** 64.0))
     read = PROMPT * response_moment(**law) + 0.5 * response_moment(**law, power=2.0)
 

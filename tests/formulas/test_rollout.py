@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from colossus_sim.formulas import rollout
+from tests.formulas.test_transformer import DEEPSEEK, LLAMA_70B
 
 
 def _decode(**changes: float) -> float:
@@ -98,11 +99,8 @@ def test_running_responses_are_the_long_ones() -> None:
 
 def test_cache_of_a_token_by_kind_of_attention() -> None:
     """Llama 3 70B: 80 layers x 2 x 8 heads x 128 x 2 B; latent attention keeps 512 + 64 numbers per layer."""
-    grouped = catalog_model("llama3_70b")
-    latent = catalog_model("deepseek_v3")
-
-    assert rollout.cache_bytes_per_token(grouped) == 80 * 2 * 8 * 128 * 2
-    assert rollout.cache_bytes_per_token(latent) == 61 * (512 + 64) * 2
+    assert rollout.cache_bytes_per_token(LLAMA_70B) == 80 * 2 * 8 * 128 * 2
+    assert rollout.cache_bytes_per_token(DEEPSEEK) == 61 * (512 + 64) * 2
 
 
 def test_slots_fill_what_the_weights_leave() -> None:

@@ -14,6 +14,8 @@ from colossus_sim.loading.checks.walk import job_partitions, partitions, phase_g
 from colossus_sim.specs.checkpoint import CheckpointPolicy
 from colossus_sim.specs.cluster import Partition
 from colossus_sim.specs.faults import FaultClass
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.job import Job, Rollouts
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import HOUR, format_duration, format_instant
 
@@ -198,29 +200,43 @@ def _units(fault: FaultClass, gpus: int, partition: Partition) -> float:
 def crowded_replicas(scenario: Scenario) -> Iterator[Problem]:
     """Responses to decode at once whose caches do not fit beside the weights: some wait."""
     for name, job in scenario.jobs.items():
+        partition = next(iter(job_partitions(scenario, job).values()), None)
         for phase_name, phase in job.phases.items():
-            rollouts = phase.rollouts
-            partition = next(iter(job_partitions(scenario, job).values()), None)
             if phase.kind != "rl" or partition is None:
                 continue
-            running = rollout.running_response_tokens(
-                mean_tokens=rollouts.response_tokens,
-                sigma=rollouts.response_sigma,
-                maximum=rollouts.max_response_tokens,
-            )
-            context = rollouts.prompt_tokens + running
-            slots = rollout.slots_in_memory(
-                memory=partition.gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
-                weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,
-                cache_bytes=rollout.cache_bytes_per_token(job.model) * context,
-            )
-            if 0 < slots < rollouts.concurrency_per_replica:
+            wanted = _responses_at_once(phase.rollouts, phase_gpus(job, phase))
+            slots, context = _room(job, phase.rollouts, partition.gpu)
+            if 0 < slots < wanted:
+                held = phase.rollouts.gpus_per_replica
                 yield Problem(
                     path=f"jobs.{name}.phases.{phase_name}.rollouts.concurrency_per_replica",
-                    message=f"{rollouts.concurrency_per_replica} responses of {context:,.0f} tokens (mean context) "
-                    f"do not fit in {rollouts.gpus_per_replica} GPUs beside the weights; reckoned with {slots}",
+                    message=f"of {wanted} responses at once {slots} fit beside the weights in {held} GPUs, at "
+                    f"a mean context of {context:,.0f} tokens; the others wait",
                     hint=f"at most {slots}, or more gpus_per_replica",
                 )
+
+
+def _responses_at_once(rollouts: Rollouts, gpus: int) -> int:
+    """Responses that a replica would decode at once if memory were no matter."""
+    pool = round(rollouts.generation_share * gpus) if rollouts.mode == "asynchronous" else gpus
+    replicas = max(1, pool // rollouts.gpus_per_replica)
+    responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
+    return min(rollouts.concurrency_per_replica, math.ceil(responses / replicas))
+
+
+def _room(job: Job, rollouts: Rollouts, gpu: Gpu) -> tuple[int, float]:
+    """Responses that fit in the memory of a replica, and their mean context. [tokens]"""
+    context = rollouts.prompt_tokens + rollout.running_response_tokens(
+        mean_tokens=rollouts.response_tokens,
+        sigma=rollouts.response_sigma,
+        maximum=rollouts.max_response_tokens,
+    )
+    slots = rollout.slots_in_memory(
+        memory=gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
+        weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,
+        cache_bytes=rollout.cache_bytes_per_token(job.model) * context,
+    )
+    return slots, context
 
 
 def long_save(scenario: Scenario) -> Iterator[Problem]:
