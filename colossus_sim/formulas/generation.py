@@ -25,9 +25,14 @@ _WAVES = 4.0
 """Responses per slot after which those in the slots are of all ages; more of them only take longer."""
 _RARE = 1e-4
 """Longer responses than the grid holds, expected in the whole batch."""
+_UNLIKELY = 1e-8
+"""Chance, in all replicas, below which a longest rest is left out."""
 _TINY = 1e-12
+"""Sequences, and squares of time, that count as none."""
 _NORMAL = np.linspace(-4.5, 5.5, 26)
-_MOST_SKEW = 1.0
+"""Standard scores at which a gamma law is sampled."""
+_SKEWS = 1e-4, 1.0
+"""Least and largest skewness of a gamma law; what is told by the longest rest takes more skewness away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +244,10 @@ def _cumulants(moments: Array) -> Array:
 
 def _largest(chance: Array, shift: Array, cumulants: Array, draws: float) -> float:
     """Mean of the largest of so many draws from a mixture of gamma laws."""
-    kept = chance > _RARE**2 / draws
+    kept = chance > _UNLIKELY / draws
     chance, shift, (variance, third) = chance[kept, None], shift[kept, None], cumulants[:, kept, None]
     spread = np.sqrt(variance)
-    skew = np.clip(third / np.maximum(spread, _TINY) ** 3, _RARE, _MOST_SKEW)
+    skew = np.clip(third / np.maximum(spread, _TINY) ** 3, *_SKEWS)
     scores = 2.0 / skew * ((1.0 + skew * _NORMAL / 6.0 - skew**2 / 36.0) ** 3 - 1.0)
     values = (shift + spread * scores).ravel()
     masses = (chance * np.exp(-0.5 * _NORMAL**2)).ravel()

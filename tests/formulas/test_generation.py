@@ -142,3 +142,23 @@ def test_the_course_keeps_every_token() -> None:
     assert course.live.sum() * course.cell == pytest.approx(3.4 * mean, rel=1e-9)
     assert np.all(course.idle >= 0.0)
     assert np.all(course.live <= 1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize("maximum", [1.0, 500.0, 32768.0, 1e7])
+@pytest.mark.parametrize(
+    ("responses", "slots", "replicas"), [(1.0, 1.0, 1.0), (1.5, 4.0, 1e4), (5e4, 1.0, 2.0), (9.7, 9.0, 300.0)]
+)
+def test_any_law_and_any_batch_stay_between_bounds(
+    sigma: float, maximum: float, responses: float, slots: float, replicas: float
+) -> None:
+    """Above the mean work of a replica with its slots full, below that of longest responses one by one."""
+    law = {"mean_tokens": 8000.0, "sigma": sigma, "maximum": maximum}
+    mean = response_moment(**law)
+    read = responses * CACHE * PROMPT * mean
+    top = min(maximum, 8000.0 * math.exp(8.0 * sigma))
+
+    time = modelled(**law, responses=responses, slots=slots, replicas=replicas)
+
+    assert time > 0.95 * (WEIGHTS * mean * max(1.0, responses / slots) + read)
+    assert time < 1.05 * responses * (WEIGHTS * top + CACHE * (PROMPT * top + 0.5 * top**2))
