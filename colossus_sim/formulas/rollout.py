@@ -8,65 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from colossus_sim.formulas.transformer import TransformerLike
 
 _CACHE_BYTES = 2.0
 """Bytes per element of the key-value cache."""
-
-Values = float | NDArray[np.float64]
-
-
-def decode_step_time(
-    *,
-    weight_bytes: float,
-    kv_bytes_per_sequence: Values,
-    sequences: Values,
-    active_params: float,
-    gpus: float,
-    memory_bandwidth: float,
-    bandwidth_fraction: float,
-    peak_flops: float,
-    flops_fraction: float,
-    collective_time: float = 0.0,
-) -> Values:
-    """Time in which one model replica decodes one token for each of its sequences.
-
-    Parameters
-    ----------
-    weight_bytes : float
-        Weights read for one token step; a mixture of experts with many sequences reads nearly all [B].
-    kv_bytes_per_sequence : float or ndarray
-        Key-value cache read for one sequence at its mean context length [B].
-    sequences : float or ndarray
-        Sequences that the replica decodes at once [-].
-    active_params : float
-        Parameters that take part in one token [-].
-    gpus : float
-        GPUs of the replica [-].
-    memory_bandwidth, peak_flops : float
-        Of one GPU: HBM bandwidth [B/s] and peak rate [FLOP/s].
-    bandwidth_fraction, flops_fraction : float
-        Shares of them that decoding reaches [-].
-    collective_time : float
-        Communication that is not hidden [s].
-
-    Returns
-    -------
-    float or ndarray
-        Time of one token step [s].
-
-    Notes
-    -----
-    Roofline: ``max(bytes / bandwidth, 2 N_active b / flops) + collectives`` (Pope et al. 2022,
-    arXiv:2211.05102, sec. 2 and 4).
-    """
-    bytes_read = weight_bytes + sequences * kv_bytes_per_sequence
-    memory_time = bytes_read / (gpus * memory_bandwidth * bandwidth_fraction)
-    compute_time = 2.0 * active_params * sequences / (gpus * peak_flops * flops_fraction)
-    return np.maximum(memory_time, compute_time) + collective_time
 
 
 def prefill_time(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import rollout, transformer
-from colossus_sim.formulas.generation import slowest_replica_time
+from colossus_sim.formulas.generation import Values, decode_step_time, slowest_replica_time
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
@@ -267,10 +267,10 @@ class RlWork:
         )
         return prefill, decode
 
-    def _token_step(self, sequences: rollout.Values, context: rollout.Values) -> rollout.Values:
+    def _token_step(self, sequences: Values, context: Values) -> Values:
         """Time of one token step of a replica. [s]"""
         rollouts, gpu = self._rollouts, self._setting.gpu
-        return rollout.decode_step_time(
+        return decode_step_time(
             weight_bytes=self._count.total * rollouts.weight_bytes,
             kv_bytes_per_sequence=self._cache_bytes() * context,
             sequences=sequences,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colossus_sim.formulas.generation import Array, course_of, slowest_replica_time
-from colossus_sim.formulas.rollout import Values, response_moment
+from colossus_sim.formulas.generation import Array, Values, course_of, slowest_replica_time
+from colossus_sim.formulas.rollout import response_moment
 
 PROMPT = 1024.0
 WEIGHTS = 3.06e-3

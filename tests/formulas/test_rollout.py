@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from colossus_sim.formulas import rollout
+from colossus_sim.formulas.generation import decode_step_time
 from tests.formulas.test_transformer import DEEPSEEK, LLAMA_70B
 
 
@@ -24,7 +25,7 @@ def _decode(**changes: float) -> float:
         "peak_flops": 15e15,
         "flops_fraction": 0.5,
     }
-    return rollout.decode_step_time(**{**values, **changes})
+    return decode_step_time(**{**values, **changes})
 
 
 def test_decoding_of_few_sequences_is_bound_by_reading_the_weights() -> None:
