@@ -151,7 +151,15 @@ def _overview(lines: list[Line]) -> str:
         "of peak", "memory/GPU", "limit",
     )  # fmt: skip
     table = text_table(header, [_overview_row(line) for line in lines], right=(2, 4, 5, 6, 7, 8, 10, 11))
-    return table + (_OF_UPDATES if any(line.kind == "rl" for line in lines) else "")
+    notes = [_OF_UPDATES] if any(line.kind == "rl" for line in lines) else []
+    for line in lines:
+        unit = line.model.reference_unit
+        if unit.slots < unit.slots_wanted:
+            notes.append(
+                f"\n{line.job}/{line.phase}: of {unit.slots_wanted:,} responses at once per replica memory holds "
+                f"{unit.slots:,}; the others wait."
+            )
+    return table + "".join(notes)
 
 
 def _overview_row(line: Line) -> tuple[str, ...]:
@@ -223,6 +231,7 @@ def _document(line: Line) -> dict[str, Any]:
     }
     if model.reference_unit.parts:
         document["unit_parts_s"] = dict(model.reference_unit.parts)
+        document["slots_per_replica"] = model.reference_unit.slots
     if step is None:
         return document
     return document | {

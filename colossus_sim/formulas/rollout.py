@@ -8,59 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
+from colossus_sim.formulas.transformer import TransformerLike
 
-_GAUSS_POINTS = 64
-
-
-def decode_step_time(
-    *,
-    weight_bytes: float,
-    kv_bytes_per_sequence: float,
-    sequences: float,
-    active_params: float,
-    gpus: float,
-    memory_bandwidth: float,
-    bandwidth_fraction: float,
-    peak_flops: float,
-    flops_fraction: float,
-    collective_time: float = 0.0,
-) -> float:
-    """Time in which one model replica decodes one token for each of its sequences.
-
-    Parameters
-    ----------
-    weight_bytes : float
-        Weights read for one token step; a mixture of experts with many sequences reads nearly all [B].
-    kv_bytes_per_sequence : float
-        Key-value cache read for one sequence at its mean context length [B].
-    sequences : float
-        Sequences that the replica decodes at once [-].
-    active_params : float
-        Parameters that take part in one token [-].
-    gpus : float
-        GPUs of the replica [-].
-    memory_bandwidth, peak_flops : float
-        Of one GPU: HBM bandwidth [B/s] and peak rate [FLOP/s].
-    bandwidth_fraction, flops_fraction : float
-        Shares of them that decoding reaches [-].
-    collective_time : float
-        Communication that is not hidden [s].
-
-    Returns
-    -------
-    float
-        Time of one token step [s].
-
-    Notes
-    -----
-    Roofline: ``max(bytes / bandwidth, 2 N_active b / flops) + collectives`` (Pope et al. 2022,
-    arXiv:2211.05102, sec. 2 and 4).
-    """
-    bytes_read = weight_bytes + sequences * kv_bytes_per_sequence
-    memory_time = bytes_read / (gpus * memory_bandwidth * bandwidth_fraction)
-    compute_time = 2.0 * active_params * sequences / (gpus * peak_flops * flops_fraction)
-    return max(memory_time, compute_time) + collective_time
+_CACHE_BYTES = 2.0
+"""Bytes per element of the key-value cache."""
 
 
 def prefill_time(
@@ -73,50 +24,61 @@ def prefill_time(
     return 2.0 * active_params * tokens / (gpus * peak_flops * flops_fraction)
 
 
-def mean_response_tokens(*, mean_tokens: float, sigma: float, maximum: float) -> float:
-    """Mean length of a lognormal response that is cut at ``maximum`` [tokens].
+def response_moment(*, mean_tokens: float, sigma: float, maximum: float, power: float = 1.0) -> float:
+    """Mean of the length, or of a power of it, of a lognormal response cut at `maximum` [tokens^power].
 
     Notes
     -----
     Limited expected value of the lognormal law (Klugman, Panjer, Willmot, Loss Models, app. A.5.1.1):
-    ``E[min(X, m)] = E[X] Phi((ln m - mu - sigma^2)/sigma) + m (1 - Phi((ln m - mu)/sigma))``.
+    ``E[min(X, m)^k] = E[X^k] Phi(z - k sigma) + m^k (1 - Phi(z))`` with ``z = (ln m - mu) / sigma``.
     """
-    mu = _log_mean(mean_tokens, sigma)
+    mu = log_mean(mean_tokens, sigma)
     z = (math.log(maximum) - mu) / sigma
-    return mean_tokens * _normal_cdf(z - sigma) + maximum * (1.0 - _normal_cdf(z))
+    raw = math.exp(power * mu + 0.5 * (power * sigma) ** 2)
+    return float(raw * _normal_cdf(z - power * sigma) + maximum**power * _normal_cdf(-z))
 
 
-def longest_response_tokens(*, mean_tokens: float, sigma: float, maximum: float, responses: float) -> float:
-    """Expected length of the longest of ``responses`` independent responses cut at ``maximum`` [tokens].
+def running_response_tokens(*, mean_tokens: float, sigma: float, maximum: float) -> float:
+    """Mean tokens that a running response has so far, where a new one follows each [tokens].
 
     Notes
     -----
-    ``E[max] = integral from 0 to m of 1 - F(x)^n dx`` (David and Nagaraja, Order Statistics, 2003, sec. 3.1),
-    by Gauss-Legendre quadrature on the logarithm of the length.
+    Age of a renewal process in equilibrium, ``E[L^2] / (2 E[L])``: at any moment long responses are more likely to
+    be the running ones (inspection paradox; Feller, An Introduction to Probability Theory II, 1971, sec. XI.4).
     """
-    mu = _log_mean(mean_tokens, sigma)
-    top = math.log(maximum)
-    # Below the floor 1 - F^n is 1 to within 1e-15 for one response and more, so the integral there is exact.
-    floor = min(mu - 8.0 * sigma, top - 1.0)
-    panels = np.linspace(floor, top, 17)
-    nodes, weights = np.polynomial.legendre.leggauss(_GAUSS_POINTS)
-    half = 0.5 * np.diff(panels)[:, None]
-    points = panels[:-1, None] + half * (nodes[None, :] + 1.0)
-    cdf = np.array([_normal_cdf((y - mu) / sigma) for y in points.ravel()]).reshape(points.shape)
-    survival = 1.0 - cdf**responses
-    return math.exp(floor) + float(np.sum(half * weights[None, :] * survival * np.exp(points)))
+    square, mean = (
+        response_moment(mean_tokens=mean_tokens, sigma=sigma, maximum=maximum, power=power)
+        for power in (2.0, 1.0)
+    )
+    return square / (2.0 * mean)
 
 
-def generation_steps(
-    *, mean_response: float, longest_response: float, responses: float, slots: float
-) -> float:
-    """Token steps until the last of ``responses`` is complete when ``slots`` decode at once [-].
+def cache_bytes_per_token(model: TransformerLike) -> float:
+    """Key-value cache of one token of context [B].
 
-    Free slots take the next waiting response (continuous batching), so all but the last round cost the mean
-    length and the last costs the longest: ``max(n/s - 1, 0) mean + longest``. That lies below Graham's
-    bound for list scheduling, ``n mean / s + (1 - 1/s) longest`` (1969, doi:10.1137/0117039).
+    Two vectors per key/value head and layer; the latent and the rotary key with latent attention (DeepSeek-V2,
+    arXiv:2405.04434, sec. 2.1.2).
     """
-    return max(responses / slots - 1.0, 0.0) * mean_response + longest_response
+    width = 2 * model.kv_heads * model.head_size
+    if model.mla is not None:
+        width = model.mla.kv_lora_rank + model.mla.qk_rope_head_dim
+    return model.num_hidden_layers * width * _CACHE_BYTES
+
+
+def slots_in_memory(*, memory: float, weight_bytes: float, cache_bytes: float) -> int:
+    """Sequences whose key-value caches fit beside the weights; 0 if not one does.
+
+    Parameters
+    ----------
+    memory : float
+        Device memory of a replica that weights and caches may fill [B].
+    weight_bytes : float
+        Weights of the model [B].
+    cache_bytes : float
+        Cache of one sequence at its mean context [B]: memory is given in small blocks as responses grow, and what
+        does not fit waits (PagedAttention, arXiv:2309.06180, sec. 4).
+    """
+    return max(0, math.floor((memory - weight_bytes) / cache_bytes))
 
 
 def synchronous_update_time(
@@ -151,7 +113,8 @@ def rollout_share(*, generation: float, update: float) -> float:
     return generation / update
 
 
-def _log_mean(mean: float, sigma: float) -> float:
+def log_mean(mean: float, sigma: float) -> float:
+    """Mean of the logarithm of a lognormal law with this mean."""
     return math.log(mean) - 0.5 * sigma * sigma
 
 

@@ -58,9 +58,10 @@ class VideoLatents(Spec):
     """How a video or image model turns clips into tokens, for diffusion transformers."""
 
     tokens_per_sample: Tokens
-    """Latent tokens of one clip; attention is full (not causal) over them."""
+    """Latent tokens of one clip; attention is full (not causal) over them, and over nothing else: a sequence of the
+    plan holds one clip or several, `sequence_length` being a multiple."""
     text_tokens: Count = Field(512)
-    """Tokens of the conditioning text, used by cross-attention."""
+    """Tokens of the conditioning text of one clip, used by cross-attention; not part of `sequence_length`."""
     cross_attention: bool = Field(True)
     """Whether each layer has a cross-attention block."""
     encoder_share: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
@@ -110,6 +111,10 @@ class Architecture(Spec):
     """Published number of parameters that one token uses; checked likewise (5 %)."""
     provenance: Provenance
     """Source."""
+
+    def attended_tokens(self, sequence_length: int) -> float:
+        """Return the tokens that attend to each other: one sample of a video model, else the whole sequence."""
+        return sequence_length if self.video is None else self.video.tokens_per_sample
 
     @property
     def kv_heads(self) -> int:

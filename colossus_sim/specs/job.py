@@ -64,7 +64,10 @@ class Rollouts(Spec):
     gpus_per_replica: Count = Field(8)
     """GPUs that hold one copy of the model while generating."""
     concurrency_per_replica: Count = Field(256)
-    """Sequences decoded at once by one replica."""
+    """Sequences decoded at once by one replica (vLLM's ``max_num_seqs``); what does not fit in memory waits."""
+    hbm_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.9)
+    """Share of HBM that weights and key-value cache may fill while generating; 0.9 is the default of vLLM's
+    ``gpu_memory_utilization`` (docs.vllm.ai, engine arguments)."""
     reward_time: Duration = default("20 s")
     """Scoring of one batch that is not hidden."""
 

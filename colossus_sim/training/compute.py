@@ -229,7 +229,7 @@ class LayerModel:
     def _unfused_core(self, heads: float, score: int, value: int) -> Block:
         sizes, device = self._sizes, self._machine.half
         sequence, rows = sizes.sequence, sizes.sequence / sizes.mesh.cp
-        groups = max(1, round(heads * self._plan.micro_batch_size))
+        groups = max(1, round(heads * sizes.samples))
         first = kernels.grouped_gemm_time(rows, sequence, score, device, groups=groups)
         second = kernels.grouped_gemm_time(rows, value, sequence, device, groups=groups)
         softmax = groups * rows * sequence * _SCORE_BYTES / device.bandwidth
@@ -238,14 +238,14 @@ class LayerModel:
         return Block(forward, backward, repeated=forward)
 
     def _cross_attention(self) -> Block:
-        arch, plan, video = self._arch, self._plan, self._arch.video
-        text = float(plan.micro_batch_size * (video.text_tokens if video is not None else 0))
+        arch, video = self._arch, self._arch.video
+        keys = float(video.text_tokens if video is not None else 0)
+        text = self._sizes.samples * keys
         hidden, heads = arch.hidden_size, arch.num_attention_heads
         width = heads * arch.head_size / self._tp
         tokens = self._sizes.tokens
         block = self._linear(tokens, width, hidden).plus(self._linear(tokens, hidden, width))
         block = block.plus(self._linear(text, 2.0 * width, hidden))
-        keys = text / plan.micro_batch_size
         flops = tokens * transformer.attention_core_flops(1, arch.head_size, arch.head_size, keys)
         block = block.plus(self._fused(flops * heads / self._tp, keys, float(arch.head_size)))
         # One more norm and residual, half of what a layer has.

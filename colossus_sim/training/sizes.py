@@ -51,8 +51,10 @@ class Sizes:
         Micro-batches per replica and step.
     tokens : float
         Tokens of one micro-batch on one rank (after context parallelism).
-    sequence : int
-        Tokens of one sequence (or sample).
+    sequence : float
+        Tokens that attend to each other: a sequence, or a sample of a diffusion transformer.
+    samples : float
+        Such sequences in one micro-batch.
     causal : bool
         Whether attention is masked.
     element_bytes : float
@@ -65,7 +67,8 @@ class Sizes:
     stage_layers: tuple[tuple[int, int], ...]
     microbatches: int
     tokens: float
-    sequence: int
+    sequence: float
+    samples: float
     causal: bool
     element_bytes: float
 
@@ -95,6 +98,7 @@ def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> 
         mesh = mesh_of(plan, gpus)
     except ValueError as error:
         raise InfeasibleError([Problem(path="parallel", message=str(error))]) from error
+    attended = architecture.attended_tokens(plan.sequence_length)
     microbatches = math.ceil(plan.global_batch_size / (mesh.dp * plan.micro_batch_size))
     chunks = split_layers(
         architecture, mesh.pp, virtual_chunks(plan), by_cost=plan.stack.stage_balance == "cost"
@@ -109,7 +113,8 @@ def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> 
         ),
         microbatches=microbatches,
         tokens=plan.micro_batch_size * plan.sequence_length / mesh.cp,
-        sequence=plan.sequence_length,
+        sequence=attended,
+        samples=plan.micro_batch_size * plan.sequence_length / attended,
         causal=architecture.kind == "transformer",
         element_bytes=_ELEMENT_BYTES[plan.precision],
     )

@@ -86,7 +86,7 @@ def estimate_step(
     subtotal = math.fsum(parts.values())
     parts["other"] += (step_time_factor - 1.0) * subtotal
     tokens = float(plan.global_batch_size * plan.sequence_length)
-    per_token = transformer.token_flops(architecture, plan.sequence_length)
+    per_token = transformer.token_flops(architecture, sizes.sequence)
     flops = per_token.training * flop_multiplier
     return StepEstimate(
         step_time=math.fsum(parts.values()),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import rollout, transformer
+from colossus_sim.formulas.generation import Values, decode_step_time, slowest_replica_time
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
@@ -22,9 +23,6 @@ from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.sizes import kernels_of, peak_of
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import format_si
-
-_CACHE_BYTES = 2.0
-"""Bytes per element of the key-value cache while generating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,15 @@ class UnitEstimate:
     parts : tuple of (str, float)
         For an RL update: what it consists of, summing to `time`; what runs beside something longer is taken off
         as ``beside``. [s]
+    slots, slots_wanted : int
+        For an RL update: responses that a replica decodes at once, and would if memory were no matter. 0 otherwise.
     """
 
     time: float
     traffic: tuple[float, ...]
     parts: tuple[tuple[str, float], ...] = ()
+    slots: int = 0
+    slots_wanted: int = 0
 
 
 class Work(Protocol):
@@ -119,7 +121,8 @@ class TrainWork:
         self._setting = setting
         plan = setting.plan
         self.tokens_per_unit = float(plan.global_batch_size * plan.sequence_length)
-        flops = transformer.token_flops(setting.architecture, plan.sequence_length).training
+        attended = setting.architecture.attended_tokens(plan.sequence_length)
+        flops = transformer.token_flops(setting.architecture, attended).training
         self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
 
     def usable_gpus(self, gpus: int) -> int:
@@ -169,18 +172,20 @@ class RlWork:
 
     def __init__(self, setting: Setting, rollouts: Rollouts) -> None:
         self._setting, self._rollouts = setting, rollouts
-        responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
-        self._mean_response = rollout.mean_response_tokens(
-            mean_tokens=rollouts.response_tokens,
-            sigma=rollouts.response_sigma,
-            maximum=rollouts.max_response_tokens,
-        )
+        self._responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
+        self._law = {
+            "mean_tokens": rollouts.response_tokens,
+            "sigma": rollouts.response_sigma,
+            "maximum": rollouts.max_response_tokens,
+        }
+        self._mean_response = rollout.response_moment(**self._law)
         plan = setting.plan
-        self.tokens_per_unit = responses * (rollouts.prompt_tokens + self._mean_response)
+        self.tokens_per_unit = self._responses * (rollouts.prompt_tokens + self._mean_response)
         # Responses are packed into full sequences for the update.
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
-        flops = transformer.token_flops(setting.architecture, plan.sequence_length).training
+        attended = setting.architecture.attended_tokens(plan.sequence_length)
+        flops = transformer.token_flops(setting.architecture, attended).training
         self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
         self._count = transformer.count_parameters(setting.architecture)
 
@@ -223,56 +228,58 @@ class RlWork:
         told = (("prefill", prefill), ("decode", decode), *tuple(parts.items())[1:])
         beside = time - math.fsum(seconds for _, seconds in told)
         told += (("beside", beside),) if self._rollouts.mode == "asynchronous" else ()
-        return UnitEstimate(time, tuple(share * level for level in sent), told)
+        traffic = tuple(share * level for level in sent)
+        mine = math.ceil(self._responses / self._replicas(generate_gpus))
+        wanted = min(self._rollouts.concurrency_per_replica, mine)
+        return UnitEstimate(time, traffic, told, slots=min(wanted, self._slots()), slots_wanted=wanted)
 
     def _weight_sync_time(self) -> float:
         """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
         size = self._count.total * self._rollouts.weight_bytes
         return size / (self._rollouts.gpus_per_replica * self._setting.fabric.injection_bandwidth)
 
+    def _replicas(self, gpus: int) -> int:
+        return max(1, gpus // self._rollouts.gpus_per_replica)
+
     def _generation_times(self, gpus: int) -> tuple[float, float]:
         """Time to read the prompts of one update, and until its responses are there. [s]"""
-        rollouts, gpu = self._rollouts, self._setting.gpu
-        replicas = max(1, gpus // rollouts.gpus_per_replica)
-        responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
-        mine = responses / replicas
-        slots = min(float(rollouts.concurrency_per_replica), max(1.0, mine))
-        self._check_replica()
-        fraction = self._flops_fraction()
-        peak = peak_of(gpu, self._setting.plan.precision)
-        token_step = rollout.decode_step_time(
-            weight_bytes=self._count.total * rollouts.weight_bytes,
-            kv_bytes_per_sequence=self._cache_bytes() * (rollouts.prompt_tokens + 0.5 * self._mean_response),
-            sequences=slots,
-            active_params=float(self._count.active),
-            gpus=rollouts.gpus_per_replica,
-            memory_bandwidth=gpu.hbm_bandwidth,
-            bandwidth_fraction=rollouts.bandwidth_fraction,
-            peak_flops=peak,
-            flops_fraction=fraction,
-        )
+        rollouts = self._rollouts
+        replicas = self._replicas(gpus)
+        mine = self._responses / replicas
         prefill = rollout.prefill_time(
             active_params=float(self._count.active),
             tokens=mine * rollouts.prompt_tokens,
             gpus=rollouts.gpus_per_replica,
-            peak_flops=peak,
-            flops_fraction=fraction,
+            peak_flops=peak_of(self._setting.gpu, self._setting.plan.precision),
+            flops_fraction=self._flops_fraction(),
         )
-        return prefill, token_step * self._token_steps(mine, slots, responses)
-
-    def _token_steps(self, mine: float, slots: float, responses: float) -> float:
-        """Token steps of one replica for its responses."""
-        rollouts = self._rollouts
+        slots = min(float(rollouts.concurrency_per_replica), float(self._slots()), max(1.0, mine))
         if rollouts.mode == "asynchronous":
-            return mine / slots * self._mean_response
-        longest = rollout.longest_response_tokens(
-            mean_tokens=rollouts.response_tokens,
-            sigma=rollouts.response_sigma,
-            maximum=rollouts.max_response_tokens,
-            responses=responses,
+            steps = mine / slots * self._mean_response
+            return prefill, steps * float(self._token_step(slots, self._running_context()))
+        decode = slowest_replica_time(
+            step_time=self._token_step,
+            **self._law,
+            prompt_tokens=rollouts.prompt_tokens,
+            responses=max(1.0, mine),
+            slots=slots,
+            replicas=float(min(replicas, self._responses)),
         )
-        return rollout.generation_steps(
-            mean_response=self._mean_response, longest_response=longest, responses=mine, slots=slots
+        return prefill, decode
+
+    def _token_step(self, sequences: Values, context: Values) -> Values:
+        """Time of one token step of a replica. [s]"""
+        rollouts, gpu = self._rollouts, self._setting.gpu
+        return decode_step_time(
+            weight_bytes=self._count.total * rollouts.weight_bytes,
+            kv_bytes_per_sequence=self._cache_bytes() * context,
+            sequences=sequences,
+            active_params=float(self._count.active),
+            gpus=rollouts.gpus_per_replica,
+            memory_bandwidth=gpu.hbm_bandwidth,
+            bandwidth_fraction=rollouts.bandwidth_fraction,
+            peak_flops=peak_of(gpu, self._setting.plan.precision),
+            flops_fraction=self._flops_fraction(),
         )
 
     def _flops_fraction(self) -> float:
@@ -281,26 +288,36 @@ class RlWork:
 
     def _cache_bytes(self) -> float:
         """Key-value cache of one token. [B]"""
-        arch = self._setting.architecture
-        if arch.mla is not None:
-            width = arch.mla.kv_lora_rank + arch.mla.qk_rope_head_dim
-        else:
-            width = 2 * arch.kv_heads * arch.head_size
-        return arch.num_hidden_layers * width * _CACHE_BYTES
+        return rollout.cache_bytes_per_token(self._setting.architecture)
 
-    def _check_replica(self) -> None:
+    def _running_context(self) -> float:
+        """Mean context of a running response. [tokens]"""
+        return self._rollouts.prompt_tokens + rollout.running_response_tokens(**self._law)
+
+    def _slots(self) -> int:
+        """Responses for which one replica has memory.
+
+        Raises
+        ------
+        InfeasibleError
+            If memory does not hold one.
+        """
         rollouts, gpu = self._rollouts, self._setting.gpu
-        need = self._count.total * rollouts.weight_bytes
-        room = rollouts.gpus_per_replica * gpu.hbm_capacity
-        if need > room:
-            fewest = math.ceil(need / gpu.hbm_capacity)
-            raise InfeasibleError(
-                [
-                    Problem(
-                        path="rollouts.gpus_per_replica",
-                        message=f"the weights need {format_si(need, 'B')}, "
-                        f"{rollouts.gpus_per_replica} GPUs have {format_si(room, 'B')}",
-                        hint=f"at least {fewest} GPUs per replica, or fewer weight_bytes",
-                    )
-                ]
-            )
+        weights = self._count.total * rollouts.weight_bytes
+        each = gpu.hbm_capacity * rollouts.hbm_fraction
+        cache = self._cache_bytes() * self._running_context()
+        memory = each * rollouts.gpus_per_replica
+        slots = rollout.slots_in_memory(memory=memory, weight_bytes=weights, cache_bytes=cache)
+        if slots > 0:
+            return slots
+        raise InfeasibleError(
+            [
+                Problem(
+                    path="rollouts.gpus_per_replica",
+                    message=f"the weights need {format_si(weights, 'B')} and the cache of one response "
+                    f"{format_si(cache, 'B')}, {rollouts.gpus_per_replica} GPUs have {format_si(memory, 'B')} "
+                    f"(hbm_fraction {rollouts.hbm_fraction:g})",
+                    hint=f"at least {math.ceil((weights + cache) / each)} GPUs per replica, or fewer weight_bytes",
+                )
+            ]
+        )

@@ -82,3 +82,20 @@ def test_update_parts_are_in_the_document(capsys: pytest.CaptureFixture[str]) ->
     phases = {phase["phase"]: phase for phase in json.loads(capsys.readouterr().out)["phases"]}
     assert sum(phases["rl"]["unit_parts_s"].values()) == pytest.approx(phases["rl"]["unit_time_s"], rel=1e-12)
     assert "unit_parts_s" not in phases["pretrain"]
+    assert 0 < phases["rl"]["slots_per_replica"] <= 256
+
+
+def test_responses_that_wait_for_memory_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The overview says how many responses fit where more were asked for, and nothing where all fit."""
+    rollouts = "jobs.grok_4_2.phases.rl.rollouts"
+    crowded = [
+        "--set",
+        f"{rollouts}={{gpus_per_replica: 16, prompts_per_update: 100000, concurrency_per_replica: 100000}}",
+    ]
+    for more, said in ((crowded, True), ([], False)):
+        assert frame.run_command_line(["estimate", "colossus_roadmap", "--job", "grok_4_2", *more]) == 0
+        out = capsys.readouterr().out
+        assert (
+            bool(re.search(r"grok_4_2/rl: of [\d,]+ responses at once per replica memory holds [\d,]+;", out))
+            == said
+        )

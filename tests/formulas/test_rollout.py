@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from colossus_sim.formulas import rollout
+from colossus_sim.formulas.generation import decode_step_time
+from tests.formulas.test_transformer import DEEPSEEK, LLAMA_70B
 
 
 def _decode(**changes: float) -> float:
@@ -23,7 +25,7 @@ def _decode(**changes: float) -> float:
         "peak_flops": 15e15,
         "flops_fraction": 0.5,
     }
-    return rollout.decode_step_time(**{**values, **changes})
+    return decode_step_time(**{**values, **changes})
 
 
 def test_decoding_of_few_sequences_is_bound_by_reading_the_weights() -> None:
@@ -56,67 +58,57 @@ def test_prefill_costs_two_flops_per_parameter_and_token() -> None:
     assert time == pytest.approx(2.0)
 
 
-def test_a_far_limit_leaves_the_mean_as_it_is() -> None:
+def test_a_far_limit_leaves_the_moments_as_they_are() -> None:
     """With a limit far out nothing is cut."""
-    mean = rollout.mean_response_tokens(mean_tokens=8000.0, sigma=1.0, maximum=1e9)
+    law = {"mean_tokens": 8000.0, "sigma": 1.0, "maximum": 1e9}
 
-    assert mean == pytest.approx(8000.0, rel=1e-9)
+    assert rollout.response_moment(**law) == pytest.approx(8000.0, rel=1e-9)
+    assert rollout.response_moment(**law, power=2.0) == pytest.approx(8000.0**2 * math.e, rel=1e-6)
 
 
-def test_mean_and_longest_agree_with_sampling() -> None:
-    """Both closed forms are met by 200,000 samples of 64 responses, within four standard errors."""
+def test_moments_of_cut_responses_agree_with_sampling() -> None:
+    """Both closed forms are met by a million samples, within four standard errors."""
     rng = np.random.default_rng(11)
-    lengths = np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=(20_000, 64)), 32768.0)
-    longest = lengths.max(axis=1)
+    lengths = np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=1_000_000), 32768.0)
 
-    mean = rollout.mean_response_tokens(mean_tokens=8000.0, sigma=1.0, maximum=32768.0)
-    top = rollout.longest_response_tokens(mean_tokens=8000.0, sigma=1.0, maximum=32768.0, responses=64.0)
-
-    assert abs(lengths.mean() - mean) < 4.0 * lengths.std() / math.sqrt(lengths.size)
-    assert abs(longest.mean() - top) < 4.0 * longest.std() / math.sqrt(longest.size)
+    for power in (1.0, 2.0):
+        drawn = lengths**power
+        moment = rollout.response_moment(mean_tokens=8000.0, sigma=1.0, maximum=32768.0, power=power)
+        assert abs(drawn.mean() - moment) < 4.0 * drawn.std() / math.sqrt(drawn.size)
 
 
-def test_the_longest_of_one_response_is_the_mean() -> None:
-    """One response has no tail to wait for."""
-    law = {"mean_tokens": 8000.0, "sigma": 0.8, "maximum": 20_000.0}
+def test_equal_responses_are_half_done_on_average() -> None:
+    """Without spread the running response has had half of its tokens."""
+    running = rollout.running_response_tokens(mean_tokens=8000.0, sigma=1e-4, maximum=32768.0)
 
-    assert rollout.longest_response_tokens(responses=1.0, **law) == pytest.approx(
-        rollout.mean_response_tokens(**law), rel=1e-8
-    )
+    assert running == pytest.approx(4000.0, rel=1e-6)
 
 
-def test_the_longest_of_very_many_responses_is_the_limit() -> None:
-    """A large batch always holds a response that is cut."""
-    longest = rollout.longest_response_tokens(mean_tokens=8000.0, sigma=1.0, maximum=32768.0, responses=1e6)
+def test_running_responses_are_the_long_ones() -> None:
+    """Seen at random moments, a slot has had more tokens than half of a drawn response (inspection paradox)."""
+    law = {"mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0}
+    rng = np.random.default_rng(5)
+    lengths = np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=200_000), 32768.0)
+    ends = np.cumsum(lengths)
+    moments = rng.uniform(0.0, ends[-1], size=200_000)
+    found = np.searchsorted(ends, moments)
+    ages = moments - (ends[found] - lengths[found])
 
-    assert longest == pytest.approx(32768.0, rel=1e-6)
-
-
-def test_the_longest_grows_with_the_batch() -> None:
-    """More responses, longer tail."""
-    tails = [
-        rollout.longest_response_tokens(mean_tokens=1e3, sigma=0.5, maximum=1e5, responses=n)
-        for n in (1.0, 8.0, 64.0, 512.0)
-    ]
-
-    assert tails == sorted(tails)
-    assert tails[-1] > 2.0 * tails[0]
+    assert ages.mean() == pytest.approx(rollout.running_response_tokens(**law), rel=0.02)
+    assert rollout.running_response_tokens(**law) > 1.5 * 0.5 * rollout.response_moment(**law)
 
 
-def test_generation_in_one_round_waits_for_the_longest_response() -> None:
-    """With a slot for every response the longest one decides."""
-    steps = rollout.generation_steps(
-        mean_response=8000.0, longest_response=32768.0, responses=64.0, slots=64.0
-    )
-
-    assert steps == 32768.0
+def test_cache_of_a_token_by_kind_of_attention() -> None:
+    """Llama 3 70B: 80 layers x 2 x 8 heads x 128 x 2 B; latent attention keeps 512 + 64 numbers per layer."""
+    assert rollout.cache_bytes_per_token(LLAMA_70B) == 80 * 2 * 8 * 128 * 2
+    assert rollout.cache_bytes_per_token(DEEPSEEK) == 61 * (512 + 64) * 2
 
 
-def test_generation_in_many_rounds_stays_between_its_bounds() -> None:
-    """Above the mean work per slot, below Graham's bound for list scheduling."""
-    steps = rollout.generation_steps(mean_response=10.0, longest_response=40.0, responses=1000.0, slots=10.0)
-
-    assert 1000.0 * 10.0 / 10.0 < steps < 1000.0 * 10.0 / 10.0 + 0.9 * 40.0
+def test_slots_fill_what_the_weights_leave() -> None:
+    """Whole caches only; none where the weights alone are too large."""
+    assert rollout.slots_in_memory(memory=100.0, weight_bytes=40.0, cache_bytes=7.0) == 8
+    assert rollout.slots_in_memory(memory=100.0, weight_bytes=95.0, cache_bytes=7.0) == 0
+    assert rollout.slots_in_memory(memory=100.0, weight_bytes=140.0, cache_bytes=7.0) == 0
 
 
 def test_synchronous_stages_add_up_and_asynchronous_pools_overlap() -> None:

@@ -113,6 +113,12 @@ VIOLATIONS = [
     ([f"{JOB}.model.declared_active_params=9B"], f"{JOB}.model.declared_active_params: 9e+09"),
     ([f"{JOB}.model.intermediate_size=0"], "needed by the 32 dense layers"),
     ([f"{JOB}.model.kind=diffusion_transformer"], "a diffusion transformer needs 'video'"),
+    ([f"{JOB}.model.video={{tokens_per_sample: 5000}}"],
+     f"{JOB}.parallel.sequence_length: 8192 is not a whole number of samples of model.video.tokens_per_sample "
+     "5000; 5000 for one sample per sequence, or a multiple"),
+    ([f"{JOB}.model.video={{tokens_per_sample: 8704}}"], "8192 is not a whole number of samples of"),
+    ([f"{JOB}.model.video={{tokens_per_sample: 0}}"],
+     f"{JOB}.model.video.tokens_per_sample: must be more than zero"),
     ([f"{JOB}.model.sliding_window_fraction=0.5"], "some layers use a sliding window, but sliding_window is 0"),
     ([f"{JOB}.model.moe={{num_experts: 4, num_experts_per_tok: 8, moe_intermediate_size: 8}}"],
      "8 is more than the 4 experts"),
@@ -153,6 +159,11 @@ def test_each_violation_is_reported(tiny: str, write: Writer, overrides: list[st
     assert [line for line in found if said in line], found
 
 
+CROWDED = (
+    f"{JOB}.phases.sft={{kind: rl, updates: 9, rollouts: {{gpus_per_replica: 1, prompts_per_update: 8200, "
+    "concurrency_per_replica: 4096}}"
+)
+
 ADVISED = [
     ([f"{JOB}.parallel.data_parallel=64", f"{JOB}.phases.sft.gpus=512", f"{JOB}.max_gpus=1024"],
      f"{JOB}.max_gpus: has no effect: {JOB}.parallel.data_parallel fixes the number of GPUs"),
@@ -181,6 +192,8 @@ ADVISED = [
     ([f"{MAIN}.capacity[0].gpus=1020"], "1020 is not a whole number of domains of 8 GPUs; 4 are never used"),
     ([f"{JOB}.submit=2027-01-01", f"{JOB}.target=null"], f"{JOB}.submit: the job never starts"),
     ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
+    ([CROWDED], f"{JOB}.phases.sft.rollouts.concurrency_per_replica: of 367 responses at once 57 fit beside the "
+     "weights in 1 GPUs, at a mean context of 8,448 tokens; the others wait"),
     (["checkpoint.tiers[0].interval=1 s"], "checkpoint.tiers[0].interval: a save of small takes 1.12 s, longer"),
 ]  # fmt: skip
 
@@ -190,6 +203,15 @@ def test_each_oddity_is_a_warning(tiny: str, write: Writer, overrides: list[str]
     """Settings without effect do not stop the run, but are mentioned."""
     found = warnings(write(tiny), *overrides)
     assert [line for line in found if said in line], found
+
+
+def test_samples_that_fill_a_sequence_and_responses_that_fit_are_fine(tiny: str, write: Writer) -> None:
+    """Whole samples are no problem, nor are replicas with room for all that they decode at once."""
+    assert not [line for line in warnings(write(tiny), CROWDED.replace("4096", "57")) if "wait" in line]
+    assert not [line for line in warnings(write(tiny), CROWDED.replace("8200", "1200")) if "wait" in line]
+    for tokens in (8192, 4096, 2048):
+        found = problems(write(tiny), f"{JOB}.model.video={{tokens_per_sample: {tokens}}}")
+        assert not [line for line in found if "samples" in line]
 
 
 @pytest.mark.parametrize("name", ["network_parts", "network_flaps", "llama3_h100_network"])

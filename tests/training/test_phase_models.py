@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from colossus_sim.errors import InfeasibleError
+from colossus_sim.formulas import rollout
+from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.parallelism.placement import Placement
-from colossus_sim.specs.job import Phase, Rollouts
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.job import Job, Phase, Rollouts
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
@@ -109,6 +114,82 @@ def test_rl_update_contains_generation(mode: Any) -> None:
         assert model.reference_time > model.reference.step_time
         times.append(model.reference_time)
     assert times[1] > times[0]
+
+
+def rl_model(**changes: Any) -> PhaseModel:
+    """Return the model of an RL phase of the tiny scenario."""
+    rollouts = Rollouts(response_tokens=2000, max_response_tokens=8000, **changes)
+    model, _ = model_of(scenario_with({"rl": Phase(kind="rl", updates=5, rollouts=rollouts)}), "rl")
+    return model
+
+
+def tiny_job_and_gpu() -> tuple[Job, Gpu]:
+    """Return the job of the tiny scenario and its device."""
+    scenario = load_scenario("tiny")
+    job = next(iter(scenario.jobs.values()))
+    return job, next(iter(scenario.cluster.sites[job.site].partitions.values())).gpu
+
+
+@pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
+def test_memory_bounds_the_responses_decoded_at_once(mode: Any) -> None:
+    """More slots than memory holds change nothing; with less memory fewer fit, and it takes longer."""
+    asked = {"mode": mode, "gpus_per_replica": 1, "samples_per_prompt": 256}
+    crowded = rl_model(concurrency_per_replica=100_000, **asked).reference_unit
+    less = rl_model(concurrency_per_replica=100_000, hbm_fraction=0.5, **asked).reference_unit
+    same = rl_model(concurrency_per_replica=crowded.slots, **asked).reference_unit
+
+    assert 0 < less.slots < crowded.slots < crowded.slots_wanted
+    assert crowded.slots == same.slots == same.slots_wanted
+    assert crowded.parts == same.parts
+    assert dict(less.parts)["decode"] > dict(crowded.parts)["decode"]
+
+
+def test_weights_and_caches_fill_the_share_of_memory() -> None:
+    """One response more at its mean context would not fit."""
+    model = rl_model(concurrency_per_replica=100_000, gpus_per_replica=1, samples_per_prompt=256)
+    job, gpu = tiny_job_and_gpu()
+    context = 1024 + rollout.running_response_tokens(mean_tokens=2000.0, sigma=1.0, maximum=8000.0)
+    cache = rollout.cache_bytes_per_token(job.model) * context
+    memory = 0.9 * gpu.hbm_capacity - count_parameters(job.model).total
+
+    assert model.reference_unit.slots * cache <= memory < (model.reference_unit.slots + 1) * cache
+
+
+def test_a_replica_without_room_for_one_response_is_refused() -> None:
+    """The weights, the cache of one response, what there is, and how many GPUs would do are named."""
+    with pytest.raises(InfeasibleError) as refused:
+        rl_model(gpus_per_replica=1, hbm_fraction=0.01)
+    problem = refused.value.problems[0]
+    assert problem.path.endswith("phases.rl.rollouts.gpus_per_replica")
+    assert "the cache of one response" in problem.message
+    fewest = int(re.findall(r"at least (\d+) GPUs", problem.hint)[0])
+    assert rl_model(gpus_per_replica=fewest, hbm_fraction=0.01).reference_unit.slots == 1
+    with pytest.raises(InfeasibleError):
+        rl_model(gpus_per_replica=fewest - 1, hbm_fraction=0.01)
+
+
+def test_asynchronous_slots_are_refilled_at_once() -> None:
+    """Played: the time in which slots that are always full give as many responses as an update needs."""
+    rng = np.random.default_rng(2)
+    unit = rl_model(gpus_per_replica=8, concurrency_per_replica=16).reference_unit
+    job, gpu = tiny_job_and_gpu()
+    weights, cache = count_parameters(job.model).total, rollout.cache_bytes_per_token(job.model)
+    bandwidth = 8 * 0.6 * gpu.hbm_bandwidth
+
+    def lengths(number: int) -> Any:
+        return np.minimum(rng.lognormal(math.log(2000.0) - 0.5, 1.0, number), 8000.0)
+
+    left, had, time, ended = lengths(16), np.zeros(16), 0.0, 0
+    while ended < 20_000:
+        step = left.min()
+        time += step * (weights + cache * (16 * 1024.0 + (had + 0.5 * step).sum())) / bandwidth
+        left, had = left - step, had + step
+        done = left <= 1e-9
+        left[done], had[done] = lengths(int(done.sum())), 0.0
+        ended += int(done.sum())
+    replicas = round(0.7 * job.gpus) // 8
+
+    assert dict(unit.parts)["decode"] == pytest.approx(512 * 16 / replicas / ended * time, rel=0.02)
 
 
 def test_too_few_gpus_for_the_plan() -> None:

@@ -294,3 +294,29 @@ def test_cost_does_not_grow_with_gpus(bench: Bench) -> None:
 
     cost(2**10)  # what is built once
     assert cost(2**20) < 2 * cost(2**10)
+
+
+def test_attention_stays_within_samples(bench: Bench) -> None:
+    """Two samples in a sequence cost what two sequences of one do, and less than one sample of their length."""
+    model = bench.entry("models", "wan_14b")
+
+    def estimate(tokens: int, length: int, stack: str) -> StepEstimate:
+        video = model.video.model_copy(update={"tokens_per_sample": float(tokens)})
+        plan = bench.plan(
+            stack,
+            tensor_parallel=8,
+            micro_batch_size=37440 * 2 // length,
+            global_batch_size=16 * 37440 * 2 // length,
+            sequence_length=length,
+        )
+        return bench.estimate(model.model_copy(update={"video": video}), "h100", 64, plan)
+
+    for stack in ("megatron_core_2025", "megatron_2021"):
+        packed, apart, long = (
+            estimate(*way, stack) for way in ((37440, 74880), (37440, 37440), (74880, 74880))
+        )
+        assert packed.parts["attention"] == pytest.approx(apart.parts["attention"], rel=1e-9)
+        assert packed.model_flops == pytest.approx(apart.model_flops, rel=1e-12)
+        assert packed.tokens_per_step == long.tokens_per_step
+        assert long.model_flops > 1.2 * packed.model_flops
+        assert long.parts["attention"] > 1.5 * packed.parts["attention"]

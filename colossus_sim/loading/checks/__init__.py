@@ -59,6 +59,7 @@ ADVICE: tuple[Rule, ...] = (
     advice.incomplete_domains,
     advice.beyond_horizon,
     advice.slow_restart,
+    advice.crowded_replicas,
     advice.long_save,
 )
 """Settings that have no effect or look like a mistake; reported as warnings."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
+from colossus_sim.formulas import rollout
 from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.loading.checks.faults import policies
@@ -13,6 +14,8 @@ from colossus_sim.loading.checks.walk import job_partitions, partitions, phase_g
 from colossus_sim.specs.checkpoint import CheckpointPolicy
 from colossus_sim.specs.cluster import Partition
 from colossus_sim.specs.faults import FaultClass
+from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.job import Job, Rollouts
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import HOUR, format_duration, format_instant
 
@@ -203,6 +206,48 @@ def _units(fault: FaultClass, gpus: int, partition: Partition) -> float:
     if fault.group is not None:
         sizes["group"] = partition.gpu.scale_up_domain * fault.group.domains
     return gpus / sizes[fault.per] if fault.per in sizes else 1.0
+
+
+def crowded_replicas(scenario: Scenario) -> Iterator[Problem]:
+    """Responses to decode at once whose caches do not fit beside the weights: some wait."""
+    for name, job in scenario.jobs.items():
+        partition = next(iter(job_partitions(scenario, job).values()), None)
+        for phase_name, phase in job.phases.items():
+            if phase.kind != "rl" or partition is None:
+                continue
+            wanted = _responses_at_once(phase.rollouts, phase_gpus(job, phase))
+            slots, context = _room(job, phase.rollouts, partition.gpu)
+            if 0 < slots < wanted:
+                held = phase.rollouts.gpus_per_replica
+                yield Problem(
+                    path=f"jobs.{name}.phases.{phase_name}.rollouts.concurrency_per_replica",
+                    message=f"of {wanted} responses at once {slots} fit beside the weights in {held} GPUs, at "
+                    f"a mean context of {context:,.0f} tokens; the others wait",
+                    hint=f"at most {slots}, or more gpus_per_replica",
+                )
+
+
+def _responses_at_once(rollouts: Rollouts, gpus: int) -> int:
+    """Responses that a replica would decode at once if memory were no matter."""
+    pool = round(rollouts.generation_share * gpus) if rollouts.mode == "asynchronous" else gpus
+    replicas = max(1, pool // rollouts.gpus_per_replica)
+    responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
+    return min(rollouts.concurrency_per_replica, math.ceil(responses / replicas))
+
+
+def _room(job: Job, rollouts: Rollouts, gpu: Gpu) -> tuple[int, float]:
+    """Responses that fit in the memory of a replica, and their mean context. [tokens]"""
+    context = rollouts.prompt_tokens + rollout.running_response_tokens(
+        mean_tokens=rollouts.response_tokens,
+        sigma=rollouts.response_sigma,
+        maximum=rollouts.max_response_tokens,
+    )
+    slots = rollout.slots_in_memory(
+        memory=gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
+        weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,
+        cache_bytes=rollout.cache_bytes_per_token(job.model) * context,
+    )
+    return slots, context
 
 
 def long_save(scenario: Scenario) -> Iterator[Problem]:

@@ -136,6 +136,7 @@ def divisibility(scenario: Scenario) -> Iterator[Problem]:
                 path=f"{use.path}.context_parallel",
                 message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
             )
+        yield from _whole_samples(use)
         chunks = plan.pipeline_parallel * plan.virtual_pipeline
         if chunks > model.num_hidden_layers:
             yield Problem(
@@ -143,6 +144,18 @@ def divisibility(scenario: Scenario) -> Iterator[Problem]:
                 message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
                 f"model has only {model.num_hidden_layers} layers",
             )
+
+
+def _whole_samples(use: PlanUse) -> Iterator[Problem]:
+    length, video = use.plan.sequence_length, use.job.model.video
+    if video is None or video.tokens_per_sample <= 0.0 or length % video.tokens_per_sample == 0:
+        return
+    sample = f"{video.tokens_per_sample:.15g}"
+    yield Problem(
+        path=f"{use.path}.sequence_length",
+        message=f"{length} is not a whole number of samples of model.video.tokens_per_sample {sample}",
+        hint=f"{sample} for one sample per sequence, or a multiple; text_tokens are not part of it",
+    )
 
 
 def _attention_shares(use: PlanUse) -> Iterator[Problem]:

@@ -1,0 +1,307 @@
+"""Time until a batch of responses is generated and nothing else, when the slowest replica is waited for.
+
+A replica starts as many of its responses as it has slots; a slot whose response ends takes the next one that waits
+(continuous batching: Orca, OSDI 2022; vLLM, arXiv:2309.06180). When none waits, the batch drains: the weights are
+still read for every token step, but for fewer and fewer sequences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colossus_sim.formulas.rollout import log_mean, response_moment
+
+Array = NDArray[np.float64]
+Values = float | Array
+StepTime = Callable[[Array, Array], Values]
+
+_CELLS = 160
+"""Cells of the length grid."""
+_WAVES = 4.0
+"""Responses per slot after which those in the slots are of all ages; more of them only take longer."""
+_RARE = 1e-4
+"""Longer responses than the grid holds, expected in the whole batch."""
+_UNLIKELY = 1e-8
+"""Chance, in all replicas, below which a longest rest is left out."""
+_TINY = 1e-12
+"""Sequences, and squares of time, that count as none."""
+_NORMAL = np.linspace(-4.5, 5.5, 26)
+"""Standard scores at which a gamma law is sampled."""
+_SKEWS = 1e-4, 1.0
+"""Least and largest skewness of a gamma law; what is told by the longest rest takes more skewness away."""
+
+
+def decode_step_time(
+    *,
+    weight_bytes: float,
+    kv_bytes_per_sequence: Values,
+    sequences: Values,
+    active_params: float,
+    gpus: float,
+    memory_bandwidth: float,
+    bandwidth_fraction: float,
+    peak_flops: float,
+    flops_fraction: float,
+    collective_time: float = 0.0,
+) -> Values:
+    """Time in which one model replica decodes one token for each of its sequences.
+
+    Parameters
+    ----------
+    weight_bytes : float
+        Weights read for one token step; a mixture of experts with many sequences reads nearly all [B].
+    kv_bytes_per_sequence : float or ndarray
+        Key-value cache read for one sequence at its mean context length [B].
+    sequences : float or ndarray
+        Sequences that the replica decodes at once [-].
+    active_params : float
+        Parameters that take part in one token [-].
+    gpus : float
+        GPUs of the replica [-].
+    memory_bandwidth, peak_flops : float
+        Of one GPU: HBM bandwidth [B/s] and peak rate [FLOP/s].
+    bandwidth_fraction, flops_fraction : float
+        Shares of them that decoding reaches [-].
+    collective_time : float
+        Communication that is not hidden [s].
+
+    Returns
+    -------
+    float or ndarray
+        Time of one token step [s].
+
+    Notes
+    -----
+    Roofline: ``max(bytes / bandwidth, 2 N_active b / flops) + collectives`` (Pope et al. 2022,
+    arXiv:2211.05102, sec. 2 and 4).
+    """
+    bytes_read = weight_bytes + sequences * kv_bytes_per_sequence
+    memory_time = bytes_read / (gpus * memory_bandwidth * bandwidth_fraction)
+    compute_time = 2.0 * active_params * sequences / (gpus * peak_flops * flops_fraction)
+    return np.maximum(memory_time, compute_time) + collective_time
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One slot from its first response to the end of its last one, in expectation.
+
+    Attributes
+    ----------
+    lengths : ndarray, shape (cells + 1,)
+        Probability of each length of the grid [-].
+    grid : ndarray, shape (cells + 1,)
+        The lengths: 0 and the multiples of the width of a cell [tokens].
+    starts : ndarray, shape (n,)
+        Responses that start at the beginning of each cell of time, until none waits [-].
+    live, tokens : ndarray, shape (n + cells,)
+        Sequences in the slot in each cell of time, and their response tokens so far [-, tokens].
+    """
+
+    lengths: Array
+    grid: Array
+    starts: Array
+    live: Array
+    tokens: Array
+
+    @property
+    def cell(self) -> float:
+        """Width of a cell of lengths and of time. [tokens]"""
+        return float(self.grid[1])
+
+    @property
+    def idle(self) -> Array:
+        """Share of slots that are idle, by cells since none waits."""
+        return np.clip(1.0 - self.live[len(self.starts) - 1 :], 0.0, 1.0)
+
+    def mean(self, values: Array) -> float:
+        """Return the mean of a function of the length."""
+        return float(self.lengths @ values)
+
+
+def course_of(*, mean_tokens: float, sigma: float, maximum: float, rounds: float, responses: float) -> Course:
+    """Return the course of one slot that takes `rounds` responses (1: none waits).
+
+    Parameters
+    ----------
+    mean_tokens, sigma, maximum : float
+        Lognormal law of the response length, cut at `maximum` [tokens, -, tokens].
+    rounds : float
+        Responses per slot, at least 1 [-].
+    responses : float
+        Responses of the whole batch, which tell how long the longest may be [-].
+
+    Notes
+    -----
+    Renewal equation ``b = delta + b * p`` (Feller, An Introduction to Probability Theory II, 1971, ch. XI), on a
+    grid whose lengths have the mean of the law (local moment matching: Klugman, Panjer, Willmot, Loss Models,
+    sec. 9.6.5).
+    """
+    tail = math.sqrt(2.0 * math.log(responses / _RARE))
+    top = min(maximum, math.exp(log_mean(mean_tokens, sigma) + sigma * tail))
+    grid = np.linspace(0.0, top, _CELLS + 1)
+    limited = [0.0]
+    for limit in grid[1:].tolist():
+        limited.append(response_moment(mean_tokens=mean_tokens, sigma=sigma, maximum=limit))
+    survival = np.append(np.diff(limited), 0.0) / float(grid[1])
+    lengths = -np.diff(survival, prepend=1.0)
+    starts = _starts(lengths, rounds)
+    ages = survival * (grid + 0.5 * grid[1])
+    return Course(lengths, grid, starts, np.convolve(starts, survival), np.convolve(starts, ages))
+
+
+def _starts(lengths: Array, rounds: float) -> Array:
+    """Responses that start in each cell of time: those that end make room, until all have started."""
+    other = 1.0 - float(lengths[0])
+    again = lengths[:0:-1] / other
+    starts = [min(rounds, 1.0 / other)]
+    left = rounds - starts[0]
+    while left > _TINY * rounds:
+        recent = starts[-len(again) :]
+        starts.append(min(left, float(again[len(again) - len(recent) :] @ np.array(recent))))
+        left -= starts[-1]
+    return np.array(starts)
+
+
+def slowest_replica_time(
+    *,
+    step_time: StepTime,
+    mean_tokens: float,
+    sigma: float,
+    maximum: float,
+    prompt_tokens: float,
+    responses: float,
+    slots: float,
+    replicas: float,
+) -> float:
+    """Expected time until the slowest replica has decoded the last of its responses [s].
+
+    Parameters
+    ----------
+    step_time : callable
+        Time of a token step [s] of so many sequences [-] with so many tokens of context each [tokens].
+    mean_tokens, sigma, maximum : float
+        Lognormal law of the response length, cut at `maximum` [tokens, -, tokens].
+    prompt_tokens : float
+        Prompt of each response [tokens].
+    responses, slots : float
+        Of one replica, each at least 1 [-].
+    replicas : float
+        Replicas, each with responses of its own [-].
+
+    Notes
+    -----
+    The mean time of a replica is that of its expected course; some slot is busy with probability ``1 - q^slots``
+    where each is idle with probability `q`. To it comes what the slowest replica has drawn. Where memory bounds
+    decoding, a replica takes ``a T + b sum(prompt L + L^2 / 2)``, `a` for the weights and `b` for the cache of one
+    token; its T token steps are the mean work of a slot, plus the longest rest of a response when none waits, less
+    the mean rest. That longest rest is taken with its exact law, all else given it by mean, variance and skewness,
+    as a gamma law (Wilson and Hilferty 1931, doi:10.1073/pnas.17.12.684). The slowest of R has the distribution
+    function ``F^R`` (David and Nagaraja, Order Statistics, 2003, sec. 2.1).
+    """
+    rounds = max(1.0, responses / slots)
+    slots = min(slots, responses)
+    whole = max(0.0, math.floor(rounds - _WAVES))
+    course = course_of(
+        mean_tokens=mean_tokens,
+        sigma=sigma,
+        maximum=maximum,
+        rounds=rounds - whole,
+        responses=responses * replicas,
+    )
+    mean = course.mean(course.grid)
+    steady = prompt_tokens + 0.5 * course.mean(course.grid**2) / mean
+    weights, one, full = np.asarray(
+        step_time(np.array([0.0, 1.0, slots]), np.array([0.0, 1.0, steady]))
+    ).tolist()
+    expected: float = whole * mean * full + _mean_time(step_time, course, prompt_tokens, slots)
+    cache = (one - weights) * (prompt_tokens * course.grid + 0.5 * course.grid**2)
+    draws = _draws(course, cache, weights, responses, slots)
+    return expected + _largest(*draws, replicas)
+
+
+def _mean_time(step_time: StepTime, course: Course, prompt_tokens: float, slots: float) -> float:
+    """Time of the expected course of one replica."""
+    busy = np.ones_like(course.live)
+    busy[len(course.starts) - 1 :] = 1.0 - course.idle**slots
+    some = (busy > _TINY) & (course.live > _TINY)
+    live, busy = course.live[some], busy[some]
+    steps = step_time(slots * live / busy, prompt_tokens + course.tokens[some] / live)
+    return course.cell * float(np.sum(busy * steps))
+
+
+def _draws(
+    course: Course, cache: Array, weights: float, responses: float, slots: float
+) -> tuple[Array, Array, Array]:
+    """What a replica may take beyond its mean, by the longest rest of a response when none waits.
+
+    Returns
+    -------
+    chance : ndarray, shape (cells + 1,)
+        Probability of that rest [-].
+    shift : ndarray, shape (cells + 1,)
+        Mean time given that rest, beyond the overall mean [s].
+    cumulants : ndarray, shape (2, cells + 1)
+        Variance and third cumulant of the time, given that rest [s^2, s^3].
+    """
+    of_rest = _rests(course, cache, weights / slots)
+    up_to = np.cumsum(of_rest, axis=1)
+    up_to[0] = np.clip(up_to[0] + 1.0 - up_to[0, -1], _TINY, 1.0)
+    chance = np.diff(up_to[0] ** slots, prepend=0.0)
+    told = _cumulants(of_rest) + (slots - 1.0) * _cumulants(up_to)
+    # Those that are complete: all, less those that run. A response takes its cache, and its share of the steps.
+    takes = cache + weights / slots * course.grid
+    runs = np.zeros_like(course.grid)
+    recent = course.starts[::-1][: _CELLS + 1]
+    runs[: len(recent)] = recent
+    runs = course.lengths * np.cumsum(runs)
+    powers = takes ** np.arange(4)[:, None]
+    of_all, of_running = (_cumulants((law * powers).sum(axis=1)) for law in (course.lengths, runs))
+    complete = np.maximum(responses * of_all - slots * of_running, 0.0)
+    cumulants = told[1:] + complete[1:, None]
+    cumulants[0] = np.minimum(cumulants[0], responses * of_all[1])
+    shift = told[0] + weights * course.grid
+    return chance, shift - chance @ shift, cumulants
+
+
+def _rests(course: Course, cache: Array, per_token: float) -> Array:
+    """Mass and first three moments, by the rest of a response when none waits, of the time that it has taken.
+
+    That is its cache, and `per_token` for each token of its age: its share of the steps until then.
+    """
+    recent = course.starts[-_CELLS - 1 :]
+    ages = per_token * course.cell * np.arange(len(recent) - 1.0, -1.0, -1.0)
+    moments = np.zeros((4, len(course.grid)))
+    for power in range(4):
+        for part in range(power + 1):
+            new = np.convolve(recent * ages**part, course.lengths * cache ** (power - part))
+            moments[power] += math.comb(power, part) * new[len(recent) - 1 :]
+    if len(recent) > 1:
+        moments[:, 0] = 0.0
+    return moments
+
+
+def _cumulants(moments: Array) -> Array:
+    """First three cumulants from the sums of weights, values, squares and cubes; zero where there is no weight."""
+    first, second, third = moments[1:] / np.maximum(moments[0], _TINY) * (moments[0] > _TINY)
+    return np.array(
+        [first, np.maximum(second - first**2, 0.0), third - 3.0 * first * second + 2.0 * first**3]
+    )
+
+
+def _largest(chance: Array, shift: Array, cumulants: Array, draws: float) -> float:
+    """Mean of the largest of so many draws from a mixture of gamma laws."""
+    kept = chance > _UNLIKELY / draws
+    chance, shift, (variance, third) = chance[kept, None], shift[kept, None], cumulants[:, kept, None]
+    spread = np.sqrt(variance)
+    skew = np.clip(third / np.maximum(spread, _TINY) ** 3, *_SKEWS)
+    scores = 2.0 / skew * ((1.0 + skew * _NORMAL / 6.0 - skew**2 / 36.0) ** 3 - 1.0)
+    values = (shift + spread * scores).ravel()
+    masses = (chance * np.exp(-0.5 * _NORMAL**2)).ravel()
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(masses[order])
+    return float(values[order] @ np.diff((below / below[-1]) ** draws, prepend=0.0))
