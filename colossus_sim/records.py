@@ -101,6 +101,9 @@ class GpuTimeRow(NamedTuple):
     end: float
     seconds: tuple[float, ...]
     """GPU-seconds per state, in the order of GPU_STATES."""
+    full_power: float
+    """GPU-seconds at full power that draw as much on top of idling as the GPUs did: those that computed, each times
+    its clock factor to the site's `power_exponent`. [GPU-s]"""
 
 
 class LevelRow(NamedTuple):

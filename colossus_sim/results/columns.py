@@ -158,6 +158,11 @@ _GPU_TIME = (
     *_moments("start", "start of the stretch"),
     *_moments("end", "end of the stretch"),
     *(Column(f"{state}_gpu_s", "GPU-s", STATE_MEANING[state]) for state in GPU_STATES),
+    Column(
+        "full_power_gpu_s",
+        "GPU-s",
+        "GPU-time computing x clock^power_exponent: time at full power that takes the same dynamic energy",
+    ),
 )
 
 _UTILIZATION = (

@@ -88,7 +88,7 @@ PHASE = _record(
     "inbox:i8 in_failures:i8 in_unplanned:i8 in_rank:i8 in_detection in_undetected in_stops:i8 in_others:i8 "
     "failures:i8 unplanned:i8 rank:i8 detection undetected stops:i8 "
     "wake:i8 version:i8 spending:i8 entry_state:i8 entry_cause:i8 entry_start entry_gpus:i8 entry_held:i8 "
-    "working:i8 begun s_start s_units s_time s_stall s_tiers:i8 packed alone shared "
+    "entry_power working:i8 begun s_start s_units s_time s_stall s_tiers:i8 packed alone shared "
     "attempts:i8 safe:i8 react_stops:i8 stopped:i8 in_broken:i8 evicted:i8 "
     "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
@@ -128,7 +128,7 @@ GAP = _record("gap hang")
 LEMON = _record("node:i8 here:i8 place:i8 exchanged:i8")
 RESTART = _record("by_hand exponential")
 ENTRY = _record(
-    "start end begun done kept stalled saves planned reference packed alone shared actual "
+    "start end begun done kept stalled saves planned reference packed alone shared actual power "
     "phase:i8 state:i8 cause:i8 gpus:i8 held:i8 part:i8 older:i8"
 )
 LEVEL = _record(
