@@ -149,6 +149,7 @@ class Recorder:
         seconds = time - last.time
         booked[_IDLE] += last.idle * seconds
         booked[_SPARE] += last.spare * seconds
+        booked[_STRANDED] += last.stranded * seconds
         booked[_DOWN] += last.down * seconds
 
     def interval_rows(

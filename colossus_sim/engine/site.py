@@ -200,9 +200,9 @@ class SiteState:
 
     def level_row(self, time: float, partition: PartitionState, queued: int) -> LevelRow:
         """Return the state of a partition, for the record."""
-        used, idle, spare, down = partition.pool.gpus_by_state()
+        used, idle, spare, stranded, down = partition.pool.gpus_by_state()
         if time < self.outage_until:
-            idle, spare, down = 0, 0, down + idle + spare
+            idle, spare, stranded, down = 0, 0, 0, down + idle + spare + stranded
         pool = partition.pool
         state = (pool.installed_gpus, partition.computing_gpus, self.speed)
         if (
@@ -213,8 +213,8 @@ class SiteState:
                 self.it_power(partition, self.speed) * self.spec.pue,
             )
         return LevelRow(
-            time, self.name, pool.name, pool.installed_gpus, used, partition.computing_gpus, idle, spare, down,
-            queued, partition.power, pool.fragmentation,
+            time, self.name, pool.name, pool.installed_gpus, used, partition.computing_gpus, idle, spare, stranded,
+            down, queued, partition.power, pool.fragmentation,
         )  # fmt: skip
 
 

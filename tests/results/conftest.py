@@ -181,8 +181,8 @@ PHASES = (
 )  # fmt: skip
 
 LEVELS = (
-    LevelRow(0.0, "here", "main", 800, 0, 0, 742, 50, 8, 1, 1e6),
-    LevelRow(5 * DAY, "here", "main", 1000, 400, 400, 542, 50, 8, 0, 2e6),
+    LevelRow(0.0, "here", "main", 800, 0, 0, 742, 50, 0, 8, 1, 1e6),
+    LevelRow(5 * DAY, "here", "main", 1000, 400, 400, 542, 50, 0, 8, 0, 2e6),
 )
 
 EVENTS = (

@@ -116,7 +116,7 @@ def _gpu_time_rows(
                 seconds = tuple(_in_turn(spent[key][mine]) if key in spent else 0.0 for key in GPU_STATES)
                 rows.append(GpuTimeRow(site, name, names[index], 0.0, end, seconds, _in_turn(drawn[mine])))
         booked = [0.0] * len(GPU_STATES)
-        for key in ("idle", "spare", "down"):
+        for key in ("idle", "spare", "stranded", "down"):
             booked[GPU_STATE[key]] = float(state.parts[f"{key}_seconds"][part])
         rows.append(GpuTimeRow(site, name, "", 0.0, end, tuple(booked), 0.0))
     return tuple(sorted(rows))
