@@ -106,8 +106,13 @@ class PartitionPool:
         kept = self.counts[SPARE] + self.counts[RESERVE] + self.own.total
         spare = (kept + self.owned_domains) * self.domain_gpus - used - broken.in_use - broken.kept
         stranded = self.counts[OUT] * self.domain_gpus - broken.out
-        idle = self.installed_gpus - used - spare - stranded - broken.total
-        return used, idle, spare, stranded, broken.total
+        return (
+            used,
+            self.installed_gpus - used - spare - stranded - broken.total,
+            spare,
+            stranded,
+            broken.total,
+        )
 
     def has_hot_spare(self, domain: int) -> bool:
         """Whether a node of this domain could fail and leave enough GPUs for a job."""
