@@ -28,9 +28,8 @@ class BrokenGpus:
 
     def __init__(self) -> None:
         self.total = 0
-        self.in_use = 0
-        self.kept = 0
-        """In spares and the reserve."""
+        self.free = 0
+        """In domains that are free to jobs."""
         self.out = 0
         """In domains that are out of service."""
 
@@ -45,12 +44,10 @@ class BrokenGpus:
         if place == ABSENT:
             return
         self.total += gpus
-        if place >= 0:
-            self.in_use += gpus
+        if place == FREE:
+            self.free += gpus
         elif place == OUT:
             self.out += gpus
-        elif place != FREE:
-            self.kept += gpus
 
 
 class PartitionPool:
@@ -103,16 +100,9 @@ class PartitionPool:
         Hot spares inside a domain in use count as spare; healthy GPUs of a domain out of service as stranded.
         """
         broken, used = self._under_repair, self.owned_domains * self.used_per_domain
-        kept = self.counts[SPARE] + self.counts[RESERVE] + self.own.total
-        spare = (kept + self.owned_domains) * self.domain_gpus - used - broken.in_use - broken.kept
+        idle = self.counts[FREE] * self.domain_gpus + self.installed_gpus % self.domain_gpus - broken.free
         stranded = self.counts[OUT] * self.domain_gpus - broken.out
-        return (
-            used,
-            self.installed_gpus - used - spare - stranded - broken.total,
-            spare,
-            stranded,
-            broken.total,
-        )
+        return used, idle, self.installed_gpus - used - idle - stranded - broken.total, stranded, broken.total
 
     def has_hot_spare(self, domain: int) -> bool:
         """Whether a node of this domain could fail and leave enough GPUs for a job."""

@@ -47,9 +47,9 @@ def _record_level(state: State, part: int) -> None:
     time = world.changed_at
     close_level(state, part, time)
     used, down = it.owned * it.used, it.broken
-    spare = (it.spare + it.reserve + it.owned) * it.domain_gpus - used - it.broken_owned - it.broken_kept
+    idle = it.free * it.domain_gpus + it.installed % it.domain_gpus - it.broken_free
     stranded = it.out * it.domain_gpus - it.broken_out
-    idle = it.installed - used - spare - stranded - down
+    spare = it.installed - used - idle - stranded - down
     if time < state.sites[it.site].outage_until:
         idle, spare, stranded, down = 0, 0, 0, down + idle + spare + stranded
     it.has_level, it.level_time = 1, time
@@ -124,12 +124,10 @@ def _count_broken(state: State, part: int, place: int, gpus: int) -> None:
     if place == ABSENT:
         return
     it.broken += gpus
-    if place >= 0:
-        it.broken_owned += gpus
+    if place == FREE:
+        it.broken_free += gpus
     elif place == OUT:
         it.broken_out += gpus
-    elif place != FREE:
-        it.broken_kept += gpus
 
 
 @compiled

@@ -97,7 +97,7 @@ PHASE = _record(
 )
 PART = _record(
     "site:i8 domain_gpus:i8 node_gpus:i8 used:i8 spares:i8 most:i8 installed:i8 present:i8 free:i8 spare:i8 out:i8 "
-    "owned:i8 broken:i8 broken_owned:i8 broken_kept:i8 broken_out:i8 computing_gpus:i8 fragmentation node:i8 "
+    "owned:i8 broken:i8 broken_free:i8 broken_out:i8 computing_gpus:i8 fragmentation node:i8 "
     "pending:i8 changed:i8 slow:i8 idle_power busy_power pue "
     "level_time level_idle:i8 level_spare:i8 level_stranded:i8 level_down:i8 has_level:i8 "
     "idle_seconds spare_seconds stranded_seconds down_seconds first_source:i8 sources:i8 block:i8 "
