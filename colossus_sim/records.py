@@ -64,8 +64,9 @@ GPU_STATES = (
     "spare",
     "down",
 )
-"""The one state of each GPU-second of capacity. stranded: in a domain given to a job but not used by its plan;
-spare: kept aside; down: being repaired."""
+"""The one state of each GPU-second of capacity. stranded: in a domain given to a job but not used by its plan,
+or whole but in a domain that is out of service because of others; spare: kept aside; down: under repair itself, or
+at a site that is out."""
 
 
 class IntervalRow(NamedTuple):
@@ -101,6 +102,9 @@ class GpuTimeRow(NamedTuple):
     end: float
     seconds: tuple[float, ...]
     """GPU-seconds per state, in the order of GPU_STATES."""
+    full_power: float
+    """GPU-seconds at full power that draw as much on top of idling as the GPUs did: those that computed, each times
+    its clock factor to the site's `power_exponent`. [GPU-s]"""
 
 
 class LevelRow(NamedTuple):
@@ -115,7 +119,10 @@ class LevelRow(NamedTuple):
     """GPUs in jobs that compute at this moment."""
     idle: int
     spare: int
+    stranded: int
+    """GPUs that are whole, in domains that are out of service."""
     down: int
+    """GPUs that are broken themselves, or at a site that is out and in no job."""
     queued_jobs: int
     power: float
     """IT power of the partition times PUE. [W]"""

@@ -174,7 +174,7 @@ class PhaseRun(Waiting):
     def load(self, gpus: int) -> None:
         """Count so many more GPUs (negative = fewer) among those that draw full power, without use of the links."""
         partition = self.held_partition()
-        partition.computing_gpus += gpus
+        partition.load(self, gpus)
         self.world.running_changed(self.site, partition)
 
     def _open_stretch(self) -> None:

@@ -23,6 +23,33 @@ ABSENT, FREE, SPARE, OUT, RESERVE = -4, -1, -2, -3, -5
 IntArray = npt.NDArray[np.int64]
 
 
+class BrokenGpus:
+    """How many GPUs are under repair in the domains of a partition, by who has the domain."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.free = 0
+        """In domains that are free to jobs."""
+        self.out = 0
+        """In domains that are out of service."""
+
+    def move(self, gpus: int, old: int, new: int) -> None:
+        """Note that a domain with so many of them changes hands."""
+        if gpus:
+            self.add(old, -gpus)
+            self.add(new, gpus)
+
+    def add(self, place: int, gpus: int) -> None:
+        """Count so many more (negative = fewer) in the domains of an owner or a place."""
+        if place == ABSENT:
+            return
+        self.total += gpus
+        if place == FREE:
+            self.free += gpus
+        elif place == OUT:
+            self.out += gpus
+
+
 class PartitionPool:
     """Domains of one partition."""
 
@@ -52,8 +79,7 @@ class PartitionPool:
         """Domains in use."""
         self.owned: dict[int, int] = {}
         """Number of domains of each owner."""
-        self.broken_in_owned = 0
-        """GPUs under repair inside domains that are in use."""
+        self._under_repair = BrokenGpus()
         self.fragmentation = 0.0
         """Share of the free domains that is not in their longest run, as of the last start, end or resize."""
 
@@ -68,16 +94,15 @@ class PartitionPool:
         """Return how many domains hold `gpus` ranks."""
         return -(-gpus // self.used_per_domain)
 
-    def gpus_by_state(self) -> tuple[int, int, int, int]:
-        """Return installed GPUs that are (owned and usable, idle, spare, down); they add up to the installed ones.
+    def gpus_by_state(self) -> tuple[int, int, int, int, int]:
+        """Return installed GPUs that are (owned and usable, idle, spare, stranded, down): all that are installed.
 
-        GPUs of a partly filled last domain count as idle; hot spares inside a domain in use count as spare.
+        Hot spares inside a domain in use count as spare; healthy GPUs of a domain out of service as stranded.
         """
-        used = self.owned_domains * self.used_per_domain
-        down = self.counts[OUT] * self.domain_gpus + self.broken_in_owned
-        kept = self.counts[SPARE] + self.counts[RESERVE] + self.own.total
-        spare = (kept + self.owned_domains) * self.domain_gpus - used - self.broken_in_owned
-        return used, self.installed_gpus - used - spare - down, spare, down
+        broken, used = self._under_repair, self.owned_domains * self.used_per_domain
+        idle = self.counts[FREE] * self.domain_gpus + self.installed_gpus % self.domain_gpus - broken.free
+        stranded = self.counts[OUT] * self.domain_gpus - broken.out
+        return used, idle, self.installed_gpus - used - idle - stranded - broken.total, stranded, broken.total
 
     def has_hot_spare(self, domain: int) -> bool:
         """Whether a node of this domain could fail and leave enough GPUs for a job."""
@@ -101,10 +126,10 @@ class PartitionPool:
         old = int(self.owner[domain])
         if old == owner:
             return
+        self._under_repair.move(self.broken.get(domain, 0), old, owner)
         if old >= 0:
             self.owned[old] -= 1
             self.owned_domains -= 1
-            self.broken_in_owned -= self.broken.get(domain, 0)
             if not self.owned[old]:
                 del self.owned[old]
         elif old in self.counts:
@@ -112,7 +137,6 @@ class PartitionPool:
         if owner >= 0:
             self.owned[owner] = self.owned.get(owner, 0) + 1
             self.owned_domains += 1
-            self.broken_in_owned += self.broken.get(domain, 0)
             self.own.used(domain)
         elif owner in self.counts:
             self.counts[owner] += 1
@@ -257,6 +281,7 @@ class PartitionPool:
     def _settle(self, domain: int, place: int, broken: int) -> None:
         """Note that so many GPUs of a domain that nobody uses are under repair, and put it where it belongs."""
         self.counts[place] -= 1
+        self._under_repair.add(place, -self.broken.get(domain, 0))
         if broken > 0:
             self.broken[domain] = broken
         else:
@@ -268,6 +293,7 @@ class PartitionPool:
             else:
                 home = place
         self.counts[home] += 1
+        self._under_repair.add(home, self.broken.get(domain, 0))
         if home != place:
             self.owner[domain] = home
             self._lowest.entered(home, domain)

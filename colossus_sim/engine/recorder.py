@@ -10,6 +10,8 @@ from colossus_sim.records import CAUSES, GPU_STATES, EventRow, GpuTimeRow, Inter
 CAUSE = {name: index for index, name in enumerate(CAUSES)}
 GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
 _IDLE, _SPARE, _DOWN, _STRANDED = (GPU_STATE[name] for name in ("idle", "spare", "down", "stranded"))
+_FULL_POWER = len(GPU_STATES)
+"""Place of the GPU-seconds at full power, behind those of the states."""
 _PLANNED, _SLOWER, _FEWER, _PLACEMENT = (
     CAUSE[name] for name in ("planned", "slower_step", "fewer_gpus", "placement")
 )
@@ -79,6 +81,8 @@ class Entry:
     saves: float = 0.0
     cause: str = ""
     note: str = ""
+    power: float = 0.0
+    """Share of their dynamic power that the computing GPUs draw; 0 while they wait."""
 
     def causes(self) -> tuple[float, ...]:
         """Seconds per cause, in the order of CAUSES; adds up to the length."""
@@ -145,6 +149,7 @@ class Recorder:
         seconds = time - last.time
         booked[_IDLE] += last.idle * seconds
         booked[_SPARE] += last.spare * seconds
+        booked[_STRANDED] += last.stranded * seconds
         booked[_DOWN] += last.down * seconds
 
     def interval_rows(
@@ -180,19 +185,20 @@ class Recorder:
         for entry in self.entries:
             if not entry.held or entry.end <= entry.start:
                 continue
-            seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * len(GPU_STATES))
+            seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * (len(GPU_STATES) + 1))
             seconds[_STRANDED] += (entry.held - entry.gpus) * (entry.end - entry.start)
+            seconds[_FULL_POWER] += (entry.end - entry.start) * entry.gpus * entry.power
             if entry.cost is None:
                 seconds[_STATE_OF[CAUSE[entry.cause]]] += (entry.end - entry.start) * entry.gpus
                 continue
             for state, spent in zip(_STATE_OF, entry.causes(), strict=True):
                 seconds[state] += spent * entry.gpus
         rows = [
-            GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds))
+            GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds[:_FULL_POWER]), seconds[_FULL_POWER])
             for (site, partition, job), seconds in held.items()
         ]
         rows += [
-            GpuTimeRow(site, partition, "", 0.0, end, tuple(seconds))
+            GpuTimeRow(site, partition, "", 0.0, end, tuple(seconds), 0.0)
             for (site, partition), seconds in self.unheld.items()
         ]
         return sorted(rows)

@@ -30,6 +30,8 @@ class PartitionState:
         self.fabric = fabric
         self.links = LinkSharing(fabric)
         self.computing: dict[int, PhaseRun] = {}
+        self.in_vain: dict[int, PhaseRun] = {}
+        """Phases that compute on what is lost already: full power, no use of the links."""
         self.computing_gpus = 0
         self.bandwidths: dict[int, tuple[float, ...]] = {}
         self.degradations: dict[int, Degradation] = {}
@@ -62,6 +64,18 @@ class PartitionState:
         """A phase stops computing, before its GPUs change."""
         del self.computing[phase.number]
         self.computing_gpus -= phase.gpus
+
+    def load(self, phase: PhaseRun, gpus: int) -> None:
+        """A phase begins to compute in vain on so many GPUs, or stops (negative)."""
+        self.computing_gpus += gpus
+        if gpus > 0:
+            self.in_vain[phase.number] = phase
+        else:
+            self.in_vain.pop(phase.number, None)
+
+    def under_power(self) -> dict[int, PhaseRun]:
+        """Return the phases that draw more than idle power, by number."""
+        return self.computing | self.in_vain if self.in_vain else self.computing
 
     def alone(self, phase: Holding) -> tuple[float, ...]:
         """Return the per-GPU bandwidth of each level if no other job were there. [B/s]"""
@@ -137,8 +151,14 @@ class SiteState:
         gpu = partition.pool.spec.gpu
         installed = partition.pool.installed_gpus
         busy = partition.computing_gpus
-        dynamic = (gpu.power_max - gpu.power_idle) * math.pow(speed, self.spec.power_exponent)
-        return installed * (gpu.host_power_per_gpu + gpu.power_idle) + busy * dynamic
+        dynamic = gpu.dynamic_power * math.pow(speed, self.spec.power_exponent)
+        return installed * gpu.base_power + busy * dynamic
+
+    def power_share(self, phase: Holding) -> float:
+        """Return the share of its dynamic power that each computing GPU of a phase draws now; 0 while it waits."""
+        if phase.partition is None or phase.number not in phase.partition.under_power():
+            return 0.0
+        return math.pow(self.speed, self.spec.power_exponent)
 
     def room(self, partition: PartitionState, holders: Iterable[PhaseRun]) -> int:
         """Return the domains of a partition that jobs could take now: free ones, as far as the power goes.
@@ -180,9 +200,9 @@ class SiteState:
 
     def level_row(self, time: float, partition: PartitionState, queued: int) -> LevelRow:
         """Return the state of a partition, for the record."""
-        used, idle, spare, down = partition.pool.gpus_by_state()
+        used, idle, spare, stranded, down = partition.pool.gpus_by_state()
         if time < self.outage_until:
-            idle, spare, down = 0, 0, down + idle + spare
+            idle, spare, stranded, down = 0, 0, 0, down + idle + spare + stranded
         pool = partition.pool
         state = (pool.installed_gpus, partition.computing_gpus, self.speed)
         if (
@@ -193,14 +213,14 @@ class SiteState:
                 self.it_power(partition, self.speed) * self.spec.pue,
             )
         return LevelRow(
-            time, self.name, pool.name, pool.installed_gpus, used, partition.computing_gpus, idle, spare, down,
-            queued, partition.power, pool.fragmentation,
+            time, self.name, pool.name, pool.installed_gpus, used, partition.computing_gpus, idle, spare, stranded,
+            down, queued, partition.power, pool.fragmentation,
         )  # fmt: skip
 
 
 def _dynamic_power(pool: PartitionPool) -> float:
     """Return what a domain in use draws on top of an idle one. [W]"""
-    return pool.used_per_domain * (pool.spec.gpu.power_max - pool.spec.gpu.power_idle)
+    return pool.used_per_domain * pool.spec.gpu.dynamic_power
 
 
 ROUNDING = 1e-9

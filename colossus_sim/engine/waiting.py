@@ -80,6 +80,7 @@ class Waiting(Holding):
             partition=partition.pool.name if partition is not None else "",
             cause=cause,
             note=note,
+            power=self.site.power_share(self),
         )
 
     def spend(

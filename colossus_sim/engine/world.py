@@ -101,8 +101,8 @@ class World:
         partition.share_links()
         if site.throttle():
             for other in site.partitions.values():
-                for number in sorted(other.computing):
-                    other.computing[number].notify(Rerate())
+                for _, phase in sorted(other.under_power().items()):
+                    phase.notify(Rerate())
                 self.note_level(site, other)
         self.note_level(site, partition)
 

@@ -26,8 +26,9 @@ class Levels:
     ----------
     edges : array
         Edges of the bins. [days since 1970]
-    installed, allocated, running, productive, down : array
-        Mean GPUs per bin; `productive` counts only work that was kept, spread evenly over each interval.
+    installed, allocated, running, productive, unusable : array
+        Mean GPUs per bin; `productive` counts only work that was kept, spread evenly over each interval; `unusable`
+        are those that are in no job and down or stranded.
     power : array
         Mean power. [MW]
     power_limit : float
@@ -39,7 +40,7 @@ class Levels:
     allocated: Floats
     running: Floats
     productive: Floats
-    down: Floats
+    unusable: Floats
     power: Floats
     power_limit: float
 
@@ -128,7 +129,7 @@ def levels(result: Any, edges: Floats, *, site: str | None = None) -> Levels:
         jobs = tables["jobs"]
         here = jobs["job"][jobs["site"] == site]
         steps, worked = steps[steps["site"] == site], worked[worked["job"].isin(here)]
-    names = ("installed", "allocated", "running", "down", "power_MW")
+    names = ("installed", "allocated", "running", "stranded", "down", "power_MW")
     sums = {name: np.zeros(len(edges) - 1) for name in names}
     for _, part in steps.groupby(["site", "partition"], sort=True):
         times = moments(part, "time_s", start)
@@ -147,7 +148,7 @@ def levels(result: Any, edges: Floats, *, site: str | None = None) -> Levels:
         allocated=sums["allocated"],
         running=sums["running"],
         productive=productive,
-        down=sums["down"],
+        unusable=sums["stranded"] + sums["down"],
         power=sums["power_MW"],
         power_limit=power_limit(getattr(result, "scenario", None), site),
     )

@@ -14,7 +14,7 @@ from colossus_sim.plots.bars import count_axis, power_axis
 from colossus_sim.plots.series import Floats, Levels
 from colossus_sim.plots.style import GREEN, ORANGE, blend, theme
 
-LAYERS = ("productive", "allocated, not productive", "down", "idle or spare")
+LAYERS = ("productive", "allocated, not productive", "down or stranded", "idle or spare")
 """Layers of the utilization panel, from the bottom; they add up to installed GPUs."""
 
 
@@ -27,8 +27,8 @@ def layers(levels: Levels) -> tuple[Floats, ...]:
     """Return the GPUs of each of `LAYERS`; they add up to installed GPUs."""
     allocated = np.minimum(levels.allocated, levels.installed)
     productive = np.minimum(levels.productive, allocated)
-    down = np.minimum(levels.down, levels.installed - allocated)
-    return productive, allocated - productive, down, levels.installed - allocated - down
+    unusable = np.minimum(levels.unusable, levels.installed - allocated)
+    return productive, allocated - productive, unusable, levels.installed - allocated - unusable
 
 
 def draw_gpus(axes: Axes, levels: Levels, *, dark: bool) -> None:

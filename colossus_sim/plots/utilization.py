@@ -26,7 +26,7 @@ BINS = 700
 
 @themed
 def draw_utilization(result: Any, *, dark: bool = False, title: str | None = None) -> Figure:
-    """Return installed, allocated, productive and down GPUs of each site over time, and power against its limit."""
+    """Return GPUs of each site over time by what they do, and its power against its limit."""
     sites = sorted(set(result.tables["utilization"]["site"].astype(str))) or [""]
     first = start_of(result.tables) / DAY
     edges = np.linspace(first, max(end_of(result), first + 1.0), BINS + 1)

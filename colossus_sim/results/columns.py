@@ -48,10 +48,11 @@ STATE_MEANING = {
     "restart": "detecting a failure, restarting, loading",
     "repair_wait": "held by a job that waits for a replacement",
     "data_wait": "held by a job at a data gate",
-    "stranded": "in a domain given to a job but not used by its plan",
+    "stranded": "in a domain given to a job but not used by its plan, or whole but in a domain out of service, "
+    "in which too few others are whole",
     "idle": "in service, not given to any job",
     "spare": "kept aside",
-    "down": "being repaired",
+    "down": "under repair itself, whoever has its domain, or in no job while its whole site is out",
 }
 """What each state of a GPU means, in words."""
 
@@ -158,6 +159,11 @@ _GPU_TIME = (
     *_moments("start", "start of the stretch"),
     *_moments("end", "end of the stretch"),
     *(Column(f"{state}_gpu_s", "GPU-s", STATE_MEANING[state]) for state in GPU_STATES),
+    Column(
+        "full_power_gpu_s",
+        "GPU-s",
+        "GPU-time computing x clock^power_exponent: time at full power that takes the same dynamic energy",
+    ),
 )
 
 _UTILIZATION = (
@@ -169,7 +175,8 @@ _UTILIZATION = (
     Column("running", "count", "GPUs in jobs that compute"),
     Column("idle", "count", "GPUs in service, not given to any job"),
     Column("spare", "count", "GPUs kept aside"),
-    Column("down", "count", "GPUs being repaired"),
+    Column("stranded", "count", "GPUs that are whole, in domains out of service"),
+    Column("down", "count", "GPUs under repair, and during an outage of the site all that are in no job"),
     Column("queued_jobs", "count", "jobs that wait for GPUs"),
     Column("power_MW", "MW", "IT power of the partition times PUE"),
     Column(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from colossus_sim.errors import SimulationError
 from colossus_sim.intervals import IntervalColumns, columns_by_phase
-from colossus_sim.records import CAUSES, GPU_STATES, PhaseRow, RunResult
+from colossus_sim.records import CAUSES, GPU_STATES, GpuTimeRow, PhaseRow, RunResult
 from colossus_sim.results.slip import JobSlip, job_slips
 from colossus_sim.specs.cluster import Partition, Site
 from colossus_sim.specs.job import Job
@@ -32,6 +32,8 @@ class JobLedger:
     ----------
     gpu_seconds : mapping of (str, str, str) to array
         GPU-seconds per state of `GPU_STATES`, for each site and partition that it used. [GPU-s]
+    full_power : mapping of (str, str, str) to float
+        GPU-seconds at full power that draw as much on top of idling as its GPUs did, for the same. [GPU-s]
     """
 
     name: str
@@ -44,6 +46,7 @@ class JobLedger:
     intervals: Mapping[str, IntervalColumns]
     """By phase; phases without intervals are left out."""
     gpu_seconds: Mapping[Key, NDArray[np.float64]]
+    full_power: Mapping[Key, float]
     sites: Mapping[str, Site]
 
     def state(self, *names: str) -> float:
@@ -77,6 +80,8 @@ class Ledger:
     ----------
     gpu_seconds : mapping of (str, str, str) to array
         GPU-seconds per state of `GPU_STATES`, for each site, partition and job. [GPU-s]
+    full_power : mapping of (str, str, str) to float
+        GPU-seconds at full power that draw as much on top of idling as the GPUs did, for the same. [GPU-s]
     capacity : mapping of (str, str) to float
         Installed GPU-seconds of each partition until the end of the simulation. [GPU-s]
     """
@@ -84,6 +89,7 @@ class Ledger:
     run: RunResult
     jobs: Mapping[str, JobLedger]
     gpu_seconds: Mapping[Key, NDArray[np.float64]]
+    full_power: Mapping[Key, float]
     capacity: Mapping[tuple[str, str], float]
 
     @property
@@ -110,7 +116,7 @@ def build_ledger(run: RunResult) -> Ledger:
     SimulationError
         If they do not, or the causes of some job do not add up to its time.
     """
-    seconds = _sum_gpu_time(run)
+    seconds, drawn = _sum_gpu_time(run)
     capacity = installed_gpu_seconds(run)
     check_conservation(seconds, capacity)
     slips = job_slips(run)
@@ -126,11 +132,12 @@ def build_ledger(run: RunResult) -> Ledger:
             phases=tuple(phases.get(name, ())),
             intervals={phase: columns for (job, phase), columns in intervals.items() if job == name},
             gpu_seconds={key: row for key, row in seconds.items() if key[2] == name},
+            full_power={key: value for key, value in drawn.items() if key[2] == name},
             sites=run.scenario.cluster.sites,
         )
         for name, spec in run.scenario.jobs.items()
     }
-    return Ledger(run=run, jobs=jobs, gpu_seconds=seconds, capacity=capacity)
+    return Ledger(run=run, jobs=jobs, gpu_seconds=seconds, full_power=drawn, capacity=capacity)
 
 
 def _by_job(rows: tuple[PhaseRow, ...]) -> dict[str, list[PhaseRow]]:
@@ -140,11 +147,13 @@ def _by_job(rows: tuple[PhaseRow, ...]) -> dict[str, list[PhaseRow]]:
     return groups
 
 
-def _sum_gpu_time(run: RunResult) -> dict[Key, NDArray[np.float64]]:
-    rows: dict[Key, list[tuple[float, ...]]] = {}
+def _sum_gpu_time(run: RunResult) -> tuple[dict[Key, NDArray[np.float64]], dict[Key, float]]:
+    rows: dict[Key, list[GpuTimeRow]] = {}
     for row in run.gpu_time:
-        rows.setdefault((row.site, row.partition, row.job), []).append(row.seconds)
-    return {key: np.sum(np.array(group, dtype=np.float64), axis=0) for key, group in sorted(rows.items())}
+        rows.setdefault((row.site, row.partition, row.job), []).append(row)
+    groups = sorted(rows.items())
+    seconds = {key: np.array([row.seconds for row in group]).sum(axis=0) for key, group in groups}
+    return seconds, {key: math.fsum(row.full_power for row in group) for key, group in groups}
 
 
 def installed_gpu_seconds(run: RunResult) -> dict[tuple[str, str], float]:

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from colossus_sim.intervals import IntervalColumns
-from colossus_sim.records import CAUSES, GPU_STATES, PhaseRow
+from colossus_sim.records import CAUSES, PhaseRow
 from colossus_sim.results.ledger import JobLedger, Ledger
 from colossus_sim.results.loss import predicted_loss
-from colossus_sim.specs.hardware import Gpu
+from colossus_sim.specs.cluster import Site
 from colossus_sim.sums import exact_row_sums, exact_sum
 from colossus_sim.units import DAY
 
 COMPUTING_STATES = ("productive", "contention", "degraded", "lost_work")
-"""GPU states that draw full power; in all others but ``down`` a GPU idles."""
+"""GPU states in which steps are computed, kept or not."""
 
 Seconds = npt.NDArray[np.float64]
 
@@ -160,21 +160,17 @@ def queue_wait_days(job: JobLedger) -> float:
 
 def energy_mwh(job: JobLedger) -> float:
     """Return the energy of the GPUs given to the job, hosts and cooling included. [MWh]"""
+    return _energy_mwh(job, job.sites)
+
+
+def _energy_mwh(ledger: JobLedger | Ledger, sites: Mapping[str, Site]) -> float:
     joules = []
-    for (site_name, partition, _), seconds in job.gpu_seconds.items():
-        site = job.sites[site_name]
-        powers = state_powers(site.partitions[partition].gpu)
-        joules.append(site.pue * math.fsum(float(s) * p for s, p in zip(seconds, powers, strict=True)))
+    for key, seconds in ledger.gpu_seconds.items():
+        site = sites[key[0]]
+        gpu = site.partitions[key[1]].gpu
+        there = math.fsum(seconds.tolist()) * gpu.base_power
+        joules.append(site.pue * (there + ledger.full_power[key] * gpu.dynamic_power))
     return math.fsum(joules) / _MWH
-
-
-def state_powers(gpu: Gpu) -> tuple[float, ...]:
-    """Return the IT power of one GPU with its share of the host in each of `GPU_STATES`. [W]"""
-    busy = gpu.power_max + gpu.host_power_per_gpu
-    waiting = gpu.power_idle + gpu.host_power_per_gpu
-    return tuple(
-        busy if state in COMPUTING_STATES else 0.0 if state == "down" else waiting for state in GPU_STATES
-    )
 
 
 def _loss(job: JobLedger, end: str) -> float:
@@ -218,17 +214,8 @@ def productive_utilization(cluster: Ledger) -> float:
 
 
 def energy_of_cluster_mwh(cluster: Ledger) -> float:
-    """Return the energy of all partitions. [MWh]"""
-    joules: list[float] = []
-    last: dict[tuple[str, str], tuple[float, float]] = {}
-    end = cluster.run.end_time
-    for row in sorted(cluster.run.levels, key=_TIME):
-        since, power = last.get((row.site, row.partition), (0.0, 0.0))
-        time = min(row.time, end)
-        joules.append(power * (time - since))
-        last[row.site, row.partition] = (time, row.power)
-    joules += [power * (end - since) for since, power in last.values()]
-    return math.fsum(joules) / _MWH
+    """Return the energy of all partitions: that of the jobs and of the GPUs that no job had. [MWh]"""
+    return _energy_mwh(cluster, cluster.run.scenario.cluster.sites)
 
 
 def mean_power_mw(cluster: Ledger) -> float:
@@ -296,9 +283,10 @@ _JOB_METRICS = (
     Metric("wall_clock_days", "days", "submission (or scenario start, if later) to the end of the last phase, "
            "or to the end of the simulation", of_job=wall_clock_days),
     Metric("queue_wait_days", "days", "gpu_wait + capacity_wait, summed over phases", of_job=queue_wait_days),
-    Metric("energy_MWh", "MWh", "GPU-seconds by state x power x PUE: power_max while computing (productive, "
-           "contention, degraded, lost_work), power_idle while waiting, 0 while down; plus host power",
-           of_job=energy_mwh),
+    Metric("energy_MWh", "MWh", "PUE x (GPU-time given to the job x (power_idle + host_power_per_gpu) + GPU-time "
+           "computing x (power_max - power_idle) x clock^power_exponent), where computing lasts from the start of "
+           "a stretch of steps to its end, saves included, and while work is done in vain; a job that detects, "
+           "restarts, saves before it stops or waits draws idle power", of_job=energy_mwh),
     Metric("predicted_loss_low", "nats/token", "scaling law at the total parameter count and the pre-training "
            "tokens kept (repeats discounted)", of_job=loss_low),
     Metric("predicted_loss", "nats/token", "the same at sqrt(active x total) parameters", of_job=loss_central),
@@ -313,7 +301,8 @@ _CLUSTER_METRICS = (
            of_cluster=busy_utilization),
     Metric("productive", "ratio", "GPU-time in state productive / capacity (goodput of the cluster)",
            of_cluster=productive_utilization),
-    Metric("energy_MWh", "MWh", "power of all partitions (IT power x PUE) integrated over time",
+    Metric("energy_MWh", "MWh", "IT power x PUE of all partitions, integrated over time: that of the jobs, and "
+           "power_idle + host_power_per_gpu of every other installed GPU, broken ones included",
            of_cluster=energy_of_cluster_mwh),
     Metric("mean_power_MW", "MW", "that energy / simulated time", of_cluster=mean_power_mw),
     Metric("peak_power_MW", "MW", "largest total power at any moment", of_cluster=peak_power_mw),

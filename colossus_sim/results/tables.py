@@ -153,7 +153,13 @@ def _gpu_time_data(run: RunResult) -> Data:
     fields = _fields(run.gpu_time, GpuTimeRow)
     spent = np.array(fields["seconds"], dtype=np.float64).reshape(-1, len(GPU_STATES))
     states = {f"{state}_gpu_s": spent[:, index] for index, state in enumerate(GPU_STATES)}
-    return {**fields, "start_s": fields["start"], "end_s": fields["end"], **states}
+    return {
+        **fields,
+        "start_s": fields["start"],
+        "end_s": fields["end"],
+        **states,
+        "full_power_gpu_s": fields["full_power"],
+    }
 
 
 def _level_data(run: RunResult) -> Data:

@@ -33,7 +33,8 @@ class Partition(Spec):
     """Installed GPUs over time, in order of date; before the first step there are none."""
     gpus_used_per_domain: Count | None = Field(None)
     """GPUs of each scale-up domain that jobs may use; the rest are hot spares inside the domain.
-    Left out = all of them. Example: 64 of the 72 of an NVL72 rack."""
+    Left out = all of them. Example: 64 of the 72 of an NVL72 rack. A domain with fewer healthy GPUs than that is
+    out of service as a whole until enough come back: where all are used, one broken node takes the others along."""
     spare_domains: Count = Field(0)
     """Scale-up domains kept aside as warm spares; they replace failed ones and run nothing else."""
     refill_spares: bool = Field(False)

@@ -110,8 +110,9 @@ class FaultClass(Spec):
     group: Group | None = Field(None)
     """Domains that fail together, for a rate per group: a cooling unit, a power feed, a pod, a bad roll-out."""
     removes: Literal["nothing", "node", "domain", "group", "site"]
-    """Blast radius: what leaves service until repaired. ``nothing`` = the job restarts in place; ``group`` = the
-    domains of the group that are hit, until one common repair is done."""
+    """Blast radius: what is broken until repaired. ``nothing`` = the job restarts in place; ``node`` = one node,
+    and the rest of its scale-up domain is out of service with it where `gpus_used_per_domain` leaves no slack;
+    ``group`` = the domains of the group that are hit, until one common repair is done."""
     interrupts: bool = Field(True)
     """Whether a job that uses the unit stops; False = it is slowed instead (straggler, degraded link)."""
     slowdown: Annotated[Ratio, Field(ge=1, le=100)] = Field(1.0)

@@ -47,6 +47,16 @@ class Gpu(Spec):
     provenance: Provenance
     """Source."""
 
+    @property
+    def base_power(self) -> float:
+        """Power of a GPU that waits, with its share of the host: what every installed GPU draws. [W]"""
+        return self.power_idle + self.host_power_per_gpu
+
+    @property
+    def dynamic_power(self) -> float:
+        """What a GPU that computes at full clocks draws on top of that. [W]"""
+        return self.power_max - self.power_idle
+
     def peak_at(self, precision: str) -> float | None:
         """Return the dense peak at a number format, or at its closest relative; None without either. [FLOP/s]"""
         for name in (precision, *_SAME_UNITS.get(precision, ())):

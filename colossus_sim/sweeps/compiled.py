@@ -6,9 +6,6 @@ from colossus_sim.engine.kernel.allow import unsupported
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.measure import measure, phase_times
 from colossus_sim.training.phases import ModelBuilder
-from colossus_sim.units import HOUR
-
-_MWH = 1e6 * HOUR
 
 Measured = tuple[dict[str, float], dict[str, tuple[float, float]]]
 
@@ -24,7 +21,7 @@ class KernelPlayer:
     def measured(self, seed: int) -> Measured | None:
         """Return what a run comes to; None if the SimPy engine has to play it."""
         from colossus_sim.engine.kernel.play import KernelFullError, StuckError
-        from colossus_sim.engine.kernel.rows import energy, failures, run_result
+        from colossus_sim.engine.kernel.rows import failures, run_result
 
         try:
             state = self._kernel.play(seed)
@@ -32,7 +29,6 @@ class KernelPlayer:
             return None
         run = run_result(self._kernel, state, seed, counted=False)
         values = measure(run)
-        values["cluster.energy_MWh"] = energy(state) / _MWH
         values["cluster.failures"] = float(failures(state))
         return values, phase_times(run)
 

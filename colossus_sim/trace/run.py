@@ -14,6 +14,7 @@ COUNTERS = (
     ("installed GPUs", "installed", "GPUs"),
     ("allocated GPUs", "allocated", "GPUs"),
     ("running GPUs", "running", "GPUs"),
+    ("stranded GPUs", "stranded", "GPUs"),
     ("down GPUs", "down", "GPUs"),
     ("queued jobs", "queued_jobs", "jobs"),
     ("power", "power_MW", "MW"),

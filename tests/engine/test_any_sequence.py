@@ -108,6 +108,7 @@ class Cluster(RuleBasedStateMachine):
         states = pool.gpus_by_state()
         assert min(states) >= 0
         assert sum(states) == pool.installed_gpus
+        assert states[-1] == sum(pool.broken.values())
         for phase in self.world.phases:
             owned = {int(domain) for domain in (pool.owner == phase.number).nonzero()[0]}
             assert owned == set(phase.domains)
@@ -150,7 +151,7 @@ class Cluster(RuleBasedStateMachine):
         allocated = math.fsum(row.allocated * (end - row.time) for row, end in zip(levels, ends, strict=True))
         assert math.isclose(held, allocated, rel_tol=1e-9, abs_tol=1e-6)
         for row in levels:
-            assert row.allocated + row.idle + row.spare + row.down == row.installed
+            assert row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed
 
 
 Cluster.TestCase.settings = settings(

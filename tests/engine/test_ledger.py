@@ -181,5 +181,5 @@ def test_levels_never_leave_a_gpu_unaccounted(play: Callable[..., RunResult]) ->
 
     assert len(result.levels) > 50
     for row in result.levels:
-        assert row.allocated + row.idle + row.spare + row.down == row.installed
-        assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+        assert row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed
+        assert min(row.allocated, row.idle, row.spare, row.stranded, row.down) >= 0

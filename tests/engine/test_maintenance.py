@@ -94,5 +94,5 @@ def test_broken_domains_are_not_taken_twice(play: Play) -> None:
         jobs={"one": a_job(gpus=32, tokens=3 * 10**4)}, faults={"classes": classes}, cluster=with_work(work)
     )
     for row in result.levels:
-        assert row.allocated + row.idle + row.spare + row.down == row.installed == 128
+        assert row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed == 128
         assert 0 <= row.down <= 128

@@ -71,8 +71,8 @@ def test_nothing_is_lost_or_counted_twice(
     play: dict[str, Any] = {"build_model": fake_model}
     result = simulate(scenario, **play)
     for row in result.levels:
-        assert row.allocated + row.idle + row.spare + row.down == row.installed
-        assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+        assert row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed
+        assert min(row.allocated, row.idle, row.spare, row.stranded, row.down) >= 0
     booked = math.fsum(math.fsum(row.seconds) for row in result.gpu_time)
     assert booked == pytest.approx(128 * result.end_time, rel=1e-9)
     for phase in result.phases:

@@ -35,7 +35,7 @@ def test_own_spares_go_before_those_of_the_partition_and_only_to_their_owner() -
     pool = a_pool(10, spare_domains=1)
     first, _ = take(pool, 0, 3, 2), take(pool, 1, 2, 0)
     assert (pool.counts[FREE], pool.counts[SPARE], pool.own.count(0)) == (2, 1, 2)
-    assert pool.gpus_by_state() == (5, 2, 3, 0)
+    assert pool.gpus_by_state() == (5, 2, 3, 0, 0)
 
     assert pool.fail(first[0], 1)
     mine = pool.replace(0)
@@ -47,7 +47,7 @@ def test_own_spares_go_before_those_of_the_partition_and_only_to_their_owner() -
     assert (pool.own.count(0), pool.counts[SPARE]) == (2, 0)
     pool.release(0)
     assert (pool.own.total, pool.counts[SPARE], pool.counts[FREE]) == (0, 1, 4)
-    assert pool.gpus_by_state() == (5, 4, 1, 0)
+    assert pool.gpus_by_state() == (5, 4, 1, 0, 0)
 
 
 def test_a_spare_that_breaks_comes_back_to_its_job() -> None:
@@ -59,13 +59,13 @@ def test_a_spare_that_breaks_comes_back_to_its_job() -> None:
     pool.fail(spare, 1)
     pool.fail(second[0], 1)
     assert (pool.own.count(0), pool.own.count(1), pool.counts[OUT]) == (0, 1, 2)
-    assert pool.gpus_by_state() == (3, 2, 1, 2)
+    assert pool.gpus_by_state() == (3, 2, 1, 0, 2)
 
     pool.replace(1)
     pool.repair(second[0], 1)
     assert (pool.own.count(0), pool.own.count(1)) == (0, 1)
     pool.repair(spare, 1)
-    assert (pool.own.count(0), pool.own.count(1), pool.gpus_by_state()) == (1, 1, (4, 2, 2, 0))
+    assert (pool.own.count(0), pool.own.count(1), pool.gpus_by_state()) == (1, 1, (4, 2, 2, 0, 0))
 
 
 def test_a_repair_after_the_job_has_gone_makes_the_domain_free() -> None:
@@ -86,7 +86,7 @@ def test_capacity_that_leaves_takes_own_spares_before_gpus_in_use() -> None:
     used = take(pool, 0, 5, 2)
 
     assert pool.resize(5, [0]) == []
-    assert (pool.own.count(0), pool.gpus_by_state()) == (0, (5, 0, 0, 0))
+    assert (pool.own.count(0), pool.gpus_by_state()) == (0, (5, 0, 0, 0, 0))
     assert pool.resize(4, [0]) == [used[-1]]
 
 
@@ -111,7 +111,10 @@ def test_a_job_starts_only_with_its_spares_and_hands_them_back(scheduler: str) -
     assert {row.job: row.start for row in found.phases} == {"first": 0.0, "next": 100.0, "small": 150.0}
     levels = [(row.time, row.allocated, row.spare, row.idle) for row in found.levels]
     assert [level for level in levels if level[0] in (0.0, 100.0)][-2:] == [(0.0, 8, 2, 0), (100.0, 7, 2, 1)]
-    assert all(row.allocated + row.idle + row.spare + row.down == row.installed for row in found.levels)
+    assert all(
+        row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed
+        for row in found.levels
+    )
 
 
 def test_a_job_with_its_own_spare_goes_on_and_the_other_waits_for_its_repair() -> None:

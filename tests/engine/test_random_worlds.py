@@ -16,8 +16,8 @@ def test_every_gpu_is_in_one_state_at_every_moment(number: int) -> None:
     run = simulate(random_world(number), build_model=busy_model)
     assert run.levels
     for row in run.levels:
-        assert row.allocated + row.idle + row.spare + row.down == row.installed
-        assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+        assert row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed
+        assert min(row.allocated, row.idle, row.spare, row.stranded, row.down) >= 0
 
 
 @pytest.mark.parametrize("number", [5, 8, 10, 11])
@@ -25,8 +25,8 @@ def test_the_same_holds_where_repairs_and_diagnoses_fail(number: int) -> None:
     """States add up, nothing is negative, the same world gives the same rows, and its features are seen."""
     run = simulate(imperfect_world(number), build_model=busy_model)
     for row in run.levels:
-        assert row.allocated + row.idle + row.spare + row.down == row.installed
-        assert min(row.allocated, row.idle, row.spare, row.down) >= 0
+        assert row.allocated + row.idle + row.spare + row.stranded + row.down == row.installed
+        assert min(row.allocated, row.idle, row.spare, row.stranded, row.down) >= 0
     assert any(row.note.endswith("not mended") for row in run.events)
     assert repr(simulate(imperfect_world(number), build_model=busy_model).events) == repr(run.events)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import random
 from typing import Any
 
 from colossus_sim.parallelism.placement import Placement
+from colossus_sim.records import RunResult
+from colossus_sim.results.ledger import build_ledger
+from colossus_sim.results.metrics import energy_mwh
 from colossus_sim.specs.scenario import Scenario
 from tests.engine.conftest import GPU, TOPOLOGY, FakeModel, Unit, a_job, a_scenario, fault
 
@@ -51,6 +56,23 @@ def _fields(number: int) -> dict[str, Any]:
             "placement": draw.choice(("packed", "spread", "minimum_tier", "random")),
         },
     }
+
+
+def energy_gap(run: RunResult) -> float:
+    """Return the energy of jobs and of the GPUs without one, over the integral of all power; less one."""
+    drawn = []
+    for name in {(row.site, row.partition) for row in run.levels}:
+        rows = [row for row in run.levels if (row.site, row.partition) == name]
+        ends = [*(row.time for row in rows[1:]), run.end_time]
+        drawn += [row.power * (end - row.time) for row, end in zip(rows, ends, strict=True)]
+    ledger = build_ledger(run)
+    nobody = dataclasses.replace(
+        next(iter(ledger.jobs.values())),
+        gpu_seconds={key: seconds for key, seconds in ledger.gpu_seconds.items() if not key[2]},
+        full_power=ledger.full_power,
+    )
+    owners = (*ledger.jobs.values(), nobody)
+    return math.fsum(energy_mwh(owner) for owner in owners) * 3.6e9 / math.fsum(drawn) - 1.0
 
 
 def imperfect_world(number: int) -> Scenario:

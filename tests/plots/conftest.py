@@ -189,7 +189,8 @@ class Maker:
             down = int(installed * 0.01)
             self.rows["utilization"].append({
                 "time_s": time, "site": site, "partition": "main", "installed": installed, "allocated": allocated,
-                "running": int(0.95 * allocated), "idle": installed - allocated - down, "spare": 0, "down": down,
+                "running": int(0.95 * allocated), "idle": installed - allocated - down, "spare": 0,
+                "stranded": 0, "down": down,
                 "queued_jobs": 0, "power_MW": allocated * 1.4e-3,
             })  # fmt: skip
         for start, end in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):

@@ -137,15 +137,17 @@ INTERVALS = (
 )  # fmt: skip
 
 
-def _gpu_time(job: str, start: float, end: float, seconds: tuple[float, ...]) -> GpuTimeRow:
-    return GpuTimeRow("here", "main", job, start * DAY, end * DAY, seconds)
+def _gpu_time(
+    job: str, start: float, end: float, seconds: tuple[float, ...], full_power: float = 0.0
+) -> GpuTimeRow:
+    return GpuTimeRow("here", "main", job, start * DAY, end * DAY, seconds, full_power * DAY)
 
 
 GPU_TIME = (
     _gpu_time("alpha", 1, 5, states(productive=1220, contention=80, degraded=80, lost_work=100, checkpoint=20,
-                                    restart=100, stranded=80)),
-    _gpu_time("alpha", 4.5, 6, states(productive=150)),
-    _gpu_time("beta", 3, 10, states(productive=1950, repair_wait=150)),
+                                    restart=100, stranded=80), full_power=1500),
+    _gpu_time("alpha", 4.5, 6, states(productive=150), full_power=100),
+    _gpu_time("beta", 3, 10, states(productive=1950, repair_wait=150), full_power=1950),
     _gpu_time("", 0, 5, states(idle=1380, spare=250, down=40)),
     _gpu_time("", 5, 10, states(idle=3110, spare=250, down=40)),
 )  # fmt: skip
@@ -179,8 +181,8 @@ PHASES = (
 )  # fmt: skip
 
 LEVELS = (
-    LevelRow(0.0, "here", "main", 800, 0, 0, 742, 50, 8, 1, 1e6),
-    LevelRow(5 * DAY, "here", "main", 1000, 400, 400, 542, 50, 8, 0, 2e6),
+    LevelRow(0.0, "here", "main", 800, 0, 0, 742, 50, 0, 8, 1, 1e6),
+    LevelRow(5 * DAY, "here", "main", 1000, 400, 400, 542, 50, 0, 8, 0, 2e6),
 )
 
 EVENTS = (

@@ -273,7 +273,7 @@ class Desk:
         blocks = state.blocks[part, -FREE]
         blocks -= np.bincount(chosen // int(row["block"][0]), minlength=len(blocks))
         row["owned"] += count
-        row["broken_owned"] += state.broken[part, chosen].sum()
+        row["broken_free"] -= state.broken[part, chosen].sum()
         state.owned[number] += count
         at = book.layout(number, part, chosen)
         it = state.phases[number : number + 1]

@@ -213,8 +213,8 @@ class Blueprint:
         row["refills"], row["lemons"] = pool.spec.refill_spares, self._lemons[number]
         row["block"] = math.isqrt(self._domains) + 1
         row["node"], row["pending"] = number, -1
-        row["idle_power"] = gpu.host_power_per_gpu + gpu.power_idle
-        row["busy_power"] = gpu.power_max - gpu.power_idle
+        row["idle_power"] = gpu.base_power
+        row["busy_power"] = gpu.dynamic_power
         mine = [index for index, source in enumerate(self.sources) if source[1] == number]
         row["first_source"], row["sources"] = min(mine, default=0), len(mine)
 

@@ -156,10 +156,16 @@ def power_changed(state: State, part: int) -> None:
         site = state.sites[number]
         for place in range(site.first_part, site.first_part + site.parts):
             for phase in range(state.phases.shape[0]):
-                if state.phases[phase].computing and state.phases[phase].part == place:
+                if state.phases[phase].part == place and under_power(state, phase):
                     notify_change(state, phase)
             note_level(state, place)
     note_level(state, part)
+
+
+@compiled
+def under_power(state: State, phase: int) -> bool:
+    """Whether a phase computes, for its steps or in vain, and so draws more than idle power."""
+    return bool(state.phases[phase].computing or state.phases[phase].loaded > 0)
 
 
 @compiled

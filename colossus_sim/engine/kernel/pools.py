@@ -37,6 +37,7 @@ def close_level(state: State, part: int, time: float) -> None:
     if it.has_level:
         it.idle_seconds += it.level_idle * (time - it.level_time)
         it.spare_seconds += it.level_spare * (time - it.level_time)
+        it.stranded_seconds += it.level_stranded * (time - it.level_time)
         it.down_seconds += it.level_down * (time - it.level_time)
 
 
@@ -45,18 +46,18 @@ def _record_level(state: State, part: int) -> None:
     world, it = state.world[0], state.parts[part]
     time = world.changed_at
     close_level(state, part, time)
-    used = it.owned * it.used
-    down = it.out * it.domain_gpus + it.broken_owned
-    spare = (it.spare + it.reserve) * it.domain_gpus + (it.owned * it.domain_gpus - used) - it.broken_owned
-    idle = it.installed - used - spare - down
+    used, down = it.owned * it.used, it.broken
+    idle = it.free * it.domain_gpus + it.installed % it.domain_gpus - it.broken_free
+    stranded = it.out * it.domain_gpus - it.broken_out
+    spare = it.installed - used - idle - stranded - down
     if time < state.sites[it.site].outage_until:
-        idle, spare, down = 0, 0, down + idle + spare
+        idle, spare, stranded, down = 0, 0, 0, down + idle + spare + stranded
     it.has_level, it.level_time = 1, time
-    it.level_idle, it.level_spare, it.level_down = idle, spare, down
+    it.level_idle, it.level_spare, it.level_stranded, it.level_down = idle, spare, stranded, down
     row = state.levels[world.levels]
     world.levels += 1
     row.time, row.part, row.installed, row.allocated = time, part, it.installed, used
-    row.running, row.idle, row.spare, row.down = it.computing_gpus, idle, spare, down
+    row.running, row.idle, row.spare, row.stranded, row.down = it.computing_gpus, idle, spare, stranded, down
     row.queued = _queued(state, part)
     row.power = it_power(state, part, state.sites[it.site].speed) * it.pue
     row.fragmentation = it.fragmentation
@@ -100,20 +101,33 @@ def move(state: State, part: int, domain: int, owner: int) -> None:
     old = state.owner[part, domain]
     if old == owner:
         return
-    it = state.parts[part]
+    it, broken = state.parts[part], state.broken[part, domain]
+    _count_broken(state, part, old, -broken)
+    _count_broken(state, part, owner, broken)
     if old >= 0:
         state.owned[old] -= 1
         it.owned -= 1
-        it.broken_owned -= state.broken[part, domain]
     elif old != ABSENT:
         _count(state, part, domain, old, -1)
     if owner >= 0:
         state.owned[owner] += 1
         it.owned += 1
-        it.broken_owned += state.broken[part, domain]
     elif owner != ABSENT:
         _count(state, part, domain, owner, 1)
     state.owner[part, domain] = owner
+
+
+@compiled
+def _count_broken(state: State, part: int, place: int, gpus: int) -> None:
+    """Count so many more GPUs under repair (negative = fewer) in the domains of an owner or a place."""
+    it = state.parts[part]
+    if place == ABSENT:
+        return
+    it.broken += gpus
+    if place == FREE:
+        it.broken_free += gpus
+    elif place == OUT:
+        it.broken_out += gpus
 
 
 @compiled

@@ -281,7 +281,9 @@ def recovery_step(state: State, hook: Any, phase: int) -> bool:
             go_on_in_vain(state, phase)
     elif step == RECOVER_NOTICED:
         if it.loaded >= 0:
-            load(state, phase, -it.loaded)
+            gpus = it.loaded
+            it.loaded = -1
+            load(state, phase, -gpus)
         if it.failures or it.stopped:
             it.step = RECOVERING
         else:

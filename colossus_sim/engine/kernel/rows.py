@@ -20,7 +20,7 @@ from colossus_sim.records import (
     PhaseRow,
     RunResult,
 )
-from colossus_sim.sums import exact_row_sums, exact_sum
+from colossus_sim.sums import exact_row_sums
 
 _FAILURE = EventRow(0.0, "failure", "", "", "", "", "", 0.0, "time and place not kept")
 """The kernel counts failures and keeps no event."""
@@ -32,7 +32,7 @@ def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True)
     Parameters
     ----------
     counted : bool
-        Whether rows of levels and failures are made; what they add up to is `energy` and `failures`.
+        Whether rows of levels and failures are made; how many failures there were says `failures`.
     """
     end = float(state.world["now"][0])
     source = kernel.scenario.loaded
@@ -105,6 +105,7 @@ def _gpu_time_rows(
     names = list(dict.fromkeys(jobs))
     job = np.array([names.index(name) for name in jobs])[entries["phase"]]
     spent = _gpu_seconds(entries, causes)
+    drawn = (entries["end"] - entries["start"]) * entries["gpus"] * entries["power"]
     owner = np.where(entries["held"] > 0, entries["part"] * len(names) + job, -1)
     rows = []
     for part, partition in enumerate(kernel.book.parts):
@@ -113,11 +114,11 @@ def _gpu_time_rows(
             mine = np.flatnonzero(owner == part * len(names) + index)
             if len(mine):
                 seconds = tuple(_in_turn(spent[key][mine]) if key in spent else 0.0 for key in GPU_STATES)
-                rows.append(GpuTimeRow(site, name, names[index], 0.0, end, seconds))
+                rows.append(GpuTimeRow(site, name, names[index], 0.0, end, seconds, _in_turn(drawn[mine])))
         booked = [0.0] * len(GPU_STATES)
-        for key in ("idle", "spare", "down"):
+        for key in ("idle", "spare", "stranded", "down"):
             booked[GPU_STATE[key]] = float(state.parts[f"{key}_seconds"][part])
-        rows.append(GpuTimeRow(site, name, "", 0.0, end, tuple(booked)))
+        rows.append(GpuTimeRow(site, name, "", 0.0, end, tuple(booked), 0.0))
     return tuple(sorted(rows))
 
 
@@ -153,18 +154,6 @@ def _level_rows(kernel: Kernel, state: State) -> tuple[LevelRow, ...]:
 def failures(state: State) -> int:
     """Return the failures of all kinds."""
     return int(state.world["failures"][0])
-
-
-def energy(state: State) -> float:
-    """Return the energy of all partitions until the end, the same sum as over the rows of levels. [J]"""
-    end = float(state.world["now"][0])
-    rows = state.levels[: int(state.world["levels"][0])]
-    part, power, time = rows["part"], rows["power"], np.minimum(rows["time"], end)
-    joules = []
-    for number in range(len(state.parts)):
-        mine = np.flatnonzero(part == number)
-        joules.append(power[mine] * np.diff(time[mine], append=end))
-    return exact_sum(joules)
 
 
 def phase_rows(kernel: Kernel, state: State) -> tuple[PhaseRow, ...]:

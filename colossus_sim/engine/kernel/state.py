@@ -88,7 +88,7 @@ PHASE = _record(
     "inbox:i8 in_failures:i8 in_unplanned:i8 in_rank:i8 in_detection in_undetected in_stops:i8 in_others:i8 "
     "failures:i8 unplanned:i8 rank:i8 detection undetected stops:i8 "
     "wake:i8 version:i8 spending:i8 entry_state:i8 entry_cause:i8 entry_start entry_gpus:i8 entry_held:i8 "
-    "working:i8 begun s_start s_units s_time s_stall s_tiers:i8 packed alone shared "
+    "entry_power working:i8 begun s_start s_units s_time s_stall s_tiers:i8 packed alone shared "
     "attempts:i8 safe:i8 react_stops:i8 stopped:i8 in_broken:i8 evicted:i8 "
     "step:i8 after_recover:i8 after_restart:i8 after_save:i8 after_spend:i8 "
     "spend_state:i8 spend_cause:i8 spend_until save_end load_rank:i8 replaced:i8 "
@@ -97,9 +97,10 @@ PHASE = _record(
 )
 PART = _record(
     "site:i8 domain_gpus:i8 node_gpus:i8 used:i8 spares:i8 most:i8 installed:i8 present:i8 free:i8 spare:i8 out:i8 "
-    "owned:i8 broken_owned:i8 computing_gpus:i8 fragmentation node:i8 pending:i8 changed:i8 slow:i8 "
-    "idle_power busy_power pue level_time level_idle:i8 level_spare:i8 level_down:i8 has_level:i8 "
-    "idle_seconds spare_seconds down_seconds first_source:i8 sources:i8 block:i8 "
+    "owned:i8 broken:i8 broken_free:i8 broken_out:i8 computing_gpus:i8 fragmentation node:i8 "
+    "pending:i8 changed:i8 slow:i8 idle_power busy_power pue "
+    "level_time level_idle:i8 level_spare:i8 level_stranded:i8 level_down:i8 has_level:i8 "
+    "idle_seconds spare_seconds stranded_seconds down_seconds first_source:i8 sources:i8 block:i8 "
     "reserve:i8 reserves:i8 won:i8 refills:i8 reserve_time lemons:i8 lemons_here:i8"
 )
 SITE = _record(
@@ -128,11 +129,12 @@ GAP = _record("gap hang")
 LEMON = _record("node:i8 here:i8 place:i8 exchanged:i8")
 RESTART = _record("by_hand exponential")
 ENTRY = _record(
-    "start end begun done kept stalled saves planned reference packed alone shared actual "
+    "start end begun done kept stalled saves planned reference packed alone shared actual power "
     "phase:i8 state:i8 cause:i8 gpus:i8 held:i8 part:i8 older:i8"
 )
 LEVEL = _record(
-    "time power fragmentation part:i8 installed:i8 allocated:i8 running:i8 idle:i8 spare:i8 down:i8 queued:i8"
+    "time power fragmentation part:i8 installed:i8 allocated:i8 running:i8 idle:i8 spare:i8 stranded:i8 down:i8 "
+    "queued:i8"
 )
 
 

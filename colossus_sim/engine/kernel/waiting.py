@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from colossus_sim.engine.kernel.agenda import push, take_signals
-from colossus_sim.engine.kernel.holding import enter
+from colossus_sim.engine.kernel.holding import enter, under_power
 from colossus_sim.engine.kernel.jit import compiled
 from colossus_sim.engine.kernel.state import RESERVE, Ask, Error, Kind, State
 from colossus_sim.engine.kernel.stretches import (
@@ -48,11 +48,22 @@ def computing_and_held(state: State, phase: int) -> tuple[int, int]:
 
 
 @compiled
+def open_entry(state: State, phase: int) -> None:
+    """Begin an interval: note the time, the GPUs, and the share of their dynamic power that they draw."""
+    it = state.phases[phase]
+    it.entry_start = state.world[0].now
+    it.entry_gpus, it.entry_held = computing_and_held(state, phase)
+    it.entry_power = 0.0
+    if under_power(state, phase):
+        it.entry_power = math.pow(state.sites[it.site].speed, state.sites[it.site].power_exponent)
+
+
+@compiled
 def spend(state: State, phase: int, doing: int, cause: int, until: float, then: int) -> bool:
     """Spend time in a state until a moment or a signal, then go on with step `then`; return whether it waits."""
     it = state.phases[phase]
-    it.spending, it.entry_state, it.entry_cause, it.entry_start = 1, doing, cause, state.world[0].now
-    it.entry_gpus, it.entry_held = computing_and_held(state, phase)
+    it.spending, it.entry_state, it.entry_cause = 1, doing, cause
+    open_entry(state, phase)
     it.step = then
     return sleep(state, phase, until)
 
@@ -71,6 +82,7 @@ def book_interval(state: State, phase: int) -> None:
     entry.phase, entry.state, entry.cause = phase, it.entry_state, it.entry_cause
     entry.start, entry.end = it.entry_start, world.now
     entry.gpus, entry.held, entry.part = it.entry_gpus, it.entry_held, it.part
+    entry.power = it.entry_power
     entry.kept = entry.saves = 0.0
 
 
@@ -111,8 +123,7 @@ def open_stretch(state: State, hook: Any, phase: int) -> None:
     it.packed, it.alone, it.shared = cost.packed, cost.alone, cost.shared
     it.s_start, it.s_units, it.s_stall, it.s_tiers = world.now, it.units, it.stall_left, it.tiers
     it.s_time = cost.shared * slowdown(state, phase) / state.sites[it.site].speed
-    it.entry_start = world.now
-    it.entry_gpus, it.entry_held = computing_and_held(state, phase)
+    open_entry(state, phase)
     it.working, it.begun = 1, it.units
 
 
@@ -131,7 +142,7 @@ def close_stretch(state: State, phase: int) -> None:
     entry = state.entries[world.entries]
     entry.phase, entry.state, entry.cause, entry.part = phase, RUNNING, -1, it.part
     entry.start, entry.end, entry.begun, entry.done = it.entry_start, now, it.begun, it.units
-    entry.gpus, entry.held = it.entry_gpus, it.entry_held
+    entry.gpus, entry.held, entry.power = it.entry_gpus, it.entry_held, it.entry_power
     entry.kept = it.units - it.begun
     entry.stalled = stall_time(state, phase, now, unit)
     entry.saves = float(saves_made(state, phase, now, unit))
