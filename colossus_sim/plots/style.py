@@ -104,7 +104,7 @@ STATE_LABELS: Mapping[str, str] = {
     "planned": "planned work",
     "slower_step": "slower step than planned",
     "contention": "network contention",
-    "degraded": "degraded hardware",
+    "degraded": "slow parts, power limit",
     "fewer_gpus": "fewer GPUs than wanted",
     "placement": "scattered placement",
     "lost_work": "lost work",

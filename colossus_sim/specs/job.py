@@ -32,8 +32,9 @@ class DataPlan(Spec):
     max_epochs: Annotated[Ratio, Field(ge=1, le=16)] = Field(1.0)
     """How often the same tokens may be used (up to about 4 costs little: arXiv:2305.16264)."""
     bytes_per_token: Bytes = default("0 B")
-    """What is read from the storage for each token of training, images and video as they are stored; counts where
-    the site's `topology.storage_network` is shared. Text: 2 to 4 B."""
+    """What is read from the storage for each token of training, images and video as they are stored; text 2 to 4 B.
+    A step takes at least as long as reading its data at the storage's `read_bandwidth` and `bandwidth_per_gpu`,
+    other readers left out; where the site's `topology.storage_network` is shared, reads load the network too."""
     when_starved: Literal["wait", "yield"] = Field("wait")
     """At the gate: hold the GPUs idle, or give them back and queue again."""
 

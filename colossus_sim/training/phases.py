@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
@@ -11,6 +12,7 @@ from colossus_sim.formulas import transformer
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.cluster import Partition
+from colossus_sim.specs.hardware import Storage
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.fabric import Fabric
@@ -71,8 +73,11 @@ class PhaseModel:
         state_bytes: float,
         peak: float,
         precision: str,
+        storage: Storage,
+        input_bytes: float = 0.0,
     ) -> None:
         self._work = work
+        self._storage, self._input_bytes = storage, input_bytes
         self._memo: dict[tuple[int, Placement, tuple[float, ...] | None], UnitEstimate] = {}
         self._by_seat: dict[tuple[int, Seat], UnitEstimate] = {}
         self._spans: dict[tuple[int, Placement], tuple[GroupSpan, ...]] = {}
@@ -83,7 +88,7 @@ class PhaseModel:
         self.gpus_wanted = gpus_wanted
         self.peak, self.precision = peak, precision
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
-        unit = work.unit_of(gpus_wanted, self.reference)
+        unit = self._fed(gpus_wanted, work.unit_of(gpus_wanted, self.reference))
         self._memo[gpus_wanted, placement, None] = unit
         self._by_seat[gpus_wanted, self._seat(gpus_wanted, placement, None)] = unit
         self.reference_unit = unit
@@ -121,8 +126,15 @@ class PhaseModel:
         found = self._by_seat.get(seat)
         if found is None:
             step = self._work.step(gpus, placement, bandwidths)
-            found = self._by_seat[seat] = self._work.unit_of(gpus, step)
+            found = self._by_seat[seat] = self._fed(gpus, self._work.unit_of(gpus, step))
         return found
+
+    def _fed(self, gpus: int, unit: UnitEstimate) -> UnitEstimate:
+        """Return the unit, as long as reading its training data takes at least; reads run beside the work."""
+        if not self._input_bytes:
+            return unit
+        rate = min(self._storage.read_bandwidth, self._storage.bandwidth_per_gpu * gpus)
+        return replace(unit, time=max(unit.time, self._input_bytes / rate))
 
     def _seat(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> Seat:
         place = gpus, placement
@@ -147,7 +159,7 @@ def build_phase_model(
     """
     job = scenario.jobs[job_name]
     partition = scenario.cluster.sites[site].partitions[partition_name]
-    builder = _Builder(scenario, job_name, job, partition, fabric)
+    builder = _Builder(scenario, job_name, job, partition, scenario.cluster.sites[site].storage, fabric)
     return builder.counted(phase_name)
 
 
@@ -201,9 +213,17 @@ class ModelCache:
 class _Builder:
     """Builds the models of one job at one partition."""
 
-    def __init__(self, scenario: Scenario, name: str, job: Job, partition: Partition, fabric: Fabric) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        name: str,
+        job: Job,
+        partition: Partition,
+        storage: Storage,
+        fabric: Fabric,
+    ) -> None:
         self._scenario, self._name, self._job = scenario, name, job
-        self._partition, self._fabric = partition, fabric
+        self._partition, self._storage, self._fabric = partition, storage, fabric
 
     def counted(self, phase_name: str) -> PhaseModel:
         """Return the model of a phase with its number of units and its planned time."""
@@ -231,6 +251,8 @@ class _Builder:
                 state_bytes=checkpoint.size(parameters),
                 peak=peak_of(self._partition.gpu, plan.precision),
                 precision=plan.precision,
+                storage=self._storage,
+                input_bytes=work.tokens_per_unit * job.data.bytes_per_token if phase.kind == "train" else 0.0,
             )
             if model.reference is not None:
                 check_memory(

@@ -131,6 +131,8 @@ VIOLATIONS = [
     ([f"{SITE}.storage.write_bandwidth=0 GB/s"], f"{SITE}.storage.write_bandwidth: must be more than zero"),
     ([f"{MAIN}.gpu.peak.bf16=0 FLOP/s"], f"{MAIN}.gpu.peak: must be more than zero"),
     ([f"{MAIN}.gpu.gpus_per_node=0"], f"{MAIN}.gpu.gpus_per_node: must be more than zero"),
+    ([f"{SITE}.power_limit=100 kW"],
+     f"{SITE}.power_limit: 0.1 MW is no more than the "),
     ([f"{SITE}.power_limit=0 W"], f"{SITE}.power_limit: must be more than zero"),
     ([f"{MAIN}.capacity=[{{at: 2026-02-01, gpus: 1024}}, {{at: 2026-01-01, gpus: 1024}}]"],
      f"{MAIN}.capacity[1].at: 2026-01-01 is not after the step before it (2026-02-01)"),

@@ -208,3 +208,25 @@ def test_state_bytes_follow_the_checkpoint_policy() -> None:
     declared = job.model.declared_params
     assert declared is not None
     assert model.state_bytes == pytest.approx(declared * policy.bytes_per_parameter, rel=0.03)
+
+
+@pytest.mark.parametrize("bandwidth", ["read_bandwidth", "bandwidth_per_gpu"])
+def test_a_step_waits_for_its_training_data(bandwidth: str) -> None:
+    """A storage that delivers a step's data slower than the step takes sets the pace; a faster one does not."""
+    plain = scenario_with({"pretrain": TRAIN})
+    job = next(iter(plain.jobs.values()))
+    free, _ = model_of(plain, "pretrain")
+    data = job.data.model_copy(update={"bytes_per_token": 1000.0})
+    read = free.tokens_per_unit * 1000.0
+    for slower in (4.0, 0.5):
+        scenario = scenario_with({"pretrain": TRAIN}, data=data)
+        site = scenario.cluster.sites[job.site]
+        rate = read / (slower * free.reference_time)
+        rates = {"read_bandwidth": 1e18, "bandwidth_per_gpu": 1e18}
+        rates[bandwidth] = rate / free.gpus_wanted if bandwidth == "bandwidth_per_gpu" else rate
+        storage = site.storage.model_copy(update=rates)
+        cluster = scenario.cluster.model_copy(
+            update={"sites": {job.site: site.model_copy(update={"storage": storage})}}
+        )
+        model, _ = model_of(scenario.model_copy(update={"cluster": cluster}), "pretrain")
+        assert model.reference_time == pytest.approx(max(slower, 1.0) * free.reference_time, rel=1e-12)

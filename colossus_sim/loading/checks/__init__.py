@@ -17,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     sites.positive_values,
     sites.capacity_in_order,
     sites.used_per_domain_fits,
+    sites.power_above_idle,
     sites.spares_below_capacity,
     sites.topology_large_enough,
     sites.maintenance,

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import installed_at, partitions, records
+from colossus_sim.loading.checks.walk import (
+    capacity_moments,
+    idle_power,
+    installed_at,
+    partitions,
+    records,
+)
 from colossus_sim.loading.fields import quantity_of
 from colossus_sim.loading.nodes import join
 from colossus_sim.loading.suggest import nearest
@@ -84,6 +90,24 @@ def capacity_in_order(scenario: Scenario) -> Iterator[Problem]:
                     f"({format_instant(before.at)})",
                     hint="list the capacity steps in order of date",
                 )
+
+
+def power_above_idle(scenario: Scenario) -> Iterator[Problem]:
+    """A power limit leaves something for work: what is installed draws its idle power whatever the clocks."""
+    end = scenario.start + scenario.horizon
+    for name, site in scenario.cluster.sites.items():
+        if site.power_limit is None:
+            continue
+        worst = max(capacity_moments(site, end), key=lambda moment: idle_power(site, moment), default=None)
+        if worst is None or idle_power(site, worst) * site.pue < site.power_limit:
+            continue
+        idle = idle_power(site, worst) * site.pue / 1e6
+        yield Problem(
+            path=f"cluster.sites.{name}.power_limit",
+            message=f"{site.power_limit / 1e6:g} MW is no more than the {idle:.4g} MW that the GPUs installed on "
+            f"{format_instant(worst)}, their hosts and cooling draw without any work",
+            hint="raise the limit, or install fewer GPUs",
+        )
 
 
 def used_per_domain_fits(scenario: Scenario) -> Iterator[Problem]:

@@ -122,18 +122,27 @@ def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacitySte
     return usable_gpus(partition, best), best
 
 
+def capacity_moments(site: Site, end: float) -> list[float]:
+    """Return when the installed GPUs of a site change before `end`."""
+    return [step.at for part in site.partitions.values() for step in part.capacity if step.at < end]
+
+
+def idle_power(site: Site, moment: float) -> float:
+    """Return what the installed GPUs of a site and their hosts draw without work, cooling left out. [W]"""
+    return math.fsum(
+        installed_at(part, moment) * (part.gpu.host_power_per_gpu + part.gpu.power_idle)
+        for part in site.partitions.values()
+    )
+
+
 def busy_at_once(site: Site, partition: Partition, end: float) -> int:
     """Return the most GPUs of one partition that a site's power limit ever lets run at full clocks before `end`."""
     gpu = partition.gpu
     domain = max(1, gpu.scale_up_domain)
     each = partition.used_per_domain * (gpu.power_max - gpu.power_idle)
     most = 0
-    for moment in (step.at for part in site.partitions.values() for step in part.capacity if step.at < end):
-        idle = math.fsum(
-            installed_at(part, moment) * (part.gpu.host_power_per_gpu + part.gpu.power_idle)
-            for part in site.partitions.values()
-        )
-        left = (site.power_limit or math.inf) / site.pue - idle
+    for moment in capacity_moments(site, end):
+        left = (site.power_limit or math.inf) / site.pue - idle_power(site, moment)
         if each <= 0 or math.isinf(left):
             return installed_at(partition, end)
         domains = min(math.floor(left / each + 1e-9), installed_at(partition, moment) // domain)
