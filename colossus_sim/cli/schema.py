@@ -6,6 +6,8 @@ import click
 
 from colossus_sim.cli.common import Settings, echo_json, output_options
 
+KINDS = ("scenario", "topology", "sweep")
+
 
 @click.command("schema")
 @click.option(
@@ -27,12 +29,11 @@ def schema(kind: str, settings: Settings) -> None:
     from colossus_sim.loading.json_schema import file_schema, schema_of
     from colossus_sim.loading.suggest import nearest_hint
 
-    if kind in ("scenario", "topology"):
-        echo_json(file_schema(kind))
-    elif kind == "sweep":
+    if kind not in KINDS:
+        raise UsageError(f"there is no schema of kind {kind!r}; {nearest_hint(kind, KINDS)}")
+    if kind == "sweep":
         from colossus_sim.sweeps.spec import SweepSpec
 
-        echo_json(schema_of("sweep", SweepSpec))
+        echo_json(schema_of(kind, SweepSpec))
     else:
-        hint = nearest_hint(kind, ("scenario", "topology", "sweep"))
-        raise UsageError(f"there is no schema of kind {kind!r}; {hint}")
+        echo_json(file_schema(kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -71,6 +72,32 @@ class Rollouts(Spec):
     ``gpu_memory_utilization`` (docs.vllm.ai, engine arguments)."""
     reward_time: Duration = default("20 s")
     """Scoring of one batch that is not hidden."""
+
+    @property
+    def responses(self) -> int:
+        """Responses of one update."""
+        return self.prompts_per_update * self.samples_per_prompt
+
+    @property
+    def length_law(self) -> dict[str, float]:
+        """Mean, sigma and maximum of response lengths, as the formulas of `formulas.rollout` name them."""
+        return {
+            "mean_tokens": self.response_tokens,
+            "sigma": self.response_sigma,
+            "maximum": self.max_response_tokens,
+        }
+
+    def generating_gpus(self, gpus: int) -> int:
+        """Return how many of a phase's GPUs generate."""
+        return gpus if self.mode == "synchronous" else round(self.generation_share * gpus)
+
+    def replicas(self, gpus: int) -> int:
+        """Return the copies of the model on so many generating GPUs."""
+        return max(1, gpus // self.gpus_per_replica)
+
+    def responses_at_once(self, gpus: int) -> int:
+        """Return what a replica on so many generating GPUs would decode at once if memory were no matter."""
+        return min(self.concurrency_per_replica, math.ceil(self.responses / self.replicas(gpus)))
 
 
 class Phase(Spec):

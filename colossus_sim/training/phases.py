@@ -11,9 +11,9 @@ from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import transformer
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.placement import Placement
-from colossus_sim.specs.cluster import Partition
+from colossus_sim.specs.cluster import Site
 from colossus_sim.specs.hardware import Storage
-from colossus_sim.specs.job import Job, Phase
+from colossus_sim.specs.job import Phase
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import Seat, seat_of
@@ -157,9 +157,7 @@ def build_phase_model(
     InfeasibleError
         If the plan does not fit: too few GPUs, layers that do not divide, memory.
     """
-    job = scenario.jobs[job_name]
-    partition = scenario.cluster.sites[site].partitions[partition_name]
-    builder = _Builder(scenario, job_name, job, partition, scenario.cluster.sites[site].storage, fabric)
+    builder = _Builder(scenario, job_name, scenario.cluster.sites[site], partition_name, fabric)
     return builder.counted(phase_name)
 
 
@@ -213,17 +211,9 @@ class ModelCache:
 class _Builder:
     """Builds the models of one job at one partition."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        name: str,
-        job: Job,
-        partition: Partition,
-        storage: Storage,
-        fabric: Fabric,
-    ) -> None:
-        self._scenario, self._name, self._job = scenario, name, job
-        self._partition, self._storage, self._fabric = partition, storage, fabric
+    def __init__(self, scenario: Scenario, name: str, site: Site, partition: str, fabric: Fabric) -> None:
+        self._scenario, self._name, self._job = scenario, name, scenario.jobs[name]
+        self._storage, self._partition, self._fabric = site.storage, site.partitions[partition], fabric
 
     def counted(self, phase_name: str) -> PhaseModel:
         """Return the model of a phase with its number of units and its planned time."""

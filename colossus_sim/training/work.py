@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
@@ -82,6 +83,12 @@ class Setting:
     step_time_factor: float
     flop_multiplier: float
 
+    @property
+    def token_flops(self) -> float:
+        """Model FLOPs of training on one token, without the multiplier."""
+        attended = self.architecture.attended_tokens(self.plan.sequence_length)
+        return transformer.token_flops(self.architecture, attended).training
+
     def estimate(
         self,
         gpus: int,
@@ -121,9 +128,7 @@ class TrainWork:
         self._setting = setting
         plan = setting.plan
         self.tokens_per_unit = float(plan.global_batch_size * plan.sequence_length)
-        attended = setting.architecture.attended_tokens(plan.sequence_length)
-        flops = transformer.token_flops(setting.architecture, attended).training
-        self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
+        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops * setting.flop_multiplier
 
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that the plan can use."""
@@ -172,21 +177,13 @@ class RlWork:
 
     def __init__(self, setting: Setting, rollouts: Rollouts) -> None:
         self._setting, self._rollouts = setting, rollouts
-        self._responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
-        self._law = {
-            "mean_tokens": rollouts.response_tokens,
-            "sigma": rollouts.response_sigma,
-            "maximum": rollouts.max_response_tokens,
-        }
-        self._mean_response = rollout.response_moment(**self._law)
+        self._mean_response = rollout.response_moment(**rollouts.length_law)
         plan = setting.plan
-        self.tokens_per_unit = self._responses * (rollouts.prompt_tokens + self._mean_response)
+        self.tokens_per_unit = rollouts.responses * (rollouts.prompt_tokens + self._mean_response)
         # Responses are packed into full sequences for the update.
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
-        attended = setting.architecture.attended_tokens(plan.sequence_length)
-        flops = transformer.token_flops(setting.architecture, attended).training
-        self.model_flops_per_unit = self.tokens_per_unit * flops * setting.flop_multiplier
+        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops * setting.flop_multiplier
         self._count = transformer.count_parameters(setting.architecture)
 
     def usable_gpus(self, gpus: int) -> int:
@@ -196,10 +193,9 @@ class RlWork:
 
     def _pools(self, gpus: int) -> tuple[int, int]:
         """GPUs that train and GPUs that generate; a synchronous run uses all for both in turn."""
-        if self._rollouts.mode == "synchronous":
-            return usable_gpus(self._plan, gpus), gpus
-        generate = round(self._rollouts.generation_share * gpus)
-        return usable_gpus(self._plan, gpus - generate), generate
+        generate = self._rollouts.generating_gpus(gpus)
+        train = gpus if self._rollouts.mode == "synchronous" else gpus - generate
+        return usable_gpus(self._plan, train), generate
 
     def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
         """Return where the groups of the training step of one update lie."""
@@ -229,23 +225,19 @@ class RlWork:
         beside = time - math.fsum(seconds for _, seconds in told)
         told += (("beside", beside),) if self._rollouts.mode == "asynchronous" else ()
         traffic = tuple(share * level for level in sent)
-        mine = math.ceil(self._responses / self._replicas(generate_gpus))
-        wanted = min(self._rollouts.concurrency_per_replica, mine)
-        return UnitEstimate(time, traffic, told, slots=min(wanted, self._slots()), slots_wanted=wanted)
+        wanted = self._rollouts.responses_at_once(generate_gpus)
+        return UnitEstimate(time, traffic, told, slots=min(wanted, self._slots), slots_wanted=wanted)
 
     def _weight_sync_time(self) -> float:
         """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
         size = self._count.total * self._rollouts.weight_bytes
         return size / (self._rollouts.gpus_per_replica * self._setting.fabric.injection_bandwidth)
 
-    def _replicas(self, gpus: int) -> int:
-        return max(1, gpus // self._rollouts.gpus_per_replica)
-
     def _generation_times(self, gpus: int) -> tuple[float, float]:
         """Time to read the prompts of one update, and until its responses are there. [s]"""
         rollouts = self._rollouts
-        replicas = self._replicas(gpus)
-        mine = self._responses / replicas
+        replicas = rollouts.replicas(gpus)
+        mine = rollouts.responses / replicas
         prefill = rollout.prefill_time(
             active_params=float(self._count.active),
             tokens=mine * rollouts.prompt_tokens,
@@ -253,17 +245,17 @@ class RlWork:
             peak_flops=peak_of(self._setting.gpu, self._setting.plan.precision),
             flops_fraction=self._flops_fraction(),
         )
-        slots = min(float(rollouts.concurrency_per_replica), float(self._slots()), max(1.0, mine))
+        slots = min(float(rollouts.concurrency_per_replica), float(self._slots), max(1.0, mine))
         if rollouts.mode == "asynchronous":
             steps = mine / slots * self._mean_response
-            return prefill, steps * float(self._token_step(slots, self._running_context()))
+            return prefill, steps * float(self._token_step(slots, self._running_context))
         decode = slowest_replica_time(
             step_time=self._token_step,
-            **self._law,
+            **rollouts.length_law,
             prompt_tokens=rollouts.prompt_tokens,
             responses=max(1.0, mine),
             slots=slots,
-            replicas=float(min(replicas, self._responses)),
+            replicas=float(min(replicas, rollouts.responses)),
         )
         return prefill, decode
 
@@ -290,10 +282,12 @@ class RlWork:
         """Key-value cache of one token. [B]"""
         return rollout.cache_bytes_per_token(self._setting.architecture)
 
+    @cached_property
     def _running_context(self) -> float:
         """Mean context of a running response. [tokens]"""
-        return self._rollouts.prompt_tokens + rollout.running_response_tokens(**self._law)
+        return self._rollouts.prompt_tokens + rollout.running_response_tokens(**self._rollouts.length_law)
 
+    @cached_property
     def _slots(self) -> int:
         """Responses for which one replica has memory.
 
@@ -305,7 +299,7 @@ class RlWork:
         rollouts, gpu = self._rollouts, self._setting.gpu
         weights = self._count.total * rollouts.weight_bytes
         each = gpu.hbm_capacity * rollouts.hbm_fraction
-        cache = self._cache_bytes() * self._running_context()
+        cache = self._cache_bytes() * self._running_context
         memory = each * rollouts.gpus_per_replica
         slots = rollout.slots_in_memory(memory=memory, weight_bytes=weights, cache_bytes=cache)
         if slots > 0:

@@ -215,7 +215,7 @@ def crowded_replicas(scenario: Scenario) -> Iterator[Problem]:
         for phase_name, phase in job.phases.items():
             if phase.kind != "rl" or partition is None:
                 continue
-            wanted = _responses_at_once(phase.rollouts, phase_gpus(job, phase))
+            wanted = phase.rollouts.responses_at_once(phase.rollouts.generating_gpus(phase_gpus(job, phase)))
             slots, context = _room(job, phase.rollouts, partition.gpu)
             if 0 < slots < wanted:
                 held = phase.rollouts.gpus_per_replica
@@ -227,21 +227,9 @@ def crowded_replicas(scenario: Scenario) -> Iterator[Problem]:
                 )
 
 
-def _responses_at_once(rollouts: Rollouts, gpus: int) -> int:
-    """Responses that a replica would decode at once if memory were no matter."""
-    pool = round(rollouts.generation_share * gpus) if rollouts.mode == "asynchronous" else gpus
-    replicas = max(1, pool // rollouts.gpus_per_replica)
-    responses = rollouts.prompts_per_update * rollouts.samples_per_prompt
-    return min(rollouts.concurrency_per_replica, math.ceil(responses / replicas))
-
-
 def _room(job: Job, rollouts: Rollouts, gpu: Gpu) -> tuple[int, float]:
     """Responses that fit in the memory of a replica, and their mean context. [tokens]"""
-    context = rollouts.prompt_tokens + rollout.running_response_tokens(
-        mean_tokens=rollouts.response_tokens,
-        sigma=rollouts.response_sigma,
-        maximum=rollouts.max_response_tokens,
-    )
+    context = rollouts.prompt_tokens + rollout.running_response_tokens(**rollouts.length_law)
     slots = rollout.slots_in_memory(
         memory=gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
         weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,

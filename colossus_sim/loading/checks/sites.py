@@ -98,16 +98,15 @@ def power_above_idle(scenario: Scenario) -> Iterator[Problem]:
     for name, site in scenario.cluster.sites.items():
         if site.power_limit is None:
             continue
-        worst = max(capacity_moments(site, end), key=lambda moment: idle_power(site, moment), default=None)
-        if worst is None or idle_power(site, worst) * site.pue < site.power_limit:
-            continue
-        idle = idle_power(site, worst) * site.pue / 1e6
-        yield Problem(
-            path=f"cluster.sites.{name}.power_limit",
-            message=f"{site.power_limit / 1e6:g} MW is no more than the {idle:.4g} MW that the GPUs installed on "
-            f"{format_instant(worst)}, their hosts and cooling draw without any work",
-            hint="raise the limit, or install fewer GPUs",
-        )
+        draws = [(idle_power(site, moment) * site.pue, moment) for moment in capacity_moments(site, end)]
+        most, worst = max(draws, key=lambda draw: draw[0], default=(0.0, 0.0))
+        if most >= site.power_limit:
+            yield Problem(
+                path=f"cluster.sites.{name}.power_limit",
+                message=f"{site.power_limit / 1e6:g} MW is no more than the {most / 1e6:.4g} MW that the GPUs "
+                f"installed on {format_instant(worst)}, their hosts and cooling draw without any work",
+                hint="raise the limit, or install fewer GPUs",
+            )
 
 
 def used_per_domain_fits(scenario: Scenario) -> Iterator[Problem]:

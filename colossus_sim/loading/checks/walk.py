@@ -129,17 +129,14 @@ def capacity_moments(site: Site, end: float) -> list[float]:
 
 def idle_power(site: Site, moment: float) -> float:
     """Return what the installed GPUs of a site and their hosts draw without work, cooling left out. [W]"""
-    return math.fsum(
-        installed_at(part, moment) * (part.gpu.host_power_per_gpu + part.gpu.power_idle)
-        for part in site.partitions.values()
-    )
+    return math.fsum(installed_at(part, moment) * part.gpu.base_power for part in site.partitions.values())
 
 
 def busy_at_once(site: Site, partition: Partition, end: float) -> int:
     """Return the most GPUs of one partition that a site's power limit ever lets run at full clocks before `end`."""
     gpu = partition.gpu
     domain = max(1, gpu.scale_up_domain)
-    each = partition.used_per_domain * (gpu.power_max - gpu.power_idle)
+    each = partition.used_per_domain * gpu.dynamic_power
     most = 0
     for moment in capacity_moments(site, end):
         left = (site.power_limit or math.inf) / site.pue - idle_power(site, moment)
