@@ -12,11 +12,12 @@ in one go, which costs hardly more than one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
-from colossus_sim.formulas.pipeline_waves import Array, interleaved, one_forward_one_backward
+from colossus_sim.formulas.pipeline_waves import Array, interleaved, one_forward_one_backward, one_group
 
 Table = Sequence[Sequence[float]]
 
@@ -52,10 +53,13 @@ def dualpipe_time(stages: int, microbatches: int, forward: float, backward: floa
     """Step time of DualPipe with equal stages; `backward` contains `weight`. [s]
 
     Source: bubble ``(S/2 - 1)(F&B + B - 3 W)`` with ``F&B = F + B`` where compute is the limit
-    (DeepSeek-V3, arXiv:2412.19437, table 2).
+    (DeepSeek-V3, arXiv:2412.19437, table 2), which is for at least two micro-batches per stage. With fewer, half
+    of them from each end, the first one's way through all stages is longer: ``S (F + B - W) + W``.
     """
     bubble = max(0.0, stages / 2 - 1) * max(0.0, forward + 2.0 * backward - 3.0 * weight)
-    return microbatches * (forward + backward) + bubble
+    way = stages * (forward + backward - weight) + weight
+    half = -(-microbatches // 2)
+    return max(microbatches * (forward + backward) + bubble, way + (half - 1) * (forward + backward))
 
 
 def in_flight_microbatches(
@@ -99,8 +103,8 @@ def pipeline_times(
     forward, backward : table of float
         Time of one pass, by chunk and stage; one chunk except for the interleaved schedule. [s]
     microbatches : int
-        Micro-batches of one step; interleaved_1f1b is defined for multiples of the stages only and is
-        interpolated in between.
+        Micro-batches of one step; interleaved_1f1b with more micro-batches than stages is defined for
+        multiples of the stages only and is interpolated in between.
     transfers : sequence of float
         Times of one send/recv, one step time each. [s]
     weight_share : float
@@ -120,7 +124,7 @@ def pipeline_times(
         busy = microbatches * float(f.sum() + b.sum())
         return (busy,) * len(p)
     if schedule == "interleaved_1f1b" and chunks > 1:
-        return _interleaved(f, b, microbatches, p)
+        return _interleaved(f.shape, f.tobytes(), b.tobytes(), microbatches, p.tobytes())
     if chunks != 1:
         raise ValueError(f"schedule {schedule!r} has one chunk per stage, not {chunks}")
     if schedule == "gpipe":
@@ -152,15 +156,21 @@ def _dualpipe(f: Array, b: Array, microbatches: int, p: Array, weight_share: flo
     return time + 2.0 * (len(f) / 2 - 1) * p
 
 
-def _interleaved(f: Array, b: Array, microbatches: int, p: Array) -> tuple[float, ...]:
-    """Exact for multiples of the stages, the only numbers that Megatron-LM accepts; linear in between."""
-    stages = f.shape[1]
+@functools.lru_cache(maxsize=4096)
+def _interleaved(
+    shape: tuple[int, int], forward: bytes, backward: bytes, microbatches: int, transfers: bytes
+) -> tuple[float, ...]:
+    """Exact up to one per stage and for multiples of the stages, which Megatron-LM asks for; linear in between.
+
+    Remembered, because a job whose data-parallel groups have moved has the same pipeline as before.
+    """
+    f, b, p = (np.frombuffer(data) for data in (forward, backward, transfers))
+    f, b, stages = f.reshape(shape), b.reshape(shape), shape[1]
     whole = microbatches // stages * stages
     if whole == microbatches:
         times = interleaved(f, b, whole, p)
     elif whole == 0:
-        missing = (stages - microbatches) * float((f + b).sum(axis=0).max())
-        times = interleaved(f, b, stages, p) - missing
+        times = one_group(f, b, microbatches, p)
     else:
         below = interleaved(f, b, whole, p)
         above = interleaved(f, b, whole + stages, p)

@@ -92,6 +92,7 @@ class Ground:
 
     def __init__(self, placement: Placement, fabric: Fabric) -> None:
         self._placement, self._capacity = placement, placement.capacity
+        self._known: dict[tuple[int, ...], GroupSpan] = {}
         # Scale-up domains in one group of each level.
         self._sizes = [-(-level.group_gpus // fabric.gpus_per_domain) for level in fabric.levels]
         self._check(fabric)
@@ -113,13 +114,19 @@ class Ground:
             raise ValueError(f"domain {last - 1} is outside fabric {fabric.name!r}, which has {room}")
 
     def span(self, axis: MeshAxis) -> GroupSpan:
-        """Return the worst span of an axis.
+        """Return the worst span of an axis; axes of the same ranks (dp and dp_cp, say) are looked at once.
 
         Raises
         ------
         ValueError
             If the placement has no room for all ranks.
         """
+        ranks = axis[1:]
+        if ranks not in self._known:
+            self._known[ranks] = self._span(axis)
+        return self._known[ranks]
+
+    def _span(self, axis: MeshAxis) -> GroupSpan:
         if axis.last_rank >= self._capacity:
             raise ValueError(
                 f"{axis.last_rank + 1} ranks do not fit into {self._placement.num_domains} domains of "
@@ -183,10 +190,11 @@ def _count_runs(ids: _Ids, weight: int, ordered: bool) -> tuple[int, int]:
     """Most distinct values in a row, and fewest repetitions of a value in a row times `weight`."""
     if not ordered:
         ids = np.sort(ids, axis=1)
-    starts = np.ones(ids.shape, dtype=np.bool_)
-    np.not_equal(ids[:, 1:], ids[:, :-1], out=starts[:, 1:])
-    bounds = np.append(np.flatnonzero(starts), ids.size)
-    return int(starts.sum(axis=1).max()), int(np.diff(bounds).min()) * weight
+    ends = np.ones(ids.shape, dtype=np.bool_)
+    np.not_equal(ids[:, 1:], ids[:, :-1], out=ends[:, :-1])
+    last = np.flatnonzero(ends)
+    fewest = min(int(last[0]) + 1, int((last[1:] - last[:-1]).min(initial=ids.size)))
+    return int(np.count_nonzero(ends, axis=1).max()), fewest * weight
 
 
 def group_spans(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:

@@ -66,6 +66,13 @@ def test_dualpipe_bubble() -> None:
     assert time == pytest.approx(32 * 3.0 + 3 * (3.0 + 2.0 - 3.0))
 
 
+@pytest.mark.parametrize("microbatches", range(1, 20))
+def test_dualpipe_lets_no_micro_batch_jump_stages(microbatches: int) -> None:
+    """One micro-batch passes all eight stages and back, and another one never makes the step shorter."""
+    times = [pipeline.dualpipe_time(8, m, 1.0, 2.0, 1.0) for m in (microbatches, microbatches + 1)]
+    assert 8 * 2.0 + 1.0 <= times[0] <= times[1]
+
+
 TIMES = st.floats(0.1, 2.0)
 
 
@@ -78,7 +85,8 @@ def cases(draw: st.DrawFn) -> tuple[str, list[list[float]], list[list[float]], i
     rows = st.lists(st.lists(TIMES, min_size=stages, max_size=stages), min_size=chunks, max_size=chunks)
     microbatches = draw(st.integers(1, 40))
     if chunks > 1:
-        microbatches = stages * draw(st.integers(1, 8))
+        whole = stages * draw(st.integers(1, 8))
+        microbatches = draw(st.sampled_from([whole, *range(1, stages)]))
     return schedule, draw(rows), draw(rows), microbatches, draw(st.sampled_from([0.0, 0.05, 0.7]))
 
 
@@ -147,6 +155,15 @@ def test_interleaved_remainder_lies_between_whole_groups() -> None:
     ]
     assert times == sorted(times)
     assert times[0] > 0
+
+
+@pytest.mark.parametrize("microbatches", [1, 3, 8])
+def test_few_micro_batches_leave_the_way_through_all_stages(microbatches: int) -> None:
+    """With m <= S the interleaved step is ``S (F + B) + (m - 1) (F + B) / v``, F and B those of a whole stage."""
+    (time,) = pipeline.pipeline_times(
+        "interleaved_1f1b", equal(8, 0.25, 4), equal(8, 0.5, 4), microbatches=microbatches
+    )
+    assert time == pytest.approx(8 * 3.0 + (microbatches - 1) * 3.0 / 4, rel=1e-12)
 
 
 def test_oracle_respects_dependencies() -> None:
