@@ -3,7 +3,8 @@
 Every schedule is a fixed order of forward and backward passes on each stage; the step time is the longest path
 through the resulting graph. `colossus_sim.formulas.pipeline_waves` computes it over all stages at once, and
 leaps over whole periods once the pattern repeats. `colossus_sim.formulas.pipeline_events` plays the same
-graphs pass by pass and is the oracle.
+graphs pass by pass: the oracle, and what times the few passes of an interleaved step with less than one
+micro-batch per stage.
 
 Times are given as tables ``[chunk][stage]``: chunk ``c`` on stage ``s`` is the ``(c * stages + s)``-th part of
 the model. `transfer` is the time of one send/recv between neighbouring stages; a sequence of them is evaluated
@@ -17,7 +18,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from colossus_sim.formulas.pipeline_waves import Array, interleaved, one_forward_one_backward, one_group
+from colossus_sim.formulas.pipeline_events import simulated_step_time
+from colossus_sim.formulas.pipeline_waves import Array, interleaved, one_forward_one_backward
 
 Table = Sequence[Sequence[float]]
 
@@ -170,7 +172,13 @@ def _interleaved(
     if whole == microbatches:
         times = interleaved(f, b, whole, p)
     elif whole == 0:
-        times = one_group(f, b, microbatches, p)
+        played = (f.tolist(), b.tolist())
+        times = np.array(
+            [
+                simulated_step_time("interleaved_1f1b", *played, microbatches=microbatches, transfer=x)
+                for x in p
+            ]
+        )
     else:
         below = interleaved(f, b, whole, p)
         above = interleaved(f, b, whole + stages, p)

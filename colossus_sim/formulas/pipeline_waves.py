@@ -157,28 +157,6 @@ def interleaved(f: Array, b: Array, microbatches: int, p: Array) -> Array:
     return ticks.end()
 
 
-def one_group(f: Array, b: Array, microbatches: int, p: Array) -> Array:
-    """Return the step time of the interleaved schedule with at most as many micro-batches as stages. [s]
-
-    All forwards come first: each stage runs its chunks in turn, each for every micro-batch. Parameters as for
-    `interleaved`.
-    """
-    order = np.arange(microbatches)
-    chunks, stages = f.shape
-    inputs = np.zeros((len(p), microbatches))
-    free = np.zeros((len(p), stages))
-    forward = [(chunk, stage, f) for chunk in range(chunks) for stage in range(stages)]
-    backward = [(chunk, stage, b) for chunk, stage, _ in reversed(forward)]
-    for chunk, stage, times in forward + backward:
-        before = order * times[chunk, stage]
-        starts = np.maximum.accumulate(np.maximum(inputs, free[:, stage, None]) - before, axis=1) + before
-        ends = starts + times[chunk, stage]
-        free[:, stage] = ends[:, -1]
-        turns = times is f and chunk == chunks - 1 and stage == stages - 1
-        inputs = ends if turns else ends + p[:, None]
-    return np.asarray(free.max(axis=1))
-
-
 class _Ticks:
     """State of an interleaved schedule, all stages abreast.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from colossus_sim.formulas.transformer import TransformerLike
+from colossus_sim.formulas.shapes import TransformerLike
 
 _CACHE_BYTES = 2.0
 """Bytes per element of the key-value cache."""

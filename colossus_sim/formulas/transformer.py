@@ -1,141 +1,11 @@
-"""Parameters and FLOPs of transformers, counted from the shape alone.
-
-A multiply-add counts as two FLOPs. `TransformerLike` has the field names of published ``config.json`` files,
-so any record with these attributes can be counted.
-"""
+"""Parameters and FLOPs of transformers, counted from the shape alone; a multiply-add counts as two FLOPs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-
-class LatentLike(Protocol):
-    """Sizes of multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, table 1)."""
-
-    @property
-    def q_lora_rank(self) -> int:
-        """Rank of the query compression; 0 = none."""
-
-    @property
-    def kv_lora_rank(self) -> int:
-        """Rank of the joint key-value compression."""
-
-    @property
-    def qk_nope_head_dim(self) -> int:
-        """Per-head query and key width without rotary position."""
-
-    @property
-    def qk_rope_head_dim(self) -> int:
-        """Per-head query and key width with rotary position."""
-
-    @property
-    def v_head_dim(self) -> int:
-        """Per-head value width."""
-
-
-class ExpertsLike(Protocol):
-    """Sizes of routed feed-forward layers."""
-
-    @property
-    def num_experts(self) -> int:
-        """Routed experts of one layer."""
-
-    @property
-    def num_experts_per_tok(self) -> int:
-        """Experts that each token visits."""
-
-    @property
-    def moe_intermediate_size(self) -> int:
-        """Hidden width of one routed expert."""
-
-    @property
-    def shared_expert_intermediate_size(self) -> int:
-        """Hidden width of all shared experts together."""
-
-    @property
-    def first_k_dense(self) -> int:
-        """Leading layers that are dense."""
-
-    @property
-    def moe_layer_frequency(self) -> int:
-        """Every n-th of the other layers is routed."""
-
-
-class VideoLike(Protocol):
-    """Conditioning of a diffusion transformer."""
-
-    @property
-    def text_tokens(self) -> int:
-        """Tokens of the conditioning text."""
-
-    @property
-    def cross_attention(self) -> bool:
-        """Whether each layer has a cross-attention block."""
-
-
-class TransformerLike(Protocol):
-    """Shape of a transformer."""
-
-    @property
-    def kind(self) -> str:
-        """``transformer`` (causal) or ``diffusion_transformer``."""
-
-    @property
-    def hidden_size(self) -> int:
-        """Width of the residual stream."""
-
-    @property
-    def num_hidden_layers(self) -> int:
-        """Layers."""
-
-    @property
-    def num_attention_heads(self) -> int:
-        """Query heads."""
-
-    @property
-    def kv_heads(self) -> int:
-        """Key and value heads."""
-
-    @property
-    def head_size(self) -> int:
-        """Width of one head."""
-
-    @property
-    def intermediate_size(self) -> int:
-        """Hidden width of dense feed-forward layers."""
-
-    @property
-    def mlp_gated(self) -> bool:
-        """Three feed-forward matrices instead of two."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Rows of the embedding."""
-
-    @property
-    def tie_word_embeddings(self) -> bool:
-        """Whether input and output embedding are one."""
-
-    @property
-    def sliding_window(self) -> int:
-        """Attention window in tokens; 0 = none."""
-
-    @property
-    def sliding_window_fraction(self) -> float:
-        """Share of the layers that use it."""
-
-    @property
-    def mla(self) -> LatentLike | None:
-        """Latent attention, if any."""
-
-    @property
-    def moe(self) -> ExpertsLike | None:
-        """Routed experts, if any."""
-
-    @property
-    def video(self) -> VideoLike | None:
-        """Conditioning of a diffusion transformer, if it is one."""
+from colossus_sim.formulas.shapes import LatentLike, TransformerLike
 
 
 class ParameterCount(NamedTuple):
@@ -159,6 +29,11 @@ class ParameterCount(NamedTuple):
         How many of each there are.
     final_norm : int
         Norm after the last layer.
+    prediction_modules : int
+        Modules that predict further tokens; `total` and `active` are without them.
+    prediction_projection : int
+        What one of them has besides a layer: the projection of a state and an embedding to one state, and three
+        norms.
     """
 
     embedding: int
@@ -176,6 +51,8 @@ class ParameterCount(NamedTuple):
     num_experts: int
     experts_per_token: int
     final_norm: int
+    prediction_modules: int
+    prediction_projection: int
 
     @property
     def block(self) -> int:
@@ -197,6 +74,12 @@ class ParameterCount(NamedTuple):
         """All parameters of the model."""
         layers = self.dense_layers * self.dense_layer + self.moe_layers * self.moe_layer
         return self.embedding + self.output + self.final_norm + layers
+
+    @property
+    def trained(self) -> int:
+        """All parameters that training holds and checkpoints save."""
+        layer = self.moe_layer if self.moe_layers else self.dense_layer
+        return self.total + self.prediction_modules * (layer + self.prediction_projection)
 
     @property
     def active(self) -> int:
@@ -272,6 +155,8 @@ def count_parameters(model: TransformerLike) -> ParameterCount:
         num_experts=0 if moe is None else moe.num_experts,
         experts_per_token=0 if moe is None else moe.num_experts_per_tok,
         final_norm=hidden,
+        prediction_modules=model.num_nextn_predict_layers,
+        prediction_projection=2 * hidden * hidden + 3 * hidden,
     )
 
 
@@ -343,14 +228,18 @@ def token_flops(model: TransformerLike, sequence: float, *, causal: bool | None 
 
     Notes
     -----
-    Two FLOPs per weight and token for every matrix; the input embedding is a look-up and costs none.
+    Two FLOPs per weight and token for every matrix; the input embedding is a look-up and costs none. A module that
+    predicts a further token is one more layer of the last kind, a projection, and the logits again.
     """
     count = count_parameters(model)
-    layers, moe = model.num_hidden_layers, model.moe
+    modules, moe = count.prediction_modules, model.moe
+    layers = model.num_hidden_layers + modules
+    dense, routed = count.dense_layers, count.moe_layers
+    dense, routed = (dense, routed + modules) if routed else (dense + modules, routed)
     score, value = head_widths(model)
     keys = mean_attended_keys(model, sequence, causal=causal)
     core = layers * attention_core_flops(model.num_attention_heads, score, value, keys)
-    projections = 2.0 * layers * count.attention
+    projections = 2.0 * (layers * count.attention + modules * 2 * model.hidden_size**2)
     if model.video is not None and model.video.cross_attention:
         text = model.video.text_tokens
         size = model.num_attention_heads * model.head_size
@@ -361,10 +250,10 @@ def token_flops(model: TransformerLike, sequence: float, *, causal: bool | None 
     return TokenFlops(
         projections=projections,
         attention_core=core,
-        mlp=2.0 * count.dense_layers * count.mlp,
-        router=2.0 * count.moe_layers * count.router,
-        experts=2.0 * count.moe_layers * active,
-        logits=2.0 * model.vocab_size * model.hidden_size,
+        mlp=2.0 * dense * count.mlp,
+        router=2.0 * routed * count.router,
+        experts=2.0 * routed * active,
+        logits=2.0 * (1 + modules) * model.vocab_size * model.hidden_size,
     )
 
 

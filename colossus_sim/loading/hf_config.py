@@ -19,6 +19,7 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_hidden_size"),
     "vocab_size": ("vocab_size",),
     "tie_word_embeddings": ("tie_word_embeddings",),
+    "num_nextn_predict_layers": ("num_nextn_predict_layers",),
 }
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _EXPERTS = ("num_local_experts", "n_routed_experts", "num_experts")

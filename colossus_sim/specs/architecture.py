@@ -103,6 +103,9 @@ class Architecture(Spec):
     """Latent attention in place of grouped-query attention."""
     moe: MixtureOfExperts | None = Field(None)
     """Routed experts; left out = dense."""
+    num_nextn_predict_layers: Count = Field(0)
+    """Modules that predict further tokens while training (DeepSeek-V3, arXiv:2412.19437, sec. 2.2): each one more
+    layer, a projection and the logits again, on the last pipeline stage; not part of the declared parameters."""
     video: VideoLatents | None = Field(None)
     """Needed for diffusion transformers."""
     declared_params: Tokens | None = Field(None)

@@ -165,7 +165,7 @@ class Traffic:
         return self._repeated(calls) + self._sharded_weights(own, count.num_experts * count.expert)
 
     def edges(self) -> tuple[list[Call], list[Call]]:
-        """Calls of the embedding (first stage) and of the logits (last stage) for one micro-batch."""
+        """Calls of the embedding (first stage) and of all logits (last stage) for one micro-batch."""
         if not self._arch.vocab_size:
             return [], []
         state = self._hidden_state
@@ -173,19 +173,20 @@ class Traffic:
         loss = Call("tp", "tp", "all_reduce", 4.0 * self._sizes.tokens, 3, 0)
         count = self._sizes.count
         weights = count.output or count.embedding
-        edge = self._sharded_weights(count.embedding, 0.0), self._sharded_weights(weights, 0.0)
         if self._plan.sequence_parallel:
-            return (
-                [Call("tp", "tp", "reduce_scatter", state, 1, 0), Call("tp", "tp", "all_gather", state, 0, 1)]
-                + edge[0],
-                [Call("tp", "tp", "all_gather", state, 1, 1), Call("tp", "tp", "reduce_scatter", state, 0, 1)]
-                + [loss]
-                + edge[1],
+            gather, scatter = (
+                Call("tp", "tp", kind, state, 0, 0) for kind in ("all_gather", "reduce_scatter")
             )
-        return (
-            [Call("tp", "tp", "all_reduce", state, 1, 0), *edge[0]],
-            [Call("tp", "tp", "all_reduce", state, 0, 1), loss, *edge[1]],
-        )
+            first = [scatter._replace(forward=1), gather._replace(backward=1)]
+            logits = [gather._replace(forward=1, backward=1), scatter._replace(backward=1), loss]
+        else:
+            first = [Call("tp", "tp", "all_reduce", state, 1, 0)]
+            logits = [Call("tp", "tp", "all_reduce", state, 0, 1), loss]
+        times = 1 + count.prediction_modules
+        last = [
+            call._replace(forward=times * call.forward, backward=times * call.backward) for call in logits
+        ]
+        return first + self._sharded_weights(count.embedding, 0.0), last + self._sharded_weights(weights, 0.0)
 
     def boundary(self) -> Call:
         """The activations that one stage sends to the next for one micro-batch: shared out between the

@@ -136,7 +136,7 @@ class LayerModel:
         count = self._sizes.count
         dense = attention.plus(self._mlp(self._arch.intermediate_size)) if count.dense_layers else none
         moe = attention.plus(self._experts()) if count.moe_layers else none
-        return StageWork(dense, moe, self._embedding(), self._head())
+        return StageWork(dense, moe, self._embedding(), self._last())
 
     def _linear(self, rows: float, out: float, inner: float, *, half: bool = False) -> Block:
         """One linear layer: forward, gradient of the input, gradient of the weight."""
@@ -315,6 +315,15 @@ class LayerModel:
             Work(elementwise=elements * _EMBEDDING_FORWARD_BYTES / rate),
             Work(elementwise=elements * _EMBEDDING_BACKWARD_BYTES / rate),
         )
+
+    def _last(self) -> Block:
+        """Logits, and those of modules that predict further tokens, with the projection of each."""
+        block, hidden = self._head(), self._arch.hidden_size
+        for _ in range(self._arch.num_nextn_predict_layers):
+            block = block.plus(self._head()).plus(
+                self._linear(self._sizes.tokens, hidden / self._tp, 2.0 * hidden)
+            )
+        return block
 
     def _head(self) -> Block:
         """Logits in 16 bits and cross entropy in 32; nothing for a model without a vocabulary."""

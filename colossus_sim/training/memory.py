@@ -55,8 +55,10 @@ class MemoryModel:
             own += count.embedding
         if stage == last:
             own += count.output + count.final_norm
-            # A tied embedding is needed on both ends.
-            own += count.embedding if count.output == 0 and last > 0 else 0
+            own += count.prediction_modules * count.prediction_projection
+            # A tied embedding is needed on both ends, and so is one that further predictions start from.
+            shared = count.output == 0 or count.prediction_modules > 0
+            own += count.embedding if shared and last > 0 else 0
         experts = routed * count.num_experts * count.expert / (mesh.ep * mesh.etp)
         return own / mesh.tp, experts
 
@@ -221,9 +223,10 @@ class MemoryModel:
         state = sizes.tokens * arch.hidden_size * 2.0
         total = 2.0 * state
         if stage == sizes.stages - 1 and arch.vocab_size:
-            total += sizes.tokens * memory.logits_bytes(
+            logits = memory.logits_bytes(
                 vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
             )
+            total += (1 + arch.num_nextn_predict_layers) * sizes.tokens * logits
         if plan.activation_recomputation == "full":
             total += max(self._layer_activations("none"))
         if self._state_sharding() >= 2:

@@ -231,7 +231,7 @@ class _Builder:
         work = self._work(phase)
         wanted = self._wanted(phase, work)
         checkpoint = job.checkpoint or self._scenario.checkpoint
-        parameters = transformer.count_parameters(job.model).total
+        parameters = transformer.count_parameters(job.model).trained
         try:
             model = PhaseModel(
                 work=work,

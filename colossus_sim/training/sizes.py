@@ -139,7 +139,8 @@ def split_layers(
     by_cost : bool
         Equal work with the logits counted in (nanotron), not equal numbers of layers. Else, where the layers
         do not divide, the last and the first part, which also hold logits and embedding, get one layer less
-        before others do (as Llama 3 did, arXiv:2407.21783, sec. 3.3.2); they may even hold none.
+        before others do (as Llama 3 did, arXiv:2407.21783, sec. 3.3.2); they may even hold none. Modules that
+        predict further tokens are layers of the last part.
 
     Raises
     ------
@@ -157,12 +158,19 @@ def split_layers(
                 )
             ]
         )
-    bounds = _bounds_by_cost(architecture, parts) if by_cost else _bounds_by_number(layers, parts)
+    if by_cost:
+        bounds = _bounds_by_cost(architecture, parts)
+    elif architecture.num_nextn_predict_layers:
+        bounds = _bounds_before_predictions(layers, parts)
+    else:
+        bounds = _bounds_by_number(layers, parts)
     routed = [_routed_before(architecture, layer) for layer in bounds]
     dealt = [
         Chunk(dense=held - experts, moe=experts, first=part == 0, last=part == parts - 1)
         for part, (held, experts) in enumerate(zip(_steps(bounds), _steps(routed), strict=True))
     ]
+    kind, modules = ("moe" if routed[-1] else "dense"), architecture.num_nextn_predict_layers
+    dealt[-1] = dealt[-1]._replace(**{kind: getattr(dealt[-1], kind) + modules})
     return tuple(tuple(dealt[start : start + stages]) for start in range(0, parts, stages))
 
 
@@ -183,6 +191,17 @@ def _bounds_by_number(layers: int, parts: int) -> list[int]:
         return list(range(0, layers + 1, few))
     short = _short_parts(parts, parts - extra)
     return list(itertools.accumulate((few + (part not in short) for part in range(parts)), initial=0))
+
+
+def _bounds_before_predictions(layers: int, parts: int) -> list[int]:
+    """Full parts, and for the last one, which also predicts further tokens, what is left; the first one gives
+    where nothing is (as the recipes of NVIDIA-NeMo/Megatron-Bridge deal DeepSeek-V3)."""
+    few = -(-layers // parts)
+    missing = few * (parts - 1) - layers
+    if parts == 1 or missing > few:
+        return _bounds_by_number(layers, parts)
+    first = few - max(0, missing)
+    return [0, *range(first, first + few * (parts - 1), few), layers]
 
 
 def _bounds_by_cost(architecture: Architecture, parts: int) -> list[int]:

@@ -225,7 +225,7 @@ class _Step:
         sizes, traffic, moe = self._sizes, self._traffic, self._arch.moe
         work = LayerModel(self._arch, self._plan, sizes, self._machine).stage_work()
         made: dict[str, LayerCost] = {}
-        dense, routed = sizes.count.dense_layers, sizes.count.moe_layers
+        dense, routed = map(sum, zip(*sizes.stage_layers, strict=True))
         busiest = [max(layers) for layers in zip(*sizes.stage_layers, strict=True)]
         if dense:
             made["dense"] = self._layer(work.dense, traffic.dense_layer(), busiest[0], dense)

@@ -162,7 +162,7 @@ def _architecture(row: TrainingRow, tables: Tables) -> Architecture:
     if "SWA" in row.attn and details["sliding_window"] != "0":
         values["sliding_window"] = int(details["sliding_window"])
         values["sliding_window_fraction"] = float(details["sliding_window_fraction"])
-    if _trains_next_tokens(row) and "num_nextn_predict_layers" in Architecture.model_fields:
+    if _trains_next_tokens(row):
         values["num_nextn_predict_layers"] = int(details["mtp_layers"])
     return Architecture.model_validate(values)
 

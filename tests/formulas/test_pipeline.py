@@ -85,8 +85,7 @@ def cases(draw: st.DrawFn) -> tuple[str, list[list[float]], list[list[float]], i
     rows = st.lists(st.lists(TIMES, min_size=stages, max_size=stages), min_size=chunks, max_size=chunks)
     microbatches = draw(st.integers(1, 40))
     if chunks > 1:
-        whole = stages * draw(st.integers(1, 8))
-        microbatches = draw(st.sampled_from([whole, *range(1, stages)]))
+        microbatches = stages * draw(st.integers(1, 8))
     return schedule, draw(rows), draw(rows), microbatches, draw(st.sampled_from([0.0, 0.05, 0.7]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ class Shape:
     mla: Any = None
     moe: Any = None
     video: Any = None
+    num_nextn_predict_layers: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kv_heads", self.kv_heads or self.num_attention_heads)
@@ -165,3 +166,18 @@ def test_diffusion_transformer_follows_6n_plus_12_lds() -> None:
 def test_every_nth_layer_is_routed() -> None:
     """Layers after the first dense ones are routed at the stated frequency."""
     assert [transformer.moe_layers_before(n, 3, 2) for n in (0, 3, 4, 5, 61)] == [0, 0, 0, 1, 29]
+
+
+def test_predicted_tokens_cost_a_layer_a_projection_and_the_logits() -> None:
+    """DeepSeek-V3 with its module: 14B more to train (685B in its repository), not part of the 671B."""
+    with_module = replace(DEEPSEEK, num_nextn_predict_layers=1)
+    plain, more = transformer.count_parameters(DEEPSEEK), transformer.count_parameters(with_module)
+    assert more.total == plain.total == plain.trained
+    # 11.6B; the 14B of the repository repeat embedding and output, which the module shares while training.
+    assert more.trained - plain.total + 2 * plain.embedding == pytest.approx(14e9, rel=0.05)
+    flops, longer = (transformer.token_flops(model, 4096) for model in (DEEPSEEK, with_module))
+    assert longer.logits == 2 * flops.logits
+    assert longer.mlp == flops.mlp
+    assert longer.experts == pytest.approx(flops.experts * 59 / 58)
+    assert longer.attention_core == pytest.approx(flops.attention_core * 62 / 61)
+    assert longer.projections == pytest.approx(flops.projections * 62 / 61 + 2 * 2 * 7168**2)

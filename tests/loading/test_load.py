@@ -370,11 +370,12 @@ def test_a_deepseek_config_json_gives_experts_and_latent_attention(tiny: str, wr
         "first_k_dense_replace": 3, "moe_layer_freq": 1, "n_group": 8, "topk_group": 4,
         "q_lora_rank": 1536, "kv_lora_rank": 512,
         "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "vocab_size": 129280,
-        "tie_word_embeddings": False,
+        "tie_word_embeddings": False, "num_nextn_predict_layers": 1,
     }  # fmt: skip
     model = load_scenario(with_config(tiny, write, config)).jobs["small"].model
     count = count_parameters(model)
     assert model.moe is not None
+    assert count.prediction_modules == 1
     assert (model.moe.n_group, model.moe.topk_group) == (8, 4)
     assert count.total == pytest.approx(671e9, rel=0.01)
     assert count.active == pytest.approx(37.6e9, rel=0.02)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from colossus_sim.errors import InfeasibleError
-from colossus_sim.training.memory import check_memory, memory_problem
+from colossus_sim.formulas.transformer import count_parameters
+from colossus_sim.training.memory import MemoryModel, check_memory, memory_problem
 from colossus_sim.training.sizes import resolve_sizes, split_layers
 
 from .conftest import Bench
@@ -130,7 +131,59 @@ def test_dense_layers_of_a_moe_come_first(bench: Bench) -> None:
     )
     sizes = resolve_sizes(bench.entry("models", "deepseek_v3"), plan, 64)
     assert [dense for dense, _ in sizes.stage_layers] == [3, 0, 0, 0]
-    assert sum(moe for _, moe in sizes.stage_layers) == 58
+    # 58, and the one that predicts the next token but one.
+    assert sum(moe for _, moe in sizes.stage_layers) == 59
+
+
+@pytest.mark.parametrize(
+    ("stages", "chunks", "dealt"),
+    [(4, 1, [16, 16, 16, 13]), (8, 1, [8] * 7 + [5]), (16, 1, [4] * 15 + [1]), (4, 8, [1] + [2] * 30 + [0])],
+)
+def test_the_stage_that_predicts_more_tokens_gets_the_rest(
+    bench: Bench, stages: int, chunks: int, dealt: list[int]
+) -> None:
+    """61 layers and a module, dealt as in NVIDIA's recipes for DeepSeek-V3: the last part has what is left."""
+    table = split_layers(bench.entry("models", "deepseek_v3"), stages, chunks)
+    parts = [chunk for row in table for chunk in row]
+    assert [part.dense + part.moe for part in parts] == [*dealt[:-1], dealt[-1] + 1]
+    assert sum(part.dense for part in parts) == 3
+
+
+def test_a_prediction_module_takes_room_and_time_on_the_last_stage(bench: Bench) -> None:
+    """Besides a layer the module needs a projection and a copy of the embedding there."""
+    plan = bench.plan(
+        "megatron_core", pipeline_parallel=4, expert_parallel=8, global_batch_size=64, sequence_length=4096
+    )
+    plain = bench.entry("models", "deepseek_v3").model_copy(update={"num_nextn_predict_layers": 0})
+    count = count_parameters(bench.entry("models", "deepseek_v3"))
+    # The last stage holds 13 layers and the module's, where the plain model has 15 there.
+    with_module, without = (
+        MemoryModel(model, plan, resolve_sizes(model, plan, 64)).parameters(3)
+        for model in (bench.entry("models", "deepseek_v3"), plain)
+    )
+    layer = count.moe_layer - count.num_experts * count.expert
+    assert with_module[0] - without[0] == count.prediction_projection + count.embedding - layer
+    assert with_module[1] - without[1] == -count.num_experts * count.expert / 8
+
+
+def test_logits_of_every_predicted_token_are_held(bench: Bench) -> None:
+    """One module more: the logits once more in the buffers of a model on one stage."""
+    plan = bench.plan("megatron_core", global_batch_size=64, sequence_length=4096)
+    model = bench.entry("models", "llama3_8b")
+    more = model.model_copy(update={"num_nextn_predict_layers": 1})
+    one, two = (MemoryModel(x, plan, resolve_sizes(x, plan, 64)).stages()[0].buffers for x in (model, more))
+    assert two - one == pytest.approx(4096 * 128256 * plan.stack.logit_bytes)
+
+
+def test_a_prediction_module_lengthens_the_step_by_its_work(bench: Bench) -> None:
+    """On one stage the products grow about as the FLOPs do: one layer of 33, a projection, the logits again."""
+    plan = bench.plan("megatron_core", global_batch_size=64, sequence_length=4096)
+    model = bench.entry("models", "llama3_8b")
+    more = model.model_copy(update={"num_nextn_predict_layers": 1})
+    times = [bench.estimate(x, "h100", 64, plan) for x in (model, more)]
+    assert times[1].parts["gemm"] / times[0].parts["gemm"] == pytest.approx(
+        times[1].model_flops / times[0].model_flops, rel=0.02
+    )
 
 
 def memory_of(bench: Bench, fields: dict[str, Any], model: str = "llama3_8b", **plan_fields: Any) -> Any:

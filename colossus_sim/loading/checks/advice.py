@@ -244,7 +244,7 @@ def long_save(scenario: Scenario) -> Iterator[Problem]:
     for name, job in scenario.jobs.items():
         path = f"jobs.{name}.checkpoint" if job.checkpoint is not None else "checkpoint"
         site = scenario.cluster.sites[job.site]
-        state = count_parameters(job.model).total
+        state = count_parameters(job.model).trained
         policy: CheckpointPolicy = job.checkpoint or shared
         gpus = max(phase_gpus(job, phase) for phase in job.phases.values())
         for index, tier in enumerate(policy.tiers):
