@@ -45,7 +45,8 @@ class MixtureOfExperts(Spec):
     topk_group: Annotated[Count, Field(ge=1)] = Field(1)
     """Groups that the experts of one token may come from; all that there are = no limit."""
     imbalance: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.1)
-    """Tokens on the busiest expert-parallel rank over the mean; 1 = forced balance."""
+    """Tokens on the busiest expert-parallel rank over the mean; 1 = forced balance. No effect where expert_parallel
+    is 1: every rank then holds all experts."""
     capacity_padded: bool = Field(False)
     """Whether every expert gets a fixed number of tokens (more are dropped, fewer are padded), so that the host
     need not learn any counts."""

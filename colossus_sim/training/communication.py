@@ -249,7 +249,8 @@ class Traffic:
             targets = self._expert_domains if self._expert_domains > 1 else mesh.ep
             within = reachable_targets(targets, moe.n_group, moe.topk_group)
             copies = distinct_targets(within, moe.num_experts_per_tok)
-        message = tokens * copies * self._arch.hidden_size * stack.expert_dispatch_bytes * moe.imbalance
+        busiest = tokens * copies * self._sizes.expert_imbalance
+        message = busiest * self._arch.hidden_size * stack.expert_dispatch_bytes
         calls = [Call("ep", "ep", "all_to_all", message, 2, 2)]
         if mesh.etp > 1:
             gathered = message * mesh.etp

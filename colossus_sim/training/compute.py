@@ -265,7 +265,7 @@ class LayerModel:
             return Block(_NO_WORK, _NO_WORK)
         tokens = self._sizes.tokens / self._tp
         local = moe.num_experts // mesh.ep
-        routed = tokens * moe.num_experts_per_tok * mesh.etp * moe.imbalance
+        routed = tokens * moe.num_experts_per_tok * mesh.etp * self._sizes.expert_imbalance
         block = self._linear(tokens, moe.num_experts, hidden, half=True)
         width = moe.moe_intermediate_size / mesh.etp
         gated = self._arch.mlp_gated

@@ -99,11 +99,14 @@ class MemoryModel:
 
     def _update(self, stage: int) -> float:
         """Gathered updates of a sharded optimizer, unsharded."""
-        mesh, size = self._sizes.mesh, self._plan.stack.zero_buffer_bytes
-        if not size or not self._plan.zero_stage:
-            return 0.0
+        size = self._plan.stack.zero_buffer_bytes
+        return self._sharded_parameters(stage) * size if size and self._plan.zero_stage else 0.0
+
+    def _sharded_parameters(self, stage: int) -> float:
+        """Parameters of a rank that have replicas to share their states with."""
+        mesh = self._sizes.mesh
         own, experts = self.parameters(stage)
-        return ((own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)) * size
+        return (own if mesh.dp * mesh.cp > 1 else 0.0) + (experts if mesh.edp > 1 else 0.0)
 
     def _states(self, stage: int) -> tuple[float, float, float]:
         own, experts = self.parameters(stage)
@@ -211,7 +214,7 @@ class MemoryModel:
             gated=self._arch.mlp_gated,
             input_bytes=min(2.0, self._sizes.element_bytes),
         )
-        copies = moe.num_experts_per_tok * moe.imbalance * mesh.etp / self._tp
+        copies = moe.num_experts_per_tok * self._sizes.expert_imbalance * mesh.etp / self._tp
         # The norm before the experts and the shared expert, whose width may be zero.
         if recomputation == "selective":
             copies *= self._plan.stack.selective_kept_experts
@@ -230,10 +233,10 @@ class MemoryModel:
         if plan.activation_recomputation == "full":
             total += max(self._layer_activations("none"))
         if self._state_sharding() >= 2:
-            own, experts = self.parameters(stage)
             layers = max(1, sum(sizes.stage_layers[stage]))
             gathered = _PREFETCHED_LAYERS if plan.zero_stage == 3 else 0
-            total += (own + experts) / layers * (gathered * _WEIGHT_BYTES + plan.stack.gradient_bytes)
+            bytes_each = gathered * _WEIGHT_BYTES + plan.stack.gradient_bytes
+            total += self._sharded_parameters(stage) / layers * bytes_each
         return total
 
 

@@ -59,6 +59,8 @@ class Sizes:
         Whether attention is masked.
     element_bytes : float
         Bytes per element of GEMM inputs at the plan's precision.
+    expert_imbalance : float
+        Tokens on the busiest expert-parallel rank over the mean: 1 where every rank holds all experts.
     """
 
     mesh: Mesh
@@ -71,6 +73,7 @@ class Sizes:
     samples: float
     causal: bool
     element_bytes: float
+    expert_imbalance: float
 
     @property
     def stages(self) -> int:
@@ -117,6 +120,7 @@ def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> 
         samples=plan.micro_batch_size * plan.sequence_length / attended,
         causal=architecture.kind == "transformer",
         element_bytes=_ELEMENT_BYTES[plan.precision],
+        expert_imbalance=architecture.moe.imbalance if architecture.moe is not None and mesh.ep > 1 else 1.0,
     )
 
 

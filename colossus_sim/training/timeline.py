@@ -9,12 +9,13 @@ from typing import NamedTuple
 from colossus_sim.errors import UsageError
 from colossus_sim.formulas.pipeline_events import simulate_pipeline, stage_order
 from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.training.communication import Network
 from colossus_sim.training.layer_cost import PASS_PARTS, Cost, LayerCost, total
 from colossus_sim.training.phases import build_phase_model
-from colossus_sim.training.sizes import resolve_sizes
+from colossus_sim.training.sizes import Sizes, resolve_sizes
 from colossus_sim.training.step import pass_costs
 
 DRAWABLE = ("1f1b", "interleaved_1f1b", "gpipe", "zero_bubble")
@@ -77,7 +78,7 @@ def step_timeline(scenario: Scenario, job_name: str, phase_name: str = "") -> St
     Raises
     ------
     UsageError
-        If the phase does not train, or its schedule has no known order of passes.
+        If the phase does not train, or its schedule has no known order of passes for its micro-batches.
     InfeasibleError
         If the plan does not fit.
     """
@@ -99,6 +100,7 @@ def step_timeline(scenario: Scenario, job_name: str, phase_name: str = "") -> St
     model = build_phase_model(scenario=scenario, job_name=job_name, phase_name=name, site=job.site,
                               partition_name=partition_name, fabric=fabric)  # fmt: skip
     sizes = resolve_sizes(job.model, plan, model.gpus_wanted)
+    _check_order(job_name, plan, sizes)
     used = site.partitions[partition_name].gpus_used_per_domain or fabric.gpus_per_domain
     packed = Placement(
         domain_gpus=fabric.gpus_per_domain,
@@ -112,6 +114,7 @@ def step_timeline(scenario: Scenario, job_name: str, phase_name: str = "") -> St
     estimate = model.reference
     parts = {} if estimate is None else dict(estimate.parts)
     step_time = math.fsum(parts.values())
+    passes, parts = _shortened(passes, parts, job.step_time_factor)
     return StepTimeline(
         job=job_name,
         phase=name,
@@ -122,6 +125,31 @@ def step_timeline(scenario: Scenario, job_name: str, phase_name: str = "") -> St
         tail=_tail(parts, max(work.end for work in passes), step_time),
         step_time=step_time,
     )
+
+
+def _check_order(job_name: str, plan: ParallelPlan, sizes: Sizes) -> None:
+    m, stages = sizes.microbatches, sizes.stages
+    if len(sizes.chunks) > 1 and m > stages and m % stages:
+        raise UsageError(
+            f"job {job_name}: the order of passes of schedule {plan.schedule} is known only for multiples of "
+            f"pipeline_parallel {stages}, not for {m} micro-batches; Megatron-LM refuses the plan"
+        )
+
+
+def _shortened(
+    passes: tuple[StepPass, ...], parts: dict[str, float], factor: float
+) -> tuple[tuple[StepPass, ...], dict[str, float]]:
+    """Share a step that is quicker than modelled out to all its parts: on a time line none can be negative."""
+    if factor >= 1.0:
+        return passes, parts
+    gained = (1.0 - factor) / factor * math.fsum(parts.values())
+    own = {**parts, "other": parts["other"] + gained}
+    return tuple(
+        work._replace(
+            start=factor * work.start, end=factor * work.end, communication=factor * work.communication
+        )
+        for work in passes
+    ), {name: factor * value for name, value in own.items()}
 
 
 def _play(
@@ -158,6 +186,8 @@ def _tail(parts: dict[str, float], start: float, step_time: float) -> tuple[tupl
     """Return what follows the pipeline; the exchange of data parallelism is what the other parts leave."""
     lengths = {name: parts.get(name, 0.0) for name in TAIL}
     exchange = step_time - start - math.fsum(lengths.values())
+    if exchange < -1e-9 * step_time:
+        raise ValueError(f"the passes end at {start} s, {-exchange} s later than the step leaves room for")
     rows, at = [], start
     for name, length in (("data_communication", exchange), *lengths.items()):
         if length > 1e-9:

@@ -17,6 +17,7 @@ from colossus_sim.loading.load import load_scenario
 from colossus_sim.results.result import Result
 from colossus_sim.trace import Slice, chrome_json, perfetto_bytes, run_trace, step_trace
 from colossus_sim.trace.model import Trace, nanoseconds
+from colossus_sim.training import timeline
 from colossus_sim.training.timeline import StepTimeline, step_timeline
 
 
@@ -119,6 +120,52 @@ def test_every_stage_runs_every_micro_batch_once(step: StepTimeline) -> None:
         assert len(set(keys)) == len(keys) == len(step.passes) // step.stages
         assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(passes))
         assert all(0.0 <= w.communication <= w.end - w.start for w in passes)
+
+
+def changed_step(factor: float = 1.0, **plan_changes: Any) -> StepTimeline:
+    """Return one step of the quickstart's job with another plan, at a share of the modelled step time."""
+    scenario = load_scenario("quickstart")
+    name, job = next(iter(scenario.jobs.items()))
+    plan = job.parallel.model_copy(update=plan_changes)
+    changed = job.model_copy(update={"parallel": plan, "step_time_factor": factor})
+    return step_timeline(scenario.model_copy(update={"jobs": {name: changed}}), name)
+
+
+INTERLEAVED = {"schedule": "interleaved_1f1b", "virtual_pipeline": 2, "pipeline_parallel": 4}
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+@pytest.mark.parametrize("plan", [{}, {"schedule": "zero_bubble"}, {**INTERLEAVED, "global_batch_size": 240}])
+def test_every_step_ends_when_its_estimate_says(plan: dict[str, Any], factor: float) -> None:
+    """Steps that are quicker than modelled are so in every part; no part of a time line is negative."""
+    step, modelled = changed_step(factor, **plan), changed_step(**plan)
+    assert step.step_time == pytest.approx(factor * modelled.step_time)
+    assert step.tail[-1][2] == pytest.approx(step.step_time, rel=1e-9)
+    assert step.pipeline_time == pytest.approx(min(1.0, factor) * modelled.pipeline_time)
+    assert all(0.0 <= work.communication <= work.end - work.start for work in step.passes)
+
+
+def test_interleaved_plans_with_a_remainder_have_no_time_line() -> None:
+    """More micro-batches than stages that are no multiple of them have no known order; fewer have one."""
+    with pytest.raises(
+        UsageError, match=r"only for multiples of pipeline_parallel 4, not for 6 micro-batches"
+    ):
+        changed_step(**INTERLEAVED, global_batch_size=180)
+    few = changed_step(**INTERLEAVED, global_batch_size=90)
+    assert (few.microbatches, few.stages) == (3, 4)
+    assert few.tail[-1][2] == pytest.approx(few.step_time, rel=1e-9)
+
+
+def test_passes_that_outlast_their_step_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time line that contradicts the estimate is refused, not drawn as if it ended on time."""
+    play = timeline.simulate_pipeline
+    monkeypatch.setattr(
+        timeline,
+        "simulate_pipeline",
+        lambda *tables, **options: [work._replace(end=9.0 + work.end) for work in play(*tables, **options)],
+    )
+    with pytest.raises(ValueError, match="later than the step leaves room for"):
+        changed_step()
 
 
 def test_the_step_in_the_file_is_the_one_that_was_computed(step: StepTimeline) -> None:

@@ -224,6 +224,20 @@ def test_gradients_stay_whole_in_a_pipeline_of_zero_2(bench: Bench) -> None:
     assert memory_of(bench, {}, zero_stage=2).gradients < memory_of(bench, {}, zero_stage=1).gradients
 
 
+def test_experts_without_replicas_are_not_gathered(bench: Bench) -> None:
+    """Under ZeRO-3 two layers' common weights are gathered in 16 bits; experts only where another rank has them."""
+    for degree, gathers_experts in ((8, False), (4, True)):
+        plan = bench.plan(
+            "megatron_core", expert_parallel=degree, zero_stage=3, global_batch_size=64, sequence_length=4096
+        )
+        (stage,) = bench.estimate("mixtral_8x7b", "h100", 8, plan).memory
+        (plain,) = bench.estimate("mixtral_8x7b", "h100", 8, plan.model_copy(update={"zero_stage": 1})).memory
+        count = count_parameters(bench.entry("models", "mixtral_8x7b"))
+        experts = 8 // degree * count.expert if gathers_experts else 0
+        common = (count.total - 32 * 8 * count.expert) / 32
+        assert stage.buffers - plain.buffers == pytest.approx((common + experts) * (2 * 2 + 4))
+
+
 def test_activations_fragment_and_states_do_not(bench: Bench) -> None:
     """A tenth of activations and buffers is lost to the allocator, nothing of weights and optimizer."""
     plain, lossy = (memory_of(bench, {"activation_fragmentation": share}) for share in (0.0, 0.1))

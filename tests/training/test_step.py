@@ -215,6 +215,23 @@ def test_moe_all_to_all_calls(bench: Bench) -> None:
     assert estimate.parts["expert_communication"] > 0
 
 
+def test_experts_on_one_rank_are_never_unbalanced(bench: Bench) -> None:
+    """Imbalance is between expert-parallel ranks: a rank that holds all experts computes all of its tokens."""
+    mixtral = bench.entry("models", "mixtral_8x7b")
+    even, skewed = (
+        mixtral.model_copy(update={"moe": mixtral.moe.model_copy(update={"imbalance": factor})})
+        for factor in (1.0, 2.0)
+    )
+    for fields, differs in (({"expert_tensor_parallel": 2}, False), ({"expert_parallel": 2}, True)):
+        plan = bench.plan(
+            "megatron_core", tensor_parallel=2, global_batch_size=64, sequence_length=4096, **fields
+        )
+        first, second = (bench.estimate(model, "h100", 64, plan) for model in (even, skewed))
+        assert (second.step_time > first.step_time) == differs
+        assert (second.memory[0].activations > first.memory[0].activations) == differs
+        assert (second.traffic > first.traffic) == differs
+
+
 def test_expert_gradients_have_their_own_group(bench: Bench) -> None:
     """Expert gradients are reduced over the replicas of the expert, the others over all ranks."""
     plan = bench.plan("megatron_core", expert_parallel=8, global_batch_size=64, sequence_length=4096)

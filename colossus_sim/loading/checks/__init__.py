@@ -57,6 +57,7 @@ ADVICE: tuple[Rule, ...] = (
     plans.idle_gpus,
     advice.uneven_layers,
     advice.uneven_batch,
+    plans.microbatches,
     advice.incomplete_domains,
     advice.beyond_horizon,
     advice.slow_restart,

@@ -36,13 +36,9 @@ def no_effect_site(scenario: Scenario) -> Iterator[Problem]:
 
 
 def no_effect_plan(scenario: Scenario) -> Iterator[Problem]:
-    """Degrees for parts that the model does not have."""
+    """Plan settings that nothing reads."""
     for use in plans(scenario):
         plan = use.plan
-        if use.job.model.moe is None and plan.expert_parallel * plan.expert_tensor_parallel > 1:
-            yield Problem(
-                path=f"{use.path}.expert_parallel", message="has no effect: the model has no experts"
-            )
         if plan.pipeline_parallel == 1 and plan.virtual_pipeline > 1:
             yield Problem(
                 path=f"{use.path}.virtual_pipeline", message="has no effect: pipeline_parallel is 1"

@@ -177,6 +177,13 @@ def _attention_shares(use: PlanUse) -> Iterator[Problem]:
 def _expert_shares(use: PlanUse) -> Iterator[Problem]:
     plan, moe = use.plan, use.job.model.moe
     if moe is None:
+        if plan.expert_parallel * plan.expert_tensor_parallel > 1:
+            yield Problem(
+                path=f"{use.path}.expert_parallel",
+                message=f"ep {plan.expert_parallel} x etp {plan.expert_tensor_parallel}, but the model has no "
+                "experts",
+                hint="leave expert_parallel and expert_tensor_parallel out",
+            )
         return
     if moe.num_experts % plan.expert_parallel:
         yield Problem(
@@ -206,11 +213,18 @@ def schedule(scenario: Scenario) -> Iterator[Problem]:
                 message="the interleaved schedule needs virtual_pipeline of at least 2",
                 hint="raise it, or use schedule 1f1b",
             )
-        if plan.schedule in ("1f1b", "gpipe") and plan.virtual_pipeline > 1:
+        if plan.schedule != "interleaved_1f1b" and plan.virtual_pipeline > 1:
             yield Problem(
                 path=f"{use.path}.virtual_pipeline",
                 message=f"schedule {plan.schedule} has no virtual stages, got {plan.virtual_pipeline}",
                 hint="use schedule interleaved_1f1b",
+            )
+        if plan.schedule == "dualpipe" and plan.pipeline_parallel % 2:
+            yield Problem(
+                path=f"{use.path}.pipeline_parallel",
+                message=f"each device of schedule dualpipe holds a stage and its mirror image, so their number "
+                f"must be even, got {plan.pipeline_parallel}",
+                hint="raise it, or use schedule 1f1b",
             )
 
 
@@ -218,18 +232,49 @@ def batch(scenario: Scenario) -> Iterator[Problem]:
     """Every replica gets at least one micro-batch."""
     for use in plan_uses(scenario):
         plan = use.plan
-        replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
-        unit = plan_unit(plan, use.job.model.moe is not None)
-        gpus = use.gpus
-        if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
-            gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
-        dp = plan.data_parallel or gpus // unit * unit // replica
+        dp = _replicas(use)
         if plan.global_batch_size < dp * plan.micro_batch_size:
             yield Problem(
                 path=f"{use.path}.global_batch_size",
                 message=f"{plan.global_batch_size} sequences are too few for {dp} replicas with micro-batches "
                 f"of {plan.micro_batch_size}",
                 hint=f"at least {dp * plan.micro_batch_size}, or raise tp, pp or cp",
+            )
+
+
+def _replicas(use: PlanUse) -> int:
+    plan, gpus = use.plan, use.gpus
+    replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+    unit = plan_unit(plan, use.job.model.moe is not None)
+    if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
+        gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
+    return plan.data_parallel or gpus // unit * unit // replica
+
+
+def microbatches(scenario: Scenario) -> Iterator[Problem]:
+    """Numbers of micro-batches for which a schedule is not made."""
+    for use in plan_uses(scenario):
+        plan, stages = use.plan, use.plan.pipeline_parallel
+        share = _replicas(use) * plan.micro_batch_size
+        m = math.ceil(plan.global_batch_size / share)
+        path = f"{use.path}.global_batch_size"
+        # The batch of an RL update follows from its responses.
+        if use.phase.kind == "rl" or stages == 1:
+            continue
+        if plan.schedule == "interleaved_1f1b" and m > stages and m % stages:
+            below = m // stages * stages
+            yield Problem(
+                path=path,
+                message=f"the interleaved schedule needs a multiple of pipeline_parallel {stages}, but a replica "
+                f"has {m} micro-batches: Megatron-LM refuses the plan; its step time is interpolated",
+                hint=f"{below * share} or {(below + stages) * share} for {use.gpus} GPUs",
+            )
+        if plan.schedule == "dualpipe" and m < 2 * stages:
+            yield Problem(
+                path=path,
+                message=f"schedule dualpipe is made for at least two micro-batches per stage, {2 * stages}, but a "
+                f"replica has {m}: the step time is a lower bound",
+                hint=f"at least {2 * stages * share} for {use.gpus} GPUs",
             )
 
 
