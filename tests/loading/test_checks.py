@@ -81,6 +81,8 @@ VIOLATIONS = [
      f"{JOB}.parallel.expert_parallel: ep 2 x etp 1, but the model has no experts"),
     ([f"{JOB}.parallel.global_batch_size=32"], "32 sequences are too few for 64 replicas with micro-batches of 1"),
     ([f"{JOB}.parallel.precision=nvfp4"], "Toy GPU has no peak rate for nvfp4; it has bf16, fp8"),
+    ([f"{JOB}.parallel.precision=mxfp8"], "Toy GPU has no peak rate for mxfp8; it has bf16, fp8"),
+    ([f"{JOB}.parallel.precision=tf32"], f"{JOB}.parallel.precision: training in tf32 is not modelled"),
     (["calibration.kernels[0].gpu=other"], "calibration: has no entry for toy at bf16"),
     # jobs
     ([f"{JOB}.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
