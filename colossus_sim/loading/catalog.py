@@ -143,8 +143,8 @@ class Catalog:
         data = self._files.read_bytes(
             file, (".json",), asked_by=pointer.origin, field=join(path, "hf_config")
         )
-        base = read_hf_config(data, pointer, str(file), join(path, "hf_config"))
         changes = {name: child for name, child in entries.items() if name != "hf_config"}
+        base = read_hf_config(data, pointer, str(file), join(path, "hf_config"), beside=changes)
         return merge(base, replace(node, value=changes))
 
     def _with_files(self, kind: str, node: Node, path: str) -> Node:

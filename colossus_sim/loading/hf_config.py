@@ -1,13 +1,16 @@
 """A Hugging Face ``config.json`` as an architecture; own reader, so that transformers is not needed.
 
-Spellings as published with the models: Llama, Mistral, Mixtral, Qwen, Gemma, DeepSeek, GLM, gpt-oss, GPT-2.
+Spellings as published with the models: Llama, Mistral, Mixtral, Qwen, Gemma, DeepSeek, GLM, gpt-oss, Nemotron,
+GPT-2.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
+from colossus_sim.loading.hf_attention import other_mixers, window_fields, window_is_chunk
 from colossus_sim.loading.nodes import Node, Origin, Scalar, refuse
 
 _PLAIN: dict[str, tuple[str, ...]] = {
@@ -26,10 +29,17 @@ _EXPERTS = ("num_local_experts", "n_routed_experts", "num_experts")
 _PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk")
 _MLA = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
 _TIED_BY_DEFAULT = ("gpt2", "gemma", "gemma2", "gemma3", "gemma3_text")
-_PLAIN_MLP = ("gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "starcoder2", "phi")
+_PLAIN_MLP = (
+    "gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "codegen", "opt", "bloom", "falcon", "starcoder2", "phi",
+    "nemotron", "arcee", "persimmon", "apertus",
+)  # fmt: skip
+_ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
+_PLAIN_ACTIVATIONS = ("relu2", "xielu")
+"""Activations of plain feed-forward blocks, whatever the model is called, but for the gated families."""
+_GATED_FAMILIES = ("llama", "mistral", "bitnet")
 
 
-def read_hf_config(data: bytes, pointer: Node, shown: str, path: str) -> Node:
+def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Collection[str] = ()) -> Node:
     """Return the fields of an Architecture found in a ``config.json``.
 
     Parameters
@@ -42,19 +52,34 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str) -> Node:
         The file's name in messages.
     path : str
         Dotted path of the reference.
+    beside : collection of str
+        Fields of the architecture that are written beside the reference, which the file need not give.
 
     Raises
     ------
     ScenarioError
-        If it is not JSON, or lacks what the counts need; all missing fields are listed.
+        If it is not JSON, has layers that an architecture cannot express, or lacks what the counts need; all
+        missing fields are listed.
     """
     config = _parsed(data, pointer, shown, path)
     nested = config.get("text_config")
     if isinstance(nested, dict):
         config = {"model_type": config.get("model_type", ""), **nested}
+    kind = config.get("model_type") or "unknown"
+    mixers = other_mixers(config)
+    if mixers:
+        raise refuse(
+            pointer.origin,
+            f"{shown} (model_type {kind!r}) {mixers}: only full and sliding-window attention are modelled",
+            path=path,
+            hint="give the architecture field by field, as near as it gets",
+        )
     fields = {name: _first(config, spellings) for name, spellings in _PLAIN.items()}
+    layers = fields["num_hidden_layers"]
+    fields.update(window_fields(config, layers if isinstance(layers, int) and layers > 0 else None))
     moe = _experts(config)
     missing = [name for name in _NEEDED if fields[name] is None]
+    missing += [name for name in ("sliding_window_fraction",) if name in fields and fields[name] is None]
     if moe is None and fields["intermediate_size"] is None:
         if config.get("model_type") == "gpt2" and fields["hidden_size"] is not None:
             fields["intermediate_size"] = 4 * int(fields["hidden_size"])
@@ -62,8 +87,8 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str) -> Node:
             missing.append("intermediate_size")
     if moe is not None:
         missing.extend(f"moe.{name}" for name, value in moe.items() if value is None)
+    missing = [name for name in missing if name.partition(".")[0] not in beside]
     if missing:
-        kind = config.get("model_type") or "unknown"
         raise refuse(
             pointer.origin,
             f"{shown} (model_type {kind!r}) does not give {', '.join(missing)}",
@@ -110,6 +135,8 @@ def _experts(config: dict[str, Any]) -> dict[str, Any] | None:
         shared = config.get("intermediate_size")
     if shared is not None:
         moe["shared_expert_intermediate_size"] = shared
+    if config.get("model_type") == "gpt_oss":
+        moe["clamped_bias"] = True
     for ours, spellings in (
         ("first_k_dense", ("first_k_dense_replace",)),
         ("n_group", ("n_group",)),
@@ -128,13 +155,14 @@ def _completed(
     kind = config.get("model_type", "")
     result: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     result.setdefault("tie_word_embeddings", kind in _TIED_BY_DEFAULT)
-    if kind in _PLAIN_MLP:
+    act = _first(config, _ACTIVATIONS)
+    if kind in _PLAIN_MLP or (act in _PLAIN_ACTIVATIONS and kind not in _GATED_FAMILIES):
         result["mlp_gated"] = False
     if kind in ("llama4", "llama4_text") and "intermediate_size_mlp" in config:
         result["intermediate_size"] = config["intermediate_size_mlp"]
     if moe is not None:
         result["moe"] = moe
-    if all(isinstance(config.get(name), int) for name in _MLA):
+    if config.get("kv_lora_rank") and all(isinstance(config.get(name), int) for name in _MLA):
         result["mla"] = {"q_lora_rank": config.get("q_lora_rank") or 0, **{n: config[n] for n in _MLA}}
         result.pop("head_dim", None)
     name = config.get("_name_or_path") or kind or "model"
@@ -143,7 +171,8 @@ def _completed(
         "kind": "data sheet",
         "reference": f"Hugging Face config.json: {shown}",
         "checked": "0000-00",
-        "note": "read from the file as it is; nobody checked it",
+        "note": "read from the file as it is; nobody checked it"
+        + ("; attention within chunks counts as a window" if window_is_chunk(config) else ""),
     }
     return result
 

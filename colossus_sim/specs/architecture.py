@@ -15,13 +15,13 @@ class LatentAttention(Spec):
 
     q_lora_rank: Count
     """Rank of the query compression; 0 = none."""
-    kv_lora_rank: Count
+    kv_lora_rank: Annotated[Count, Field(ge=1)]
     """Rank of the joint key-value compression."""
-    qk_nope_head_dim: Count
+    qk_nope_head_dim: Annotated[Count, Field(ge=1)]
     """Per-head query/key width without rotary position."""
-    qk_rope_head_dim: Count
+    qk_rope_head_dim: Annotated[Count, Field(ge=1)]
     """Per-head query/key width with rotary position."""
-    v_head_dim: Count
+    v_head_dim: Annotated[Count, Field(ge=1)]
     """Per-head value width."""
 
 
@@ -97,7 +97,8 @@ class Architecture(Spec):
     tie_word_embeddings: bool = Field(False)
     """Whether input and output embeddings share their weights."""
     sliding_window: Count = Field(0)
-    """Attention window in tokens on the layers that use one; 0 = full attention everywhere."""
+    """Attention window in tokens on the layers that use one; 0 = full attention everywhere. Needs
+    `sliding_window_fraction`."""
     sliding_window_fraction: Annotated[Ratio, Field(ge=0, le=1)] = Field(0.0)
     """Share of the layers that use the sliding window."""
     mla: LatentAttention | None = Field(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -30,7 +30,25 @@ AsTuple = BeforeValidator(_tuple)
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
-"""Number formats of the matrix multiplications; fp8 is per-tensor scaled, mxfp8 and nvfp4 are block scaled."""
+"""Number formats of matrix units; fp8 is scaled per tensor, or per block in software (DeepSeek-V3); mxfp8 and nvfp4
+are scaled per block by the units themselves."""
+
+
+def _at_most_16_bits(value: Any) -> Any:
+    if value in ("fp32", "tf32"):
+        raise ValueError(
+            f"training in {value} is not modelled: weights, activations and messages are counted in 16 bits at most"
+        )
+    return value
+
+
+TrainingPrecision = Annotated[
+    Literal["fp16", "bf16", "fp8", "mxfp8", "nvfp4"], BeforeValidator(_at_most_16_bits)
+]
+"""Number formats of the matrix multiplications of a training step."""
+
+TRAINING_PRECISIONS: tuple[str, ...] = get_args(get_args(TrainingPrecision)[0])
+"""Their names."""
 
 
 class Provenance(Spec):

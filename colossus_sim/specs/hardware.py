@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from colossus_sim.specs.base import AsTuple, Precision, Provenance, Spec, default
+from colossus_sim.specs.base import (
+    TRAINING_PRECISIONS,
+    AsTuple,
+    Precision,
+    Provenance,
+    Spec,
+    TrainingPrecision,
+    default,
+)
 from colossus_sim.units import Bandwidth, Bytes, Count, Duration, FlopRate, Power, Ratio
 
 
@@ -58,21 +66,22 @@ class Gpu(Spec):
         return self.power_max - self.power_idle
 
     def peak_at(self, precision: str) -> float | None:
-        """Return the dense peak at a number format, or at its closest relative; None without either. [FLOP/s]"""
-        for name in (precision, *_SAME_UNITS.get(precision, ())):
-            if name in self.peak:
-                return self.peak[name]
-        return None
+        """Return the dense peak at a number format, or of other units that run it; None without either. [FLOP/s]"""
+        return next((self.peak[name] for name in _same_units(precision) if name in self.peak), None)
+
+    @property
+    def trains_in(self) -> tuple[str, ...]:
+        """Number formats of its units that a plan can name."""
+        return tuple([name for name in TRAINING_PRECISIONS if name in self.peak])
 
 
-_SAME_UNITS: Mapping[str, tuple[Precision, ...]] = {
-    "bf16": ("fp16",),
-    "fp16": ("bf16",),
-    "fp8": ("mxfp8",),
-    "mxfp8": ("fp8",),
-    "tf32": ("fp32",),
-}
-"""Number formats that run on the same units, so that one peak serves for both."""
+_SAME_UNITS: Mapping[str, tuple[Precision, ...]] = {"bf16": ("fp16",), "fp16": ("bf16",), "fp8": ("mxfp8",)}
+"""Formats that the units of others run too, at their peak: units with block scales fp8, but not the other way."""
+
+
+def _same_units(precision: str) -> tuple[str, ...]:
+    """Return a number format, and those whose units run it too."""
+    return precision, *_SAME_UNITS.get(precision, ())
 
 
 class Storage(Spec):
@@ -97,7 +106,7 @@ class KernelCalibration(Spec):
 
     gpu: str
     """Catalog name of the device, or ``*`` for any other."""
-    precision: Precision | Annotated[str, Field(pattern=r"^\*$")]
+    precision: TrainingPrecision | Annotated[str, Field(pattern=r"^\*$")]
     """Number format, or ``*``."""
     gemm_peak_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """Largest share of the dense peak that a large GEMM reaches (power and clock limits included)."""
@@ -136,6 +145,15 @@ class Calibration(Spec):
     """One entry per device and precision; the most specific match counts."""
     provenance: Provenance
     """Source."""
+
+    def kernels_at(self, gpu: str, precision: str) -> KernelCalibration | None:
+        """Return the most specific entry, or None: of the device before any, at the precision before any.
+
+        Where a precision has none, one for the same units counts as its own.
+        """
+        names = (*_same_units(precision), "*")
+        fitting = [k for k in self.kernels if k.gpu in (gpu, "*") and k.precision in names]
+        return min(fitting, key=lambda k: (k.gpu == "*", names.index(k.precision)), default=None)
 
 
 Share = Annotated[Ratio, Field(ge=0, le=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from colossus_sim.specs.base import Precision, Spec, default
+from colossus_sim.specs.base import Spec, TrainingPrecision, default
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.units import Count, Ratio
 
@@ -47,7 +47,8 @@ class ParallelPlan(Spec):
     """Sequences per optimizer step."""
     sequence_length: Degree
     """Tokens per sequence."""
-    precision: Precision = Field("bf16")
-    """Number format of the matrix multiplications."""
+    precision: TrainingPrecision = Field("bf16")
+    """Number format of the matrix multiplications, which the GPU's units must have: fp8 is scaled per tensor, or
+    per block in software; mxfp8 and nvfp4 are scaled per block by the units. 32-bit training is not modelled."""
     stack: Stack
     """Software stack (catalog name or fields)."""

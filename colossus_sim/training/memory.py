@@ -183,7 +183,7 @@ class MemoryModel:
             sequence_parallel=plan.sequence_parallel,
             keep_scores=keep,
             dropout=plan.stack.dropout,
-            input_bytes=min(2.0, self._sizes.element_bytes),
+            input_bytes=self._sizes.element_bytes,
             rotated_copies=plan.stack.keeps_eager_outputs,
         )
         if plan.stack.keeps_gathered_inputs and plan.sequence_parallel and self._tp > 1:
@@ -200,7 +200,7 @@ class MemoryModel:
             tensor_parallel=self._tp,
             sequence_parallel=self._plan.sequence_parallel,
             dropout=self._plan.stack.dropout,
-            input_bytes=min(2.0, self._sizes.element_bytes),
+            input_bytes=self._sizes.element_bytes,
             activated_copy=self._plan.stack.keeps_eager_outputs,
         )
 
@@ -212,7 +212,7 @@ class MemoryModel:
             hidden=self._arch.hidden_size,
             intermediate=moe.moe_intermediate_size / mesh.etp,
             gated=self._arch.mlp_gated,
-            input_bytes=min(2.0, self._sizes.element_bytes),
+            input_bytes=self._sizes.element_bytes,
         )
         copies = moe.num_experts_per_tok * self._sizes.expert_imbalance * mesh.etp / self._tp
         # The norm before the experts and the shared expert, whose width may be zero.

@@ -229,7 +229,7 @@ class _Builder:
         phase, job = self._job.phases[phase_name], self._job
         plan = phase.parallel or job.parallel
         work = self._work(phase)
-        wanted = self._wanted(phase, work)
+        wanted = self._wanted(phase_name, work)
         checkpoint = job.checkpoint or self._scenario.checkpoint
         parameters = transformer.count_parameters(job.model).trained
         try:
@@ -287,23 +287,37 @@ class _Builder:
             return max(1, round(phase.gpu_share * self._job.gpus))
         return self._job.gpus
 
-    def _wanted(self, phase: Phase, work: Work) -> int:
-        asked = self._asked(phase)
-        usable = work.usable_gpus(asked)
+    def _wanted(self, phase_name: str, work: Work) -> int:
+        usable = work.usable_gpus(self._asked(self._job.phases[phase_name]))
         if usable == 0:
-            plan = phase.parallel or self._job.parallel
-            replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
-            raise InfeasibleError(
-                [
-                    Problem(
-                        path=f"jobs.{self._name}.gpus",
-                        message=f"{asked} GPUs are too few for the parallel plan",
-                        hint=f"one replica needs tp x cp x pp = {replica} GPUs, and expert groups and "
-                        "generation pools whole multiples",
-                    )
-                ]
-            )
+            raise InfeasibleError([self._too_few(phase_name)])
         return usable
+
+    def _too_few(self, phase_name: str) -> Problem:
+        """Which pool of a phase has too few GPUs for what it must hold."""
+        phase, own = self._job.phases[phase_name], f"jobs.{self._name}.phases.{phase_name}"
+        asked, rollouts = self._asked(phase), phase.rollouts
+        generate, apart = rollouts.generating_gpus(asked), rollouts.mode == "asynchronous"
+        if phase.kind == "rl" and generate < rollouts.gpus_per_replica:
+            return Problem(
+                path=f"{own}.rollouts.gpus_per_replica",
+                message=f"a copy of the model needs {rollouts.gpus_per_replica} GPUs to generate, but only "
+                f"{generate} of the phase's {asked} generate",
+                hint=f"at most {generate}, or more GPUs{' or a larger generation_share' if apart else ''}",
+            )
+        plan = phase.parallel or self._job.parallel
+        replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+        training = (
+            f"{asked - generate} of {asked} GPUs train: they"
+            if phase.kind == "rl" and apart
+            else f"{asked} GPUs"
+        )
+        field = next((name for name in ("gpus", "gpu_share") if getattr(phase, name) is not None), None)
+        return Problem(
+            path=f"{own}.{field}" if field else f"jobs.{self._name}.gpus",
+            message=f"{training} are too few for the parallel plan",
+            hint=f"one replica needs tp x cp x pp = {replica} GPUs, and expert groups whole multiples",
+        )
 
     def _packed(self, gpus: int) -> Placement:
         """Neighbouring scale-up domains from the first one on."""

@@ -19,7 +19,7 @@ from colossus_sim.specs.parallel import ParallelPlan
 
 _SIXTEEN_BIT = ("bf16", "fp16")
 _ELEMENT_BYTES = {
-    "fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "mxfp8": 1.03125, "nvfp4": 0.5625,
+    "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "mxfp8": 1.03125, "nvfp4": 0.5625,
 }  # fmt: skip
 """Bytes per element with scales: one 8-bit scale per 32 elements (mxfp8), per 16 (nvfp4)."""
 
@@ -243,7 +243,7 @@ def peak_of(gpu: Gpu, precision: str) -> float:
             Problem(
                 path="parallel.precision",
                 message=f"{gpu.title} has no {precision} units",
-                hint=f"it has {', '.join(gpu.peak)}",
+                hint=f"it has {', '.join(gpu.trains_in)}",
             )
         ]
     )
@@ -262,12 +262,7 @@ def kernels_of(calibration: Calibration, gpu: Gpu, precision: str) -> KernelCali
     InfeasibleError
         If nothing matches, not even ``*``.
     """
-    best, rank = None, -1
-    for entry in calibration.kernels:
-        if entry.gpu in (gpu.name, "*") and entry.precision in (precision, "*"):
-            fit = 2 * (entry.gpu != "*") + (entry.precision != "*")
-            if fit > rank:
-                best, rank = entry, fit
+    best = calibration.kernels_at(gpu.name, precision)
     if best is None:
         raise InfeasibleError(
             [Problem(path="calibration", message=f"no entry for {gpu.name} at {precision}, nor for '*'")]

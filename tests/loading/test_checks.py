@@ -81,6 +81,8 @@ VIOLATIONS = [
      f"{JOB}.parallel.expert_parallel: ep 2 x etp 1, but the model has no experts"),
     ([f"{JOB}.parallel.global_batch_size=32"], "32 sequences are too few for 64 replicas with micro-batches of 1"),
     ([f"{JOB}.parallel.precision=nvfp4"], "Toy GPU has no peak rate for nvfp4; it has bf16, fp8"),
+    ([f"{JOB}.parallel.precision=mxfp8"], "Toy GPU has no peak rate for mxfp8; it has bf16, fp8"),
+    ([f"{JOB}.parallel.precision=tf32"], f"{JOB}.parallel.precision: training in tf32 is not modelled"),
     (["calibration.kernels[0].gpu=other"], "calibration: has no entry for toy at bf16"),
     # jobs
     ([f"{JOB}.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
@@ -115,6 +117,9 @@ VIOLATIONS = [
      "the gated phases need 1e+12 tokens, but only 5e+11 unique ones times 1 epochs ever come"),
     # models
     ([f"{JOB}.model.num_attention_heads=36"], "hidden_size 4096 is not divisible by 36 heads; give head_dim"),
+    ([f"{JOB}.model.mla={{q_lora_rank: 0, kv_lora_rank: 8, qk_nope_head_dim: 8, qk_rope_head_dim: 8, "
+      "v_head_dim: 0}"],
+     f"{JOB}.model.mla.v_head_dim: must be at least 1, got 0"),
     ([f"{JOB}.model.num_key_value_heads=5"], "32 query heads cannot share 5 key/value heads"),
     ([f"{JOB}.model.declared_params=9B"],
      f"{JOB}.model.declared_params: 9e+09 is declared, but the fields give 8.03e+09 parameters (-10.8%"),
@@ -128,6 +133,10 @@ VIOLATIONS = [
     ([f"{JOB}.model.video={{tokens_per_sample: 0}}"],
      f"{JOB}.model.video.tokens_per_sample: must be more than zero"),
     ([f"{JOB}.model.sliding_window_fraction=0.5"], "some layers use a sliding window, but sliding_window is 0"),
+    ([f"{JOB}.model.sliding_window=512"],
+     f"{JOB}.model.sliding_window: no layer uses the window of 512 tokens: sliding_window_fraction is not given"),
+    ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, "
+      "moe_layer_frequency: 33}"], f"{JOB}.model.moe.moe_layer_frequency: leaves no layer of 32 for the experts"),
     ([f"{JOB}.model.moe={{num_experts: 4, num_experts_per_tok: 8, moe_intermediate_size: 8}}"],
      "8 is more than the 4 experts"),
     ([f"{JOB}.model.moe={{num_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8, n_group: 3}}"],

@@ -399,6 +399,97 @@ def test_nested_and_old_spellings_are_understood(tiny: str, write: Writer) -> No
     assert (moe.num_experts, moe.num_experts_per_tok, moe.moe_intermediate_size) == (8, 2, 14336)
 
 
+SHAPE = {
+    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 26, "num_attention_heads": 16,
+    "vocab_size": 32000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "window", "share"),
+    [
+        ({"model_type": "gpt_oss", "sliding_window": 128,
+          "layer_types": ["sliding_attention", "full_attention"] * 13}, 128, 13 / 26),
+        ({"model_type": "gemma2", "sliding_window": 4096}, 4096, 13 / 26),
+        ({"model_type": "gemma3_text", "sliding_window": 512, "sliding_window_pattern": 6}, 512, 22 / 26),
+        ({"model_type": "gemma3", "text_config": {**SHAPE, "sliding_window": 1024}}, 1024, 22 / 26),
+        ({"model_type": "exaone4", "sliding_window": 4096, "sliding_window_pattern": "LLLG"}, 4096, 3 / 4),
+        ({"model_type": "mistral", "sliding_window": 4096}, 4096, 1.0),
+        ({"model_type": "mistral", "sliding_window": None}, 0, 0.0),
+        ({"model_type": "qwen2", "sliding_window": 4096, "use_sliding_window": False, "max_window_layers": 13},
+         0, 0.0),
+        ({"model_type": "qwen2", "sliding_window": 4096}, 0, 0.0),
+        ({"model_type": "qwen2", "sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 13},
+         4096, 13 / 26),
+        ({"model_type": "llama4_text", "attention_chunk_size": 8192}, 8192, 20 / 26),
+        ({"model_type": "minimax_m2", "attn_type_list": [1] * 26}, 0, 0.0),
+    ],
+)  # fmt: skip
+def test_the_windows_of_a_config_json_are_read(
+    tiny: str, write: Writer, config: dict[str, object], window: int, share: float
+) -> None:
+    """Listed layers count; else the pattern of the file or of its family says which layers slide."""
+    model = load_scenario(with_config(tiny, write, {**SHAPE, **config})).jobs["small"].model
+    assert model.sliding_window == window
+    assert model.sliding_window_fraction == pytest.approx(share)
+    assert ("chunks" in model.provenance.note) == ("attention_chunk_size" in config)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "qwen3_next", "full_attention_interval": 4}, "gives full_attention_interval: only full"),
+        ({"model_type": "qwen3_next", "layer_types": ["linear_attention", "full_attention"]},
+         "has layers of kind linear_attention: only full and sliding-window attention are modelled"),
+        ({"model_type": "minimax_text_01", "attn_type_list": [0, 0, 1]}, "has layers of kind linear_attention"),
+        ({"model_type": "odd", "layer_types": [{"kind": "odd"}]}, "has layers of kind {'kind': 'odd'}"),
+        ({"model_type": "nemotron_h", "hybrid_override_pattern": "M-M*"}, "gives hybrid_override_pattern"),
+        ({"model_type": "novel", "sliding_window": 128}, "does not give sliding_window_fraction; write these"),
+    ],
+)  # fmt: skip
+def test_attention_that_cannot_be_expressed_is_refused(
+    tiny: str, write: Writer, config: dict[str, object], said: str
+) -> None:
+    """Other mixers of tokens are no full attention, and a window of unknown layers is not guessed."""
+    assert said in refusal(with_config(tiny, write, {**SHAPE, **config}))
+
+
+def test_gpt_oss_clamps_its_experts(tiny: str, write: Writer) -> None:
+    """Its experts add biases and clamp their activation, which other families do not."""
+    for kind in ("gpt_oss", "mixtral"):
+        config = {**SHAPE, "model_type": kind, "num_local_experts": 8, "num_experts_per_tok": 2}
+        moe = load_scenario(with_config(tiny, write, config)).jobs["small"].model.moe
+        assert moe is not None
+        assert moe.clamped_bias == (kind == "gpt_oss")
+
+
+def test_fields_beside_a_config_json_complete_it(tiny: str, write: Writer) -> None:
+    """What the message asks for helps."""
+    path = with_config(
+        tiny, write, {**SHAPE, "vocab_size": None, "model_type": "novel", "sliding_window": 128}
+    )
+    assert "does not give vocab_size, sliding_window_fraction" in refusal(path)
+    beside = "title: From HF, vocab_size: 1000, sliding_window_fraction: 0.25"
+    text = path.read_text().replace("title: From HF", beside)
+    model = load_scenario(write(text)).jobs["small"].model
+    assert (model.vocab_size, model.sliding_window, model.sliding_window_fraction) == (1000, 128, 0.25)
+
+
+def test_plain_feed_forward_blocks_have_two_matrices(tiny: str, write: Writer) -> None:
+    """The config.json of Nemotron-4 340B has 340 G parameters; relu2 of a gated family changes nothing."""
+    from colossus_sim.formulas.transformer import count_parameters
+
+    config = {
+        "model_type": "nemotron", "hidden_act": "relu2", "hidden_size": 18432, "intermediate_size": 73728,
+        "num_hidden_layers": 96, "num_attention_heads": 96, "num_key_value_heads": 8, "head_dim": 192,
+        "vocab_size": 256000, "tie_word_embeddings": False,
+    }  # fmt: skip
+    for kind, plain in (("nemotron", True), ("its_successor", True), ("bitnet", False)):
+        model = load_scenario(with_config(tiny, write, {**config, "model_type": kind})).jobs["small"].model
+        assert model.mlp_gated != plain
+        assert not plain or count_parameters(model).total == pytest.approx(340e9, rel=0.01)
+
+
 def test_an_unknown_architecture_lists_what_is_missing(tiny: str, write: Writer) -> None:
     """All missing fields are named at once."""
     said = refusal(with_config(tiny, write, {"model_type": "mamba", "hidden_size": 64}))

@@ -195,8 +195,24 @@ def test_asynchronous_slots_are_refilled_at_once() -> None:
 def test_too_few_gpus_for_the_plan() -> None:
     """A phase with fewer GPUs than one replica is refused with the number that is needed."""
     scenario = scenario_with({"x": Phase(kind="train", tokens=1e9, gpus=1)})
-    with pytest.raises(InfeasibleError, match="one replica needs"):
+    with pytest.raises(InfeasibleError, match=r"phases\.x\.gpus: 1 GPUs are too few.*one replica needs"):
         model_of(scenario, "x")
+
+
+def test_too_few_gpus_to_generate_or_beside_it() -> None:
+    """The pool that is too small is named, with its size and the field that asks for more."""
+    with pytest.raises(InfeasibleError) as refused:
+        rl_model(gpus_per_replica=400, mode="asynchronous", generation_share=0.5)
+    problem, asked = refused.value.problems[0], tiny_job_and_gpu()[0].gpus
+    assert problem.path.endswith("phases.rl.rollouts.gpus_per_replica")
+    assert (
+        f"needs 400 GPUs to generate, but only {asked // 2} of the phase's {asked} generate"
+        in problem.message
+    )
+    with pytest.raises(
+        InfeasibleError, match=rf"0 of {asked} GPUs train: they are too few for the parallel plan"
+    ):
+        rl_model(gpus_per_replica=8, mode="asynchronous", generation_share=0.9999)
 
 
 def test_state_bytes_follow_the_checkpoint_policy() -> None:

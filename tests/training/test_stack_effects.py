@@ -256,6 +256,12 @@ def test_calibration_falls_back(bench: Bench) -> None:
     assert kernels_of(calibration, h100, "bf16").precision == "*"
     stranger = h100.model_copy(update={"name": "stranger"})
     assert kernels_of(calibration, stranger, "bf16").gpu == "*"
+    # What a device was measured at on the same units is nearer than all that was measured on others.
+    v100 = bench.entry("gpus", "v100_32gb")
+    assert kernels_of(calibration, v100, "bf16") == kernels_of(calibration, v100, "fp16")
+    without = [k for k in calibration.kernels if (k.gpu, k.precision) != ("b200", "fp8")]
+    thinned = calibration.model_copy(update={"kernels": tuple(without)})
+    assert kernels_of(thinned, bench.entry("gpus", "b200"), "fp8").precision == "mxfp8"
 
 
 def test_every_shipped_stack_is_valid(bench: Bench) -> None:

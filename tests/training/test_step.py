@@ -9,6 +9,7 @@ import pytest
 
 from colossus_sim.errors import InfeasibleError
 from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.sizes import peak_of
 from colossus_sim.training.step import PARTS
 from tests.counting import function_calls
 
@@ -293,6 +294,15 @@ def test_unknown_precision_is_refused(bench: Bench) -> None:
     plan = bench.plan("megatron_core", **{**SMALL, "precision": "fp8"})
     with pytest.raises(InfeasibleError, match=r"no fp8 units.*bf16"):
         bench.estimate("llama3_8b", "a100_80gb", 64, plan)
+
+
+def test_block_scales_are_not_lent_to_plain_units(bench: Bench) -> None:
+    """Units with block scales run plain fp8; those without do not run mxfp8 under another name."""
+    hopper, blackwell = bench.entry("gpus", "h100"), bench.entry("gpus", "b200")
+    only_blocks = blackwell.model_copy(update={"peak": {"bf16": 1e15, "mxfp8": 2e15}})
+    assert peak_of(only_blocks, "fp8") == 2e15
+    with pytest.raises(InfeasibleError, match="has no mxfp8 units; it has fp16, bf16, fp8"):
+        peak_of(hopper, "mxfp8")
 
 
 def test_more_stages_than_layers_are_refused(bench: Bench) -> None:

@@ -30,6 +30,13 @@ def consistent_shape(scenario: Scenario) -> Iterator[Problem]:
                 path=f"{path}.sliding_window_fraction",
                 message="some layers use a sliding window, but sliding_window is 0",
             )
+        if job.model.sliding_window > 0 and "sliding_window_fraction" not in job.model.model_fields_set:
+            yield Problem(
+                path=f"{path}.sliding_window",
+                message=f"no layer uses the window of {job.model.sliding_window} tokens: "
+                "sliding_window_fraction is not given",
+                hint="sliding_window_fraction: 1 for all layers, 0.5 for every second one",
+            )
 
 
 def _heads(path: str, model: Architecture) -> Iterator[Problem]:
@@ -60,9 +67,10 @@ def _layers(path: str, model: Architecture) -> Iterator[Problem]:
                 message=f"{model.moe.topk_group} of {model.moe.n_group} groups of {model.moe.num_experts} experts",
                 hint="n_group must divide num_experts, and topk_group be at most n_group",
             )
-        if model.moe.first_k_dense >= model.num_hidden_layers:
+        if model.num_moe_layers <= 0:
+            none = model.moe.first_k_dense >= model.num_hidden_layers
             yield Problem(
-                path=f"{path}.moe.first_k_dense",
+                path=f"{path}.moe.{'first_k_dense' if none else 'moe_layer_frequency'}",
                 message=f"leaves no layer of {model.num_hidden_layers} for the experts",
             )
             return

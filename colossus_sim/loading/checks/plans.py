@@ -255,12 +255,12 @@ def microbatches(scenario: Scenario) -> Iterator[Problem]:
     """Numbers of micro-batches for which a schedule is not made."""
     for use in plan_uses(scenario):
         plan, stages = use.plan, use.plan.pipeline_parallel
-        share = _replicas(use) * plan.micro_batch_size
-        m = math.ceil(plan.global_batch_size / share)
-        path = f"{use.path}.global_batch_size"
         # The batch of an RL update follows from its responses.
         if use.phase.kind == "rl" or stages == 1:
             continue
+        share = _replicas(use) * plan.micro_batch_size
+        m = math.ceil(plan.global_batch_size / share)
+        path = f"{use.path}.global_batch_size"
         if plan.schedule == "interleaved_1f1b" and m > stages and m % stages:
             below = m // stages * stages
             yield Problem(
@@ -289,13 +289,10 @@ def precision_known(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(
                 path=f"{use.path}.precision",
                 message=f"{gpu.title} has no peak rate for {wanted}",
-                hint=f"it has {', '.join(gpu.peak)}",
+                hint=f"it has {', '.join(gpu.trains_in)}",
             )
         for gpu in able.values():
-            if not any(
-                kernel.gpu in ("*", gpu.name) and kernel.precision in ("*", wanted)
-                for kernel in scenario.calibration.kernels
-            ):
+            if scenario.calibration.kernels_at(gpu.name, wanted) is None:
                 yield Problem(
                     path="calibration",
                     message=f"has no entry for {gpu.name or gpu.title} at {wanted} (used by {use.path})",
