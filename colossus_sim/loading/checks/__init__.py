@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     models.declared_parameters,
     plans.degrees_match_gpus,
     plans.divisibility,
+    plans.experts_to_share,
     plans.schedule,
     plans.batch,
     plans.precision_known,

@@ -177,13 +177,6 @@ def _attention_shares(use: PlanUse) -> Iterator[Problem]:
 def _expert_shares(use: PlanUse) -> Iterator[Problem]:
     plan, moe = use.plan, use.job.model.moe
     if moe is None:
-        if plan.expert_parallel * plan.expert_tensor_parallel > 1:
-            yield Problem(
-                path=f"{use.path}.expert_parallel",
-                message=f"ep {plan.expert_parallel} x etp {plan.expert_tensor_parallel}, but the model has no "
-                "experts",
-                hint="leave expert_parallel and expert_tensor_parallel out",
-            )
         return
     if moe.num_experts % plan.expert_parallel:
         yield Problem(
@@ -201,6 +194,19 @@ def _expert_shares(use: PlanUse) -> Iterator[Problem]:
 
 def _divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0][:24]
+
+
+def experts_to_share(scenario: Scenario) -> Iterator[Problem]:
+    """Experts are shared only where the model has some: the mesh divides by these degrees in any case."""
+    for use in plans(scenario):
+        plan = use.plan
+        if use.job.model.moe is None and plan.expert_parallel * plan.expert_tensor_parallel > 1:
+            yield Problem(
+                path=f"{use.path}.expert_parallel",
+                message=f"ep {plan.expert_parallel} x etp {plan.expert_tensor_parallel}, but the model has no "
+                "experts",
+                hint="leave expert_parallel and expert_tensor_parallel out",
+            )
 
 
 def schedule(scenario: Scenario) -> Iterator[Problem]:
