@@ -40,13 +40,18 @@ def training(rows: Path | None, by: str, worst: int, settings: Settings) -> None
     if unknown:
         raise UsageError(f"--by: unknown {', '.join(unknown)}; known: {', '.join(_KEYS)}")
     measured = read_training_rows(rows or shipped("training_rows.csv"))
-    predictions, left_out = Predictor(shipped_inputs()).predict(measured)
-    groups = metrics.groups(predictions, keys)
+    predictor = Predictor(shipped_inputs())
+    predictions, left_out = predictor.predict(measured)
+    known = predictions
+    if rows is not None:
+        known, _ = predictor.predict(read_training_rows(shipped("training_rows.csv")))
+    groups = metrics.groups(predictions, keys, metrics.constant_efficiencies(known))
     if settings.json:
         echo_json(report.training_document(predictions, left_out, groups))
         return
     echo(_group_table(groups))
     echo(_worst_table(metrics.worst(predictions, worst)))
+    echo(report.assumptions_text(predictions))
     echo(report.left_out_text(left_out, verbose=settings.verbose))
 
 

@@ -128,8 +128,11 @@ def divisibility(scenario: Scenario) -> Iterator[Problem]:
         yield from _whole_samples(use)
 
 
-def shares(path: str, plan: ParallelPlan, model: Architecture) -> Iterator[Problem]:
-    """The degrees of the plan at `path` share heads, experts, widths, tokens and layers of a model evenly."""
+def shares(path: str, plan: ParallelPlan, model: Architecture, spare: int = 0) -> Iterator[Problem]:
+    """The degrees of the plan at `path` share heads, experts, widths, tokens and layers of a model evenly.
+
+    There may be `spare` more chunks than layers: those that only hold the embedding or the loss.
+    """
     yield from _attention_shares(path, plan, model)
     yield from _expert_shares(path, plan, model.moe)
     if model.intermediate_size % plan.tensor_parallel and model.num_dense_layers:
@@ -143,7 +146,7 @@ def shares(path: str, plan: ParallelPlan, model: Architecture) -> Iterator[Probl
             message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
         )
     chunks = plan.pipeline_parallel * plan.virtual_pipeline
-    if chunks > model.num_hidden_layers:
+    if chunks > model.num_hidden_layers + spare:
         yield Problem(
             path=f"{path}.pipeline_parallel",
             message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
