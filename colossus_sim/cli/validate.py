@@ -27,7 +27,11 @@ def validate() -> None:
 @click.option("--worst", default=10, show_default=True, help="Rows with the largest errors to print.")
 @output_options
 def training(rows: Path | None, by: str, worst: int, settings: Settings) -> None:
-    """Predict published training steps (default: the shipped ROWS) and print the errors."""
+    """Predict published training steps (default: the shipped ROWS) and print the errors.
+
+    The naive columns are one constant efficiency per GPU and format, fitted on the shipped rows. Below the tables
+    stand the most frequent assumptions and why rows are left out.
+    """
     from colossus_sim.cli.common import echo, echo_json
     from colossus_sim.errors import UsageError
     from colossus_sim.validation import metrics, report

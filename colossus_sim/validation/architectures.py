@@ -104,9 +104,9 @@ def architecture_of(row: TrainingRow, tables: Tables) -> tuple[Architecture, tup
 
 
 def _defaults(row: TrainingRow, details: Mapping[str, str], *, tied: bool) -> tuple[str, ...]:
-    """Return the words for cells that are empty and stand for a default."""
+    """Return the words for cells that are empty and stand for a default, or say more than is modelled."""
     latent = _is_latent(row, details)
-    said = []
+    said = [more] if (more := words.beyond_attention(row.attn)) else []
     if row.kv_heads is None and not latent and not row.attn.upper().startswith(("MHA", "MQA")):
         said.append("kv_heads = heads assumed")
     if row.head_dim is None and not latent:
@@ -146,7 +146,7 @@ def _experts(row: TrainingRow, details: Mapping[str, str]) -> tuple[MixtureOfExp
         said.append("moe_ffn_hidden = ffn_hidden assumed")
     frequency = int(details["moe_layer_frequency"])
     if frequency > 1:
-        said.append(f"experts in every layer number {frequency} of {row.model}: {details['reference']}")
+        said.append(f"experts in one of {frequency} layers: {details['reference']}")
     elif words.experts_in_every_second_layer(row.notes):
         frequency = 2
         said.append("experts in every second layer by the words of the source")

@@ -142,7 +142,11 @@ def _not_expressible(row: TrainingRow, tables: Tables) -> str:
     if row.model_kind in _NOT_MODELLED:
         return f"model kind {row.model_kind!r} is not modelled"
     if row.fully_specified == "N" and not row.is_oom:
-        return f"the source lacks: {row.missing or 'unstated cells'}"
+        return (
+            f"the source lacks: {row.missing}"
+            if row.missing
+            else "fully_specified: N, without a word on what is missing"
+        )
     if "NOT the same math" in row.notes or tables.stack(row) == "megascale":
         return "other mathematics (parallel block, sliding window, LAMB)"
     if words.freezes_weights(f"{row.model} | {row.notes} | {row.family}"):

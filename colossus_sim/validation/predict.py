@@ -161,7 +161,8 @@ class Predictor:
     def _fabric(self, gpu: Gpu, case: Case, gpus: int) -> Fabric:
         network, known = case.network, self._inputs.collectives
         collectives = collectives_name(case.device, case.row.interconnect, known)
-        key = (f"{gpu.name}/{gpu.scale_up_domain}/{collectives}", network, gpus)
+        links = f"{gpu.scale_up_domain} x {gpu.scale_up_bandwidth:.17g}"
+        key = (f"{gpu.name}/{links}/{collectives}", network, gpus)
         if key not in self._fabrics:
             topology = topology_of(gpu, network, gpus, known.get(collectives))
             self._fabrics[key] = build_fabric(topology, gpu, gpus)

@@ -115,7 +115,7 @@ def left_out_text(left_out: Sequence[LeftOut], *, verbose: bool) -> str:
 
 
 def _place(item: LeftOut) -> str:
-    return f"{item.row.id or 'row'} (line {item.row.line})" if item.row.line else item.row.id
+    return f"{item.row.id} on line {item.row.line}".lstrip() if item.row.line else item.row.id
 
 
 def assumptions_text(predictions: Sequence[Prediction], limit: int = 12) -> str:

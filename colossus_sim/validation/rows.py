@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import difflib
 import io
 import math
 from collections.abc import Iterator, Mapping
@@ -92,6 +93,8 @@ _KINDS = {
     for field in dataclasses.fields(TrainingRow)
     if field.name not in ("line", "unreadable")
 }
+_SIMILAR = 0.8
+"""Likeness (difflib's ratio) from which an unknown column is taken for a misspelling of one that is absent."""
 _BLANK = ("n/a", "na", "-", "--", "?", "unknown", "not stated")
 """Words that say as little as an empty cell."""
 _YES, _NO = ("y", "yes", "true", "1", "on"), ("n", "no", "false", "0", "off")
@@ -125,11 +128,11 @@ def csv_records(path: Path, required: tuple[str, ...] = ()) -> Iterator[Mapping[
     UsageError
         If the file cannot be read, is empty, or lacks one of the `required` columns.
     """
-    return (record for _, record in _numbered_records(path, required))
+    for record in _reader(path, required):
+        yield _cells(record)
 
 
-def _numbered_records(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield the records with the line of the file on which each starts."""
+def _reader(path: Path, required: tuple[str, ...]) -> csv.DictReader[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -137,13 +140,15 @@ def _numbered_records(path: Path, required: tuple[str, ...]) -> Iterator[tuple[i
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    lacking = [name for name in required if name not in (reader.fieldnames or ())]
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+    lacking = [name for name in required if name not in reader.fieldnames]
     if lacking:
         raise UsageError(f"{path}: columns missing: {', '.join(lacking)}")
-    for record in reader:
-        cells = {key: value or "" for key, value in record.items() if key is not None}
-        line = reader.line_num - sum(value.count("\n") for value in cells.values())
-        yield line, {key: value.strip() for key, value in cells.items()}
+    return reader
+
+
+def _cells(record: Mapping[str, str]) -> dict[str, str]:
+    return {key: (value or "").strip() for key, value in record.items() if key is not None}
 
 
 def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
@@ -152,22 +157,36 @@ def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
     Raises
     ------
     UsageError
-        If the file cannot be read or lacks a column that every row needs.
+        If the file cannot be read, lacks a column that every row needs, or misspells a column.
     """
-    return tuple(_row(record, line) for line, record in _numbered_records(path, _REQUIRED))
+    reader = _reader(path, _REQUIRED)
+    columns = reader.fieldnames or ()
+    absent = [name for name in _KINDS if name not in columns]
+    for column in columns:
+        near = [] if column in _KINDS else difflib.get_close_matches(column, absent, 1, _SIMILAR)
+        if near:
+            raise UsageError(f"{path}: unknown column {column!r}: did you mean {near[0]!r}?")
+    rows = []
+    for record in reader:
+        breaks = sum((value or "").count("\n") for key, value in record.items() if key is not None)
+        rows.append(_row(record, reader.line_num - breaks))
+    return tuple(rows)
 
 
 def _row(record: Mapping[str, str], line: int) -> TrainingRow:
     values: dict[str, object] = {}
     unreadable = []
+    cells = _cells(record)
     for name, kind in _KINDS.items():
-        text = record.get(name, "")
+        text = cells.get(name, "")
         if kind == "str":
             values[name], wrong = _word(name, text)
         else:
             values[name], wrong = _number(text, whole=kind == "int")
         if wrong:
             unreadable.append((name, wrong))
+    if any(key is None for key in record):
+        unreadable = [("row", "more cells than columns (a comma without quotes?)")]
     return TrainingRow(**values, line=line, unreadable=tuple(unreadable))  # type: ignore[arg-type]
 
 

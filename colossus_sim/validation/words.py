@@ -65,8 +65,8 @@ _WIDTHS = ({"nvfp4"}, {"mxfp8", "fp8"}, {"bf16", "fp16"}, {"tf32", "fp32"})
 def precision(text: str, gpu: str) -> tuple[str, str]:
     """Return the format of the matrix products, the narrowest that a cell names, and what was assumed.
 
-    Of two with "or" between them, both equally wide: ``mxfp8`` on Blackwell, ``fp8`` before it, or ``bf16``. A format
-    that is not known comes back as it is.
+    Of two with "or" between them, both equally wide: ``mxfp8`` on Blackwell, ``fp8`` before it, or ``bf16``. A
+    format that is not known comes back as it is.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def precision(text: str, gpu: str) -> tuple[str, str]:
         return text.lower(), ""
     if re.search(r"\bor\b", text.lower()) and len(names) > 1:
         if not any(names <= width for width in _WIDTHS):
-            raise ValueError(f"{text!r} leaves open which: {' or '.join(sorted(names))}")
+            raise ValueError(f"precision: {text!r} leaves open which")
         blackwell = gpu.upper().startswith(("B", "GB"))
         chosen = ("mxfp8" if blackwell else "fp8") if "fp8" in names else "bf16"
         return chosen, f"precision = {chosen} of {text!r} assumed"
@@ -127,16 +127,28 @@ def experts_in_every_second_layer(text: str) -> bool:
     return _EVERY_SECOND.search(text) is not None
 
 
-_KNOWN_ATTENTION = re.compile(
-    r"(?:MHA|GQA|MQA|MLA|SWA|full|causal|attention|alternate|sliding|window|multi-?head|grouped-?query"
-    r"|parallel|block|[\s,+/()-])*",
+_KINDS_OF_ATTENTION = re.compile(
+    r"MHA|GQA|MQA|MLA|SWA|full|causal|multi-?head|grouped-?query|multi-?query|sliding|softmax", re.IGNORECASE
+)
+_OTHER_ATTENTION = re.compile(
+    r"mamba|ssm|linear|delta|hybrid|sparse|lightning|retention|rwkv|hyena|\b(?:NSA|DSA|KDA|CSA|MoBA)\b",
     re.IGNORECASE,
+)
+_MODELLED_ATTENTION = re.compile(
+    rf"(?:{_KINDS_OF_ATTENTION.pattern}|attention|alternat\w+|alternate|window|[\s,+/()-])*", re.IGNORECASE
 )
 
 
 def unknown_attention(text: str) -> bool:
     """Whether a cell names attention of a kind that the architectures here do not have."""
-    return _KNOWN_ATTENTION.fullmatch(text) is None
+    if not text:
+        return False
+    return _OTHER_ATTENTION.search(text) is not None or _KINDS_OF_ATTENTION.search(text) is None
+
+
+def beyond_attention(text: str) -> str:
+    """Return what is assumed where a cell says more about attention than is modelled; empty where it does not."""
+    return "" if _MODELLED_ATTENTION.fullmatch(text) else f"attn {text!r}: only the kind of heads is modelled"
 
 
 def windowed(text: str) -> bool:
