@@ -50,7 +50,7 @@ def _stage(text: str) -> int | None:
 
 def offloaded(text: str) -> bool:
     """Whether the words name states that are kept outside the GPUs."""
-    return _OFFLOAD.search(text) is not None
+    return _affirmed(_OFFLOAD, text)
 
 
 _FORMATS = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
@@ -93,6 +93,7 @@ _SCHEDULES = (
     ("gpipe", re.compile(r"\bg-?pipe\b", re.IGNORECASE)),
 )
 _NOT = re.compile(r"\b(?:no|not|without|w/o|instead of|unlike|than|disabled?)\b[^,;.|]*$", re.IGNORECASE)
+_NOT_AFTER = re.compile(r"\W*(?:is |was )?(?:not|off|unused|disabled)\b", re.IGNORECASE)
 
 
 def named_schedule(text: str) -> str:
@@ -111,8 +112,11 @@ def freezes_weights(text: str) -> bool:
 
 
 def _affirmed(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether a pattern occurs in a text without a negation before it in the same clause."""
-    return any(not _NOT.search(text[: found.start()]) for found in pattern.finditer(text))
+    """Whether a pattern occurs in a text without a negation before it in the same clause, or right after it."""
+    return any(
+        not _NOT.search(text[: found.start()]) and not _NOT_AFTER.match(text[found.end() :])
+        for found in pattern.finditer(text)
+    )
 
 
 _EVERY_SECOND = re.compile(
@@ -128,7 +132,8 @@ def experts_in_every_second_layer(text: str) -> bool:
 
 
 _KINDS_OF_ATTENTION = re.compile(
-    r"MHA|GQA|MQA|MLA|SWA|full|causal|multi-?head|grouped-?query|multi-?query|sliding|softmax", re.IGNORECASE
+    r"MHA|GQA|MQA|MLA|SWA|full|causal|multi-?head|grouped-?query|multi-?query|sliding|softmax|flash",
+    re.IGNORECASE,
 )
 _OTHER_ATTENTION = re.compile(
     r"mamba|ssm|linear|delta|hybrid|sparse|lightning|retention|rwkv|hyena|\b(?:NSA|DSA|KDA|CSA|MoBA)\b",

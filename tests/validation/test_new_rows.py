@@ -229,6 +229,9 @@ def test_sharding_that_is_assumed_is_said(predictor: Predictor, tmp_path: Path) 
     assert "zero_stage_or_fsdp 'our own' is not understood: ZeRO-1 assumed" in words["our own"]
     left = reason(predictor, tmp_path, DENSE | {"zero_stage_or_fsdp": "ZeRO-Infinity"})
     assert left == "zero_stage_or_fsdp 'ZeRO-Infinity': states outside the GPUs are not modelled"
+    assert (
+        case(predictor, tmp_path, DENSE | {"zero_stage_or_fsdp": "ZeRO-3, no offload"}).plan.zero_stage == 3
+    )
 
 
 def test_defaults_of_empty_cells_are_said(predictor: Predictor, tmp_path: Path) -> None:
@@ -303,7 +306,8 @@ def test_frozen_weights_are_not_trained_as_if_they_were_not(predictor: Predictor
     for changes in ({"model": "Llama-2-7B LoRA"}, {"notes": "base weights frozen"}):
         words = reason(predictor, tmp_path, DENSE | changes)
         assert words == "frozen weights (LoRA or other adapters) are not modelled"
-    assert case(predictor, tmp_path, DENSE | {"notes": "full fine-tuning, not LoRA"})
+    for denial in ("full fine-tuning, not LoRA", "SFT, LoRA not used"):
+        assert case(predictor, tmp_path, DENSE | {"notes": denial})
 
 
 def test_experts_in_every_second_layer(predictor: Predictor, tmp_path: Path) -> None:
