@@ -32,7 +32,7 @@ LEAST_ROWS = 5
 def training(inputs: Inputs) -> tuple[str, dict[str, dict[str, float]]]:
     """Return the table of training steps, and the errors to record."""
     predictions, left_out = Predictor(inputs).predict(read_training_rows(shipped("training_rows.csv")))
-    groups = metrics.groups(predictions, KEYS)
+    groups = metrics.groups(predictions, KEYS, metrics.constant_efficiencies(predictions))
     text = "# Training steps: predicted against published\n\n"
     text += (
         f"{sum(1 for p in predictions if p.error is not None)} timed rows, {len(left_out)} left out "

@@ -27,7 +27,11 @@ def validate() -> None:
 @click.option("--worst", default=10, show_default=True, help="Rows with the largest errors to print.")
 @output_options
 def training(rows: Path | None, by: str, worst: int, settings: Settings) -> None:
-    """Predict published training steps (default: the shipped ROWS) and print the errors."""
+    """Predict published training steps (default: the shipped ROWS) and print the errors.
+
+    The naive columns are one constant efficiency per GPU and format, fitted on the shipped rows. Below the tables
+    stand the most frequent assumptions and why rows are left out.
+    """
     from colossus_sim.cli.common import echo, echo_json
     from colossus_sim.errors import UsageError
     from colossus_sim.validation import metrics, report
@@ -40,13 +44,18 @@ def training(rows: Path | None, by: str, worst: int, settings: Settings) -> None
     if unknown:
         raise UsageError(f"--by: unknown {', '.join(unknown)}; known: {', '.join(_KEYS)}")
     measured = read_training_rows(rows or shipped("training_rows.csv"))
-    predictions, left_out = Predictor(shipped_inputs()).predict(measured)
-    groups = metrics.groups(predictions, keys)
+    predictor = Predictor(shipped_inputs())
+    predictions, left_out = predictor.predict(measured)
+    known = predictions
+    if rows is not None:
+        known, _ = predictor.predict(read_training_rows(shipped("training_rows.csv")))
+    groups = metrics.groups(predictions, keys, metrics.constant_efficiencies(known))
     if settings.json:
         echo_json(report.training_document(predictions, left_out, groups))
         return
     echo(_group_table(groups))
     echo(_worst_table(metrics.worst(predictions, worst)))
+    echo(report.assumptions_text(predictions))
     echo(report.left_out_text(left_out, verbose=settings.verbose))
 
 

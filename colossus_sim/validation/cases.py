@@ -6,21 +6,25 @@ about the configuration, and from the sourced look-up tables.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from pydantic import ValidationError
 
-from colossus_sim.specs.architecture import Architecture, LatentAttention, MixtureOfExperts
-from colossus_sim.specs.base import Provenance
+from colossus_sim.loading.checks.models import shape
+from colossus_sim.loading.checks.plans import shares
+from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.specs.parallel import ParallelPlan
-from colossus_sim.validation.fills import filled
+from colossus_sim.validation import words
+from colossus_sim.validation.architectures import COLUMNS, architecture_of, needed, not_an_architecture
+from colossus_sim.validation.fills import ENDS, filled
+from colossus_sim.validation.interconnects import Network
+from colossus_sim.validation.plans import PLAN_COLUMNS, plan_of
 from colossus_sim.validation.rows import TrainingRow
-from colossus_sim.validation.tables import Device, Network, Tables
+from colossus_sim.validation.tables import Device, Tables
 
-_CHECKED = "2026-11"
 _NOT_MODELLED = ("hybrid", "layer-microbench")
 
 
@@ -68,23 +72,24 @@ def case_of(row: TrainingRow, tables: Tables, stacks: Mapping[str, Stack]) -> Ca
     reason = _not_expressible(full, tables)
     if reason:
         return LeftOut(row=row, reason=reason)
+    device = tables.device(full.gpu, full.id)
+    if device is None or not device.catalog:
+        why = device.reference if device else "no line of gpus.csv has that name"
+        return LeftOut(row=row, reason=f"gpu {full.gpu!r}: {why}")
     stack_name = tables.stack(full)
     stack = stacks.get(stack_name, stacks["generic"])
-    if stack_name == "generic":
-        assumptions += ("stack unknown: generic constants",)
-    elif stack_name not in stacks:
-        assumptions += (f"stack {stack_name} is unknown: generic constants",)
-    elif tables.recognised(full):
-        assumptions += (f"stack {stack_name} by the name that the source gives",)
-    device = tables.device(full.gpu, full.id)
-    if device is None:
-        return LeftOut(row=row, reason=f"GPU {full.gpu!r} is not in the catalog")
     network = tables.network(full)
     try:
-        architecture = _architecture(full, tables)
-        plan = _plan(full, stated_stack(full, stack))
+        architecture, of_model = architecture_of(full, tables)
+        plan, of_plan = plan_of(full, stated_stack(full, stack))
     except ValidationError as error:
-        return LeftOut(row=row, reason=f"cells do not make a plan: {error.errors()[0]['msg']}")
+        return LeftOut(row=row, reason=_cell_error(error))
+    except ValueError as error:
+        return LeftOut(row=row, reason=str(error))
+    problem = _misfit(architecture, plan)
+    if problem:
+        return LeftOut(row=row, reason=problem)
+    said = (*_stack_words(full, stack_name, tables, stacks), *assumptions, *of_model, *of_plan)
     return Case(
         row=full,
         architecture=architecture,
@@ -93,8 +98,28 @@ def case_of(row: TrainingRow, tables: Tables, stacks: Mapping[str, Stack]) -> Ca
         network=network,
         stack_name=stack_name,
         gpus=full.n_gpus or 0,
-        assumptions=(*assumptions, f"network: {network.reference}"),
+        assumptions=(*said, *_system_words(full, device, network)),
     )
+
+
+def _stack_words(row: TrainingRow, name: str, tables: Tables, stacks: Mapping[str, Stack]) -> tuple[str, ...]:
+    """Return what is assumed about the software."""
+    if name == "generic":
+        return ("stack unknown: generic constants",)
+    if name not in stacks:
+        return (f"stack {name} is unknown: generic constants",)
+    return (f"stack {name} by the name that the source gives",) if tables.recognised(row) else ()
+
+
+def _system_words(row: TrainingRow, device: Device, network: Network) -> tuple[str, ...]:
+    """Return what is assumed about GPUs, nodes and network, and which measurements cannot be read."""
+    said = [f"gpu {row.gpu!r}: {device.reference}"] if device.assumed else []
+    if row.gpus_per_node is None:
+        said.append("gpus_per_node of the device assumed")
+    said += [f"{column}: {wrong}; ignored" for column, wrong in row.unreadable]
+    if network.assumed:
+        said.append(f"network: {network.reference}")
+    return tuple(said)
 
 
 def stated_stack(row: TrainingRow, stack: Stack) -> Stack:
@@ -111,24 +136,57 @@ def stated_stack(row: TrainingRow, stack: Stack) -> Stack:
 
 
 def _not_expressible(row: TrainingRow, tables: Tables) -> str:
-    if row.unreadable:
-        return f"cells are not numbers: {', '.join(row.unreadable)}"
+    unreadable = [f"{column}: {wrong}" for column, wrong in row.unreadable if column not in _DISPENSABLE]
+    if unreadable:
+        return "; ".join(unreadable)
     if row.model_kind in _NOT_MODELLED:
         return f"model kind {row.model_kind!r} is not modelled"
     if row.fully_specified == "N" and not row.is_oom:
-        return f"the source lacks: {row.missing or 'unstated cells'}"
+        return (
+            f"the source lacks: {row.missing}"
+            if row.missing
+            else "fully_specified: N, without a word on what is missing"
+        )
     if "NOT the same math" in row.notes or tables.stack(row) == "megascale":
         return "other mathematics (parallel block, sliding window, LAMB)"
-    lacking = [name for name in _NEEDED if getattr(row, name) in (None, "")]
+    if words.freezes_weights(f"{row.model} | {row.notes} | {row.family}"):
+        return "frozen weights (LoRA or other adapters) are not modelled"
+    if words.offloaded(row.zero_stage_or_fsdp):
+        return f"zero_stage_or_fsdp {row.zero_stage_or_fsdp!r}: states outside the GPUs are not modelled"
+    contradiction = not_an_architecture(row, tables)
+    if contradiction:
+        return contradiction
+    lacking = [name for name in (*needed(row), *_NEEDED) if getattr(row, name) in (None, "")]
     if lacking:
         return f"the source lacks: {' '.join(lacking)}"
     return _inconsistent(row)
 
 
 _NEEDED = (
-    "layers", "hidden", "heads", "vocab", "seq_len", "n_gpus", "tp", "pp", "dp", "micro_batch",
-    "global_batch", "recompute", "precision",
+    "seq_len", "n_gpus", "tp", "pp", "dp", "micro_batch", "global_batch", "recompute", "precision",
 )  # fmt: skip
+_DISPENSABLE = (
+    "peak_mem_gb", "gpus_per_node", "step_time_s", "step_time_derived_s", "tokens_per_s_per_gpu",
+)  # fmt: skip
+"""Columns that inputs do not need, whose unreadable cells are said and ignored."""
+
+
+def _misfit(architecture: Architecture, plan: ParallelPlan) -> str:
+    """Return the first thing of which a scenario with this architecture and plan would be refused."""
+    problem = next(chain(shape("", architecture), shares("", plan, architecture, ENDS)), None)
+    return f"{_column(problem.path)}: {problem.message}" if problem else ""
+
+
+def _cell_error(error: ValidationError) -> str:
+    """Return the first cell that a field does not allow: its column, its value and what is wrong."""
+    first = error.errors()[0]
+    return f"{_column(str(first['loc'][-1]))}: {first['input']!r}: {first['msg']}"
+
+
+def _column(path: str) -> str:
+    """Return the column that a field is read from."""
+    name = path.rpartition(".")[2]
+    return COLUMNS.get(name) or PLAN_COLUMNS.get(name, name)
 
 
 def _inconsistent(row: TrainingRow) -> str:
@@ -139,149 +197,3 @@ def _inconsistent(row: TrainingRow) -> str:
     if (row.global_batch or 0) % replica_batch:
         return f"global batch {row.global_batch} is not a multiple of micro-batch x dp = {replica_batch}"
     return ""
-
-
-def _architecture(row: TrainingRow, tables: Tables) -> Architecture:
-    details = tables.model(row.model)
-    tied = re.search(r"tied embeddings (True|False)", row.notes)
-    values = {
-        "name": row.model,
-        "hidden_size": row.hidden,
-        "num_hidden_layers": row.layers,
-        "num_attention_heads": row.heads,
-        "num_key_value_heads": row.kv_heads or 0,
-        "head_dim": row.head_dim or 0,
-        "intermediate_size": row.ffn_hidden or 0,
-        "mlp_gated": row.mlp_gated != "N",
-        "vocab_size": row.vocab,
-        "tie_word_embeddings": tied[1] == "True" if tied else details["tie_word_embeddings"] == "1",
-        "mla": _latent(details) if row.attn.startswith("MLA") else None,
-        "moe": _experts(row, details),
-        "provenance": Provenance(kind="measurement", reference=row.source or row.id, checked=_CHECKED),
-    }
-    if "SWA" in row.attn and details["sliding_window"] != "0":
-        values["sliding_window"] = int(details["sliding_window"])
-        values["sliding_window_fraction"] = float(details["sliding_window_fraction"])
-    if _trains_next_tokens(row):
-        values["num_nextn_predict_layers"] = int(details["mtp_layers"])
-    return Architecture.model_validate(values)
-
-
-def _trains_next_tokens(row: TrainingRow) -> bool:
-    return "MTP on" in row.notes and "(w/o MTP)" not in row.notes
-
-
-def _latent(details: Mapping[str, str]) -> LatentAttention | None:
-    if not details["kv_lora_rank"]:
-        return None
-    names = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
-    return LatentAttention.model_validate({name: int(details[name]) for name in names})
-
-
-def _experts(row: TrainingRow, details: Mapping[str, str]) -> MixtureOfExperts | None:
-    if not row.moe_experts or row.moe_experts < 2:
-        return None
-    values = {
-        "num_experts": row.moe_experts,
-        "num_experts_per_tok": row.moe_topk or 1,
-        "moe_intermediate_size": row.moe_ffn_hidden or row.ffn_hidden or 0,
-        "shared_expert_intermediate_size": row.moe_shared_ffn or 0,
-        "first_k_dense": row.moe_dense_layers or 0,
-    }
-    if _balanced(row):
-        values["imbalance"] = 1
-    values["capacity_padded"] = _dropped(row)
-    values["clamped_bias"] = details["clamped_bias"] == "1"
-    values["n_group"], values["topk_group"] = int(details["n_group"]), int(details["topk_group"])
-    return MixtureOfExperts.model_validate(values)
-
-
-def _balanced(row: TrainingRow) -> bool:
-    """Whether routing is forced to balance, or tokens above capacity factor 1 are dropped."""
-    words = ("force-balanced", "forced balance", "forced-balanced")
-    return any(word in row.notes for word in words) or _dropped(row)
-
-
-def _dropped(row: TrainingRow) -> bool:
-    """Whether each expert takes a fixed number of tokens."""
-    words = ("tokendrop", "token-drop", "token drop", "capacity factor 1")
-    return any(word in row.notes for word in words)
-
-
-def _plan(row: TrainingRow, stack: Stack) -> ParallelPlan:
-    interleaved = (row.vpp or 1) > 1 and (row.pp or 1) > 1
-    return ParallelPlan.model_validate(
-        {
-            "tensor_parallel": row.tp,
-            "pipeline_parallel": row.pp,
-            "virtual_pipeline": row.vpp if interleaved else 1,
-            "context_parallel": row.cp or 1,
-            "expert_parallel": (row.ep or 1) if row.moe_experts else 1,
-            "expert_tensor_parallel": _expert_tensor(row),
-            "data_parallel": row.dp,
-            "zero_stage": _zero_stage(row),
-            "sequence_parallel": (row.tp or 1) > 1 and row.sequence_parallel == "y",
-            "activation_recomputation": row.recompute,
-            "recomputed_share": _recomputed_share(row, interleaved=interleaved),
-            "schedule": "interleaved_1f1b" if interleaved else "1f1b",
-            "micro_batch_size": row.micro_batch,
-            "global_batch_size": row.global_batch,
-            "sequence_length": row.seq_len,
-            "precision": _precision(row),
-            "stack": stack,
-        }
-    )
-
-
-def _expert_tensor(row: TrainingRow) -> int:
-    """Experts are cut like the dense layers unless the source says otherwise (Megatron Core before 0.9)."""
-    if not row.moe_experts:
-        return 1
-    text = row.notes
-    unfolded = "MCore reference table" in text or ("strategy" in text and "Folding" not in text)
-    only_tensor = (row.ep or 1) == 1 and (row.tp or 1) > 1
-    return (row.tp or 1) if unfolded or only_tensor else 1
-
-
-def _recomputed_share(row: TrainingRow, *, interleaved: bool) -> float:
-    """Share of the layers that run again where the recipe names their number in each stage (or chunk of it)."""
-    named = re.search(r"\bfull(?: \w+)? x(\d+) layers", row.notes)
-    if not named or row.recompute != "full":
-        return 1.0
-    chunks = (row.pp or 1) * ((row.vpp or 1) if interleaved else 1)
-    return min(1.0, int(named[1]) * chunks / (row.layers or 1))
-
-
-def _zero_stage(row: TrainingRow) -> int:
-    """As stated; in a pipeline TorchTitan gathers weights once per step, as stage 2 does (``reshard_after_forward``
-    is off by default there: torchtitan/config, "default" policy)."""
-    stage = zero_stage(row.zero_stage_or_fsdp)
-    return min(stage, 2) if row.id.startswith("titan") and (row.pp or 1) > 1 else stage
-
-
-def zero_stage(text: str) -> int:
-    """Return the ZeRO stage that a source's words mean.
-
-    Megatron's distributed optimizer reduces gradients once per step, hence stage 1 even where a paper calls
-    it ZeRO-2-style; FSDP that keeps parameters after the forward pass is stage 2; an empty cell means the
-    distributed optimizer, which every such source uses by default.
-    """
-    if re.search(r"zero[- ]?(?:stage )?1|distributed optimizer|dist-opt", text, re.IGNORECASE):
-        return 1
-    if re.search(r"zero[- ]?(?:stage )?2|SHARD_GRAD_OP|no reshard", text, re.IGNORECASE):
-        return 2
-    if re.search(r"zero[- ]?(?:stage )?3|FSDP|HSDP|FULL_SHARD", text, re.IGNORECASE):
-        return 3
-    return 0 if re.match(r"none|ddp|zero[- ]?0|no\b", text, re.IGNORECASE) else 1
-
-
-_FORMATS = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
-
-
-def _precision(row: TrainingRow) -> str:
-    """The format of the matrix products: the narrowest that the cell names."""
-    text = row.precision.lower()
-    if " or " in text:
-        return "mxfp8" if row.gpu.startswith(("B", "GB")) else "fp8"
-    named = (name for name in _FORMATS if name in text)
-    return next(named, text)

@@ -14,8 +14,9 @@ from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import distinct_targets
 from colossus_sim.validation.collectives import CollectivePrediction, CollectiveRow
+from colossus_sim.validation.interconnects import Network
 from colossus_sim.validation.predict import topology_of
-from colossus_sim.validation.tables import Network, Tables, collectives_name
+from colossus_sim.validation.tables import Tables, collectives_name
 
 DEEPEP_TOP_K = 8
 """Experts per token of the DeepEP measurements (7168 wide, top-8 of 256)."""
@@ -42,7 +43,8 @@ class CollectivePredictor:
                 continue
             device = self._tables.device(row.gpu)
             if device is None or device.catalog not in self._gpus:
-                left_out.append((row, f"GPU {row.gpu!r} is not in the catalog"))
+                why = device.reference if device else "no line of gpus.csv has that name"
+                left_out.append((row, f"gpu {row.gpu!r}: {why}"))
                 continue
             try:
                 constants = collectives_name(device, row.fabric, self._constants)

@@ -16,6 +16,9 @@ _LARGER = re.compile(r"micro_batch=\d+ \(try (\d+)\)")
 """A second value: without a pipeline no bubble asks for small micro-batches (arXiv:2104.04473, sec. 3.4)."""
 _BEST_MICRO_BATCH = 4
 """Where a fill says one micro-batch with a pipeline, else "best 1-4": the upper end (arXiv:2104.04473, sec. 5)."""
+ENDS = 2
+"""Embedding and loss, each of which may take the place of a layer in a pipeline (Llama 3.1 405B: 126 layers in
+16 x 8 chunks, arXiv:2407.21783 sec. 3.3.2; Megatron Core's ``account_for_embedding_in_pipeline_split``)."""
 _OLD_STACKS = ("bloom", "vtrain", "sc21", "mlm20", "mtnlg", "palm", "opt", "hf", "uci", "mpt")
 
 
@@ -80,7 +83,7 @@ def _chunks(row: TrainingRow) -> int | None:
     if "Interleaved 1F1B" in row.notes:
         return 2
     if "MCore reference table" in fill or "layers per stage interleaved" in fill:
-        return -(-layers // stages)
+        return min(-(-layers // stages), max((layers + ENDS) // stages, 1))
     if "layers/(pp*2)" in fill:
         return layers // (2 * stages) if layers % (2 * stages) == 0 else 1
     if "vpp 1..4" in fill:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -29,6 +29,8 @@ class Prediction:
         Predicted peak and usable memory. [GB]
     fits : bool
         Whether the model calls the plan feasible.
+    line : int
+        Line of the file that the row is on; 0 = not from a file.
     oom : bool
         Whether the run ran out of memory.
     assumptions : tuple of str
@@ -54,6 +56,7 @@ class Prediction:
     capacity_mem: float
     fits: bool
     oom: bool
+    line: int = 0
     stack: str = ""
     family: str = ""
     assumptions: tuple[str, ...] = ()
@@ -62,7 +65,7 @@ class Prediction:
     @property
     def error(self) -> float | None:
         """Relative error of the step time; positive = predicted too slow."""
-        return None if self.published_s is None else self.predicted_s / self.published_s - 1.0
+        return None if not self.published_s else self.predicted_s / self.published_s - 1.0
 
     @property
     def mem_error(self) -> float | None:
@@ -180,15 +183,25 @@ def best_constant_efficiency(measured: Sequence[float]) -> float:
     return ordered[-1]
 
 
-def naive_errors(rows: Sequence[Prediction]) -> dict[str, float]:
-    """Return each timed row's error under the best constant efficiency of its GPU and precision."""
-    timed = [row for row in rows if row.published_s]
+Efficiencies = Mapping[tuple[str, str], float]
+"""The best constant efficiency of each GPU and precision."""
+
+
+def constant_efficiencies(rows: Sequence[Prediction]) -> Efficiencies:
+    """Return the best constant efficiency of each GPU and precision over the timed rows of a sample."""
     samples: dict[tuple[str, str], list[float]] = {}
-    for row in timed:
-        samples.setdefault((row.gpu, row.precision), []).append(row.ideal_s / (row.published_s or 1.0))
-    best = {key: best_constant_efficiency(sample) for key, sample in samples.items()}
+    for row in rows:
+        if row.published_s:
+            samples.setdefault((row.gpu, row.precision), []).append(row.ideal_s / row.published_s)
+    return {key: best_constant_efficiency(sample) for key, sample in samples.items()}
+
+
+def naive_errors(rows: Sequence[Prediction], efficiencies: Efficiencies) -> dict[str, float]:
+    """Return each timed row's error under the constant efficiency of its GPU and precision, where there is one."""
     return {
-        row.id: row.ideal_s / best[row.gpu, row.precision] / (row.published_s or 1.0) - 1.0 for row in timed
+        row.id: row.ideal_s / efficiencies[row.gpu, row.precision] / row.published_s - 1.0
+        for row in rows
+        if row.published_s and (row.gpu, row.precision) in efficiencies
     }
 
 
@@ -212,15 +225,17 @@ KEYS: dict[str, Callable[[Prediction], str]] = {
 """What rows can be grouped by."""
 
 
-def groups(rows: Sequence[Prediction], by: Sequence[str]) -> tuple[Group, ...]:
+def groups(rows: Sequence[Prediction], by: Sequence[str], efficiencies: Efficiencies) -> tuple[Group, ...]:
     """Return the fixed groups (sweeps apart) and one group per value of each key in `by`.
+
+    `efficiencies` make the naive line: fitted on other rows than those judged, lest it know their times.
 
     Raises
     ------
     KeyError
         If a key is not in KEYS.
     """
-    naive = naive_errors(rows)
+    naive = naive_errors(rows, efficiencies)
     fixed = [
         _group("fixed", "all", rows, naive),
         _group("fixed", "dense, sweeps apart", [r for r in _apart(rows) if r.kind == "dense"], naive),

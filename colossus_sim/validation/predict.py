@@ -20,9 +20,10 @@ from colossus_sim.training.sizes import kernels_of, resolve_sizes
 from colossus_sim.training.step import estimate_step
 from colossus_sim.validation.cases import Case, LeftOut, case_of
 from colossus_sim.validation.fills import recomputations
+from colossus_sim.validation.interconnects import Network
 from colossus_sim.validation.metrics import Prediction
 from colossus_sim.validation.rows import TrainingRow
-from colossus_sim.validation.tables import MemoryMeasure, Network, Tables, collectives_name
+from colossus_sim.validation.tables import MemoryMeasure, Tables, collectives_name
 
 _LEAF_GPUS = 512
 _RADIX = 64
@@ -49,10 +50,19 @@ class Predictor:
         self._fabrics: dict[tuple[str, Network, int], Fabric] = {}
 
     def predict(self, rows: Sequence[TrainingRow]) -> tuple[tuple[Prediction, ...], tuple[LeftOut, ...]]:
-        """Return a prediction for every row that can be expressed, and the reason for every other."""
+        """Return a prediction for every row that can be expressed, and the reason for every other.
+
+        Rows are told apart by their ids: one without an id, or with that of an earlier row, is left out.
+        """
         predictions: list[Prediction] = []
         left_out: list[LeftOut] = []
+        seen: dict[str, int] = {}
         for row in rows:
+            if not row.id or row.id in seen:
+                reason = f"id: also that of line {seen[row.id]}" if row.id else "id: empty"
+                left_out.append(LeftOut(row=row, reason=reason))
+                continue
+            seen[row.id] = row.line
             outcome = self.predict_row(row)
             if isinstance(outcome, LeftOut):
                 left_out.append(outcome)
@@ -65,10 +75,10 @@ class Predictor:
         case = self.case(row)
         if isinstance(case, LeftOut):
             return case
-        if not row.is_oom and row.published_step is None:
-            return LeftOut(row=row, reason="only FLOP/s are published, not how they were counted")
+        if not row.is_oom and not row.published_step:
+            return LeftOut(row=row, reason=_no_time(row))
         if case.device.catalog not in self._inputs.gpus:
-            return LeftOut(row=row, reason=f"GPU {case.device.catalog!r} is not in the catalog")
+            return LeftOut(row=row, reason=f"gpu {row.gpu!r}: gpus.yaml has no {case.device.catalog!r}")
         try:
             estimate = self.estimate(case)
         except (ColossusError, ValueError) as error:
@@ -151,11 +161,20 @@ class Predictor:
     def _fabric(self, gpu: Gpu, case: Case, gpus: int) -> Fabric:
         network, known = case.network, self._inputs.collectives
         collectives = collectives_name(case.device, case.row.interconnect, known)
-        key = (f"{gpu.name}/{gpu.scale_up_domain}/{collectives}", network, gpus)
+        links = f"{gpu.scale_up_domain} x {gpu.scale_up_bandwidth:.17g}"
+        key = (f"{gpu.name}/{links}/{collectives}", network, gpus)
         if key not in self._fabrics:
             topology = topology_of(gpu, network, gpus, known.get(collectives))
             self._fabrics[key] = build_fabric(topology, gpu, gpus)
         return self._fabrics[key]
+
+
+def _no_time(row: TrainingRow) -> str:
+    """Return why a row has no time to compare with."""
+    columns = ("step_time_derived_s", "step_time_s", "tokens_per_s_per_gpu")
+    wrong = [f"{column}: {what}" for column, what in row.unreadable if column in columns]
+    wrong += [f"{column}: 0 is no measurement" for column in columns if getattr(row, column) == 0.0]
+    return "; ".join(wrong) or "only FLOP/s are published, not how they were counted"
 
 
 def _recomputing(case: Case, choice: str) -> Case:
@@ -215,6 +234,7 @@ def _prediction(case: Case, estimate: StepEstimate, measure: MemoryMeasure) -> P
     row = case.row
     return Prediction(
         id=row.id,
+        line=row.line,
         source=source_of(row.id),
         gpu=row.gpu,
         kind="moe" if case.architecture.moe else "dense",

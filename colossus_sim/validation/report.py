@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,13 +20,14 @@ def training_document(
     return {
         "rows": [_row(item) for item in predictions],
         "groups": [group_document(group) for group in groups],
-        "left_out": [{"id": item.row.id, "reason": item.reason} for item in left_out],
+        "left_out": [{"id": item.row.id, "line": item.row.line, "reason": item.reason} for item in left_out],
     }
 
 
 def _row(item: Prediction) -> dict[str, Any]:
     return {
         "id": item.id,
+        "line": item.line,
         "predicted_s": item.predicted_s,
         "published_s": item.published_s,
         "error": item.error,
@@ -102,13 +104,31 @@ def _percents(stats: ErrorStats | None, names: Sequence[str]) -> list[str]:
 def left_out_text(left_out: Sequence[LeftOut], *, verbose: bool) -> str:
     """Return why rows were left out: by reason with counts, or row by row."""
     if verbose:
-        return "\n".join(f"left out {item.row.id}: {item.reason}" for item in left_out)
+        return "\n".join(f"left out {_place(item)}: {item.reason}" for item in left_out)
     reasons: dict[str, list[str]] = {}
     for item in left_out:
-        reasons.setdefault(item.reason, []).append(item.row.id)
+        reasons.setdefault(item.reason, []).append(_place(item))
     lines = [f"{len(left_out)} rows left out (-v names each):"]
     for reason, ids in sorted(reasons.items(), key=lambda entry: (-len(entry[1]), entry[0])):
         lines.append(f"  {len(ids):4d}  {reason} ({ids[0]}{', ...' if len(ids) > 1 else ''})")
+    return "\n".join(lines)
+
+
+def _place(item: LeftOut) -> str:
+    return f"{item.row.id} on line {item.row.line}".lstrip() if item.row.line else item.row.id
+
+
+def assumptions_text(predictions: Sequence[Prediction], limit: int = 12) -> str:
+    """Return how many predictions rest on something assumed, and the most frequent of it with counts."""
+    resting = [item for item in predictions if item.assumptions]
+    if not resting:
+        return "no prediction rests on an assumption"
+    counts = Counter(words for item in resting for words in dict.fromkeys(item.assumptions))
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    lines = [f"{len(resting)} of {len(predictions)} predictions rest on assumptions (--json names each):"]
+    lines += [f"  {count:4d}  {words}" for words, count in ordered[:limit]]
+    if len(ordered) > limit:
+        lines.append(f"        and {len(ordered) - limit} others")
     return "\n".join(lines)
 
 

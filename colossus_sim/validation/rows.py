@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import difflib
+import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -64,13 +67,20 @@ class TrainingRow:
     attn: str
     moe_shared_ffn: int | None
     moe_dense_layers: int | None
-    unreadable: tuple[str, ...] = ()
-    """Columns whose text is not a number (their value is None)."""
+    line: int = 0
+    """Line of the file on which the row starts; 0 = not from a file."""
+    unreadable: tuple[tuple[str, str], ...] = ()
+    """Columns whose text cannot be read (their value is None or empty), each with what is wrong."""
 
     @property
     def published_step(self) -> float | None:
-        """Step time to compare with: published, or derived from the published throughput. [s]"""
-        return self.step_time_derived_s if self.step_time_derived_s is not None else self.step_time_s
+        """Step time to compare with: published, or the global batch's tokens over the published throughput. [s]"""
+        for time in (self.step_time_derived_s, self.step_time_s):
+            if time is not None:
+                return time
+        rate = (self.tokens_per_s_per_gpu or 0.0) * (self.n_gpus or 0)
+        tokens = (self.global_batch or 0) * (self.seq_len or 0)
+        return tokens / rate if rate and tokens else None
 
     @property
     def is_oom(self) -> bool:
@@ -81,8 +91,27 @@ class TrainingRow:
 _KINDS = {
     field.name: str(field.type).split(" ")[0]
     for field in dataclasses.fields(TrainingRow)
-    if field.name != "unreadable"
+    if field.name not in ("line", "unreadable")
 }
+_SIMILAR = 0.8
+"""Likeness (difflib's ratio) from which an unknown column is taken for a misspelling of one that is absent."""
+_BLANK = ("n/a", "na", "-", "--", "?", "unknown", "not stated")
+"""Words that say as little as an empty cell."""
+_YES, _NO = ("y", "yes", "true", "1", "on"), ("n", "no", "false", "0", "off")
+_SPELLINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "sequence_parallel": {"y": _YES, "n": _NO},
+    "mlp_gated": {"Y": _YES, "N": _NO},
+    "fully_specified": {"Y": _YES, "N": _NO, "near": ("near",)},
+    "outcome": {"ok": ("ok", "ran", "success"), "oom": ("oom", "out of memory", "out-of-memory")},
+    "recompute": {"none": ("none", *_NO), "selective": ("selective",), "full": ("full",)},
+    "model_kind": {
+        "dense": ("dense",),
+        "moe": ("moe", "mixture of experts"),
+        "hybrid": ("hybrid",),
+        "layer-microbench": ("layer-microbench",),
+    },
+}
+"""Columns of few values: each value with the words that mean it, whatever their case."""
 _REQUIRED = ("id", "gpu", "n_gpus", "layers", "hidden", "heads", "global_batch", "fully_specified")
 
 
@@ -99,18 +128,27 @@ def csv_records(path: Path, required: tuple[str, ...] = ()) -> Iterator[Mapping[
     UsageError
         If the file cannot be read, is empty, or lacks one of the `required` columns.
     """
+    for record in _reader(path, required):
+        yield _cells(record)
+
+
+def _reader(path: Path, required: tuple[str, ...]) -> csv.DictReader[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    reader = csv.DictReader(text.splitlines(keepends=True))
-    lacking = [name for name in required if name not in (reader.fieldnames or ())]
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+    lacking = [name for name in required if name not in reader.fieldnames]
     if lacking:
         raise UsageError(f"{path}: columns missing: {', '.join(lacking)}")
-    for record in reader:
-        yield {key: (value or "").strip() for key, value in record.items() if key is not None}
+    return reader
+
+
+def _cells(record: Mapping[str, str]) -> dict[str, str]:
+    return {key: (value or "").strip() for key, value in record.items() if key is not None}
 
 
 def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
@@ -119,29 +157,62 @@ def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
     Raises
     ------
     UsageError
-        If the file cannot be read or lacks a column that every row needs.
+        If the file cannot be read, lacks a column that every row needs, or misspells a column.
     """
-    return tuple(_row(record) for record in csv_records(path, _REQUIRED))
+    reader = _reader(path, _REQUIRED)
+    columns = reader.fieldnames or ()
+    absent = [name for name in _KINDS if name not in columns]
+    for column in columns:
+        near = [] if column in _KINDS else difflib.get_close_matches(column, absent, 1, _SIMILAR)
+        if near:
+            raise UsageError(f"{path}: unknown column {column!r}: did you mean {near[0]!r}?")
+    rows = []
+    for record in reader:
+        breaks = sum((value or "").count("\n") for key, value in record.items() if key is not None)
+        rows.append(_row(record, reader.line_num - breaks))
+    return tuple(rows)
 
 
-def _row(record: Mapping[str, str]) -> TrainingRow:
+def _row(record: Mapping[str, str], line: int) -> TrainingRow:
     values: dict[str, object] = {}
     unreadable = []
+    cells = _cells(record)
     for name, kind in _KINDS.items():
-        text = record.get(name, "")
+        text = cells.get(name, "")
         if kind == "str":
-            values[name] = text
-            continue
-        number = _number(text)
-        if number is None and text:
-            unreadable.append(name)
-        values[name] = round(number) if number is not None and kind == "int" else number
-    return TrainingRow(**values, unreadable=tuple(unreadable))  # type: ignore[arg-type]
+            values[name], wrong = _word(name, text)
+        else:
+            values[name], wrong = _number(text, whole=kind == "int")
+        if wrong:
+            unreadable.append((name, wrong))
+    if any(key is None for key in record):
+        unreadable = [("row", "more cells than columns (a comma without quotes?)")]
+    return TrainingRow(**values, line=line, unreadable=tuple(unreadable))  # type: ignore[arg-type]
 
 
-def _number(text: str) -> float | None:
+def _word(column: str, text: str) -> tuple[str, str]:
+    """Return the column's own word for a text, and what is wrong with it."""
+    if column not in _SPELLINGS or text.lower() in ("", *_BLANK):
+        return ("" if column in _SPELLINGS else text), ""
+    plain = text.partition("(")[0].strip().lower()
+    for value, words in _SPELLINGS[column].items():
+        if plain in words:
+            return value, ""
+    return "", f"{text!r} is none of {', '.join(_SPELLINGS[column])}"
+
+
+def _number(text: str, *, whole: bool) -> tuple[float | None, str]:
+    """Return the number that a text stands for, None for none, and what is wrong with it."""
+    if text.lower() in ("", *_BLANK):
+        return None, ""
     try:
         number = float(text.replace(",", "").replace("~", ""))
     except ValueError:
-        return None
-    return number if 0 <= number < float("inf") else None
+        return None, f"{text!r} is not a number"
+    if not math.isfinite(number):
+        return None, f"{text!r} is not a finite number"
+    if number < 0.0:
+        return None, f"{text} is negative"
+    if whole and number != round(number):
+        return None, f"{text} is not a whole number"
+    return (round(number) if whole else number), ""

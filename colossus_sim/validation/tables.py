@@ -6,41 +6,22 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from colossus_sim.validation.interconnects import Network, stated_network
 from colossus_sim.validation.rows import TrainingRow, csv_records, shipped
 
-_LINKS = re.compile(
-    r"(\d+)\s*x\s*(?:ConnectX-\d+\s*)?(?:CX-\d+\s*)?(?:[NHX]DR\s*)?(\d{2,4})\s*G?b?", re.IGNORECASE
-)
-_PER_GPU = re.compile(r"(\d{2,4})\s*Gb/s\b[^,;]*\bper GPU", re.IGNORECASE)
-_PER_NODE = re.compile(r"(\d{2,5})\s*Gb/s\s*per node", re.IGNORECASE)
-_TRAY = re.compile(r"per (\d+)-GPU tray")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """The scale-out network of a row.
-
-    Attributes
-    ----------
-    nic_gbps : float or None
-        Per GPU and direction; None = what the device's catalog entry says. [Gbit/s]
-    pod_gpus, pod_oversubscription : int, float
-        GPUs of a pod (0 = no pods) and oversubscription between pods.
-    reference : str
-        Where the rate is from, or that it is assumed.
-    """
-
-    nic_gbps: float | None
-    pod_gpus: int = 0
-    pod_oversubscription: float = 1.0
-    reference: str = ""
+_MAKERS = re.compile(r"^(?:(?:NVIDIA|AMD|AWS|Google|Instinct|Tesla|DGX|HGX|Ascend)[\s_-]+)+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Which catalog GPU a row's name stands for, the constants of its collectives, and what differs from it."""
+    """Which catalog GPU a row's name stands for, the constants of its collectives, and what differs from it.
+
+    `catalog` is empty for a part that has no entry of its own; `reference` then says why, else what is `assumed`.
+    """
 
     catalog: str
+    reference: str = ""
+    assumed: bool = False
     collectives: str = ""
     variant: str = ""
     hbm_capacity: float | None = None
@@ -92,15 +73,20 @@ class Tables:
                     pod_gpus=int(record["pod_gpus"]),
                     pod_oversubscription=float(record["pod_oversubscription"]),
                     reference=record["reference"],
+                    assumed=record["kind"] == "assumption",
                 )
         return stated_network(row.interconnect, row.gpus_per_node or 8)
 
     def device(self, name: str, row_id: str = "") -> Device | None:
-        """Return the device that a row's GPU name stands for; None if there is no such entry."""
+        """Return the device that a row's GPU name stands for; None if no line of ``gpus.csv`` has that name."""
+        plain = plain_gpu(name)
         for record in self._gpus:
-            if re.fullmatch(record["row_name"], name) and _found(record["source_pattern"], row_id):
+            pattern = re.compile(record["row_name"], re.IGNORECASE)
+            if pattern.fullmatch(plain) and _found(record["source_pattern"], row_id):
                 return Device(
                     catalog=record["catalog"],
+                    reference=record["reference"],
+                    assumed=record["kind"] == "assumption",
                     collectives=record["collectives"],
                     variant=record["variant"],
                     hbm_capacity=_scaled(record["hbm_capacity_gb"], 1e9),
@@ -113,7 +99,12 @@ class Tables:
 
     def model(self, name: str) -> Mapping[str, str]:
         """Return what the rows do not say about a model: tied embeddings, windows, latent widths, MTP."""
-        return next(record for record in self._models if _found(record["model_pattern"], name))
+        plain = re.sub(r"^[\w.-]+/", "", name)
+        return next(
+            record
+            for record in self._models
+            if re.search(record["model_pattern"], plain, re.IGNORECASE) is not None
+        )
 
     def memory(self, row: TrainingRow) -> MemoryMeasure:
         """Return the unit and scope of a row's measured memory."""
@@ -145,18 +136,9 @@ def collectives_name(device: Device, fabric: str, known: Collection[str]) -> str
     return special if "EFA" in fabric and special in known else device.collectives
 
 
-def stated_network(interconnect: str, gpus_per_node: int) -> Network:
-    """Read the rate per GPU off a text such as ``8x NDR 400 Gb/s per node`` or ``800 Gb/s per node``."""
-    reference = f"as stated by the source: {interconnect}"
-    if match := _PER_GPU.search(interconnect):
-        return Network(nic_gbps=float(match[1]), reference=reference)
-    if match := _LINKS.search(interconnect):
-        tray = _TRAY.search(interconnect)
-        sharers = int(tray[1]) if tray else min(gpus_per_node, 16)
-        return Network(nic_gbps=float(match[1]) * float(match[2]) / sharers, reference=reference)
-    if match := _PER_NODE.search(interconnect):
-        return Network(nic_gbps=float(match[1]) / gpus_per_node, reference=reference)
-    return Network(nic_gbps=None, reference="not stated; the device's usual rate is assumed")
+def plain_gpu(name: str) -> str:
+    """Return a GPU's name without its maker's: ``H100 SXM5`` of ``NVIDIA H100 SXM5``."""
+    return _MAKERS.sub("", name)
 
 
 def _found(pattern: str, text: str) -> bool:

@@ -72,6 +72,18 @@ def test_training_text_shows_groups_worst_rows_and_what_is_left_out(tmp_path: Pa
     assert "vtrain-multi" in output
     assert "worst rows" in output
     assert "1 rows left out" in output
+    assert "automodel-0003 on line " in output
+    assert "predictions rest on assumptions" in output
+    assert "  network: AWS p5" in output
+
+
+def test_the_naive_line_of_a_small_file_does_not_know_its_times(tmp_path: Path) -> None:
+    """A file of one row is not predicted exactly by the constant efficiency, which is that of the shipped rows."""
+    path = small_file("training_rows.csv", tmp_path, ("mpt-0016",))
+    result = CliRunner().invoke(validate, ["training", str(path), "--json"], catch_exceptions=False)
+    naive = json.loads(result.output)["groups"][0]["constant_efficiency"]
+    assert naive["count"] == 1
+    assert naive["median"] > 0.01
 
 
 def test_collectives_json_scores_no_degraded_row(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from colossus_sim.validation.collectives import (
 from colossus_sim.validation.metrics import (
     Prediction,
     best_constant_efficiency,
+    constant_efficiencies,
     error_stats,
     groups,
     naive_errors,
@@ -21,7 +22,7 @@ from colossus_sim.validation.metrics import (
     worst,
 )
 from colossus_sim.validation.predict import comparable_memory, source_of
-from colossus_sim.validation.report import training_markdown
+from colossus_sim.validation.report import assumptions_text, training_markdown
 from colossus_sim.validation.tables import MemoryMeasure
 
 
@@ -74,9 +75,36 @@ def test_the_naive_line_is_per_gpu_and_precision() -> None:
         prediction("a-2", 1.0, 4.0),
         prediction("a-3", 1.0, 5.0, precision="fp8"),
     ]
-    errors = naive_errors(rows)
+    errors = naive_errors(rows, constant_efficiencies(rows))
     assert errors["a-3"] == pytest.approx(0.0)
     assert sorted(errors[key] for key in ("a-1", "a-2")) == [pytest.approx(-0.5), pytest.approx(0.0)]
+
+
+def test_the_naive_line_may_be_fitted_on_other_rows() -> None:
+    """An efficiency of 0.5 predicts a run of half that efficiency as twice too fast; a GPU that the other rows lack
+    has no naive prediction."""
+    known = constant_efficiencies([prediction("a-1", 1.0, 2.0)])
+    new = [prediction("b-1", 1.0, 4.0), prediction("b-2", 1.0, 4.0, gpu="H200")]
+    assert naive_errors(new, known) == {"b-1": pytest.approx(-0.5)}
+
+
+def test_a_published_time_of_nothing_has_no_error() -> None:
+    """A time of 0 s cannot be compared with."""
+    assert prediction("a-1", 1.0, 0.0).error is None
+
+
+def test_frequent_assumptions_are_counted() -> None:
+    """Each assumption counts once per row, the most frequent first; beyond the limit only their number is told."""
+    rows = [
+        prediction("a-1", 1.0, 1.0, assumptions=("x assumed", "x assumed", "y assumed")),
+        prediction("a-2", 1.0, 1.0, assumptions=("x assumed",)),
+        prediction("a-3", 1.0, 1.0),
+    ]
+    assert assumptions_text(rows, limit=1).splitlines() == [
+        "2 of 3 predictions rest on assumptions (--json names each):",
+        "     2  x assumed",
+        "        and 1 others",
+    ]
 
 
 def test_sweeps_are_reported_apart() -> None:
@@ -86,7 +114,7 @@ def test_sweeps_are_reported_apart() -> None:
         prediction("hf-0001", 3.0, 1.0),
         prediction("vtrain-multi-0001", 2.0, 1.0),
     ]
-    found = {group.name: group for group in groups(rows, ())}
+    found = {group.name: group for group in groups(rows, (), constant_efficiencies(rows))}
     dense = found["dense, sweeps apart"].time
     assert dense is not None
     assert (dense.count, dense.median) == (1, pytest.approx(0.1))
@@ -103,7 +131,7 @@ def test_feasibility_counts_right_verdicts() -> None:
         prediction("a-3", 1.0, None, oom=True, fits=False),
         prediction("a-4", 1.0, None, oom=True),
     ]
-    verdicts = groups(rows, ())[0].feasibility
+    verdicts = groups(rows, (), constant_efficiencies(rows))[0].feasibility
     assert verdicts is not None
     assert (verdicts.ran, verdicts.ran_right, verdicts.oom, verdicts.oom_right) == (2, 1, 2, 1)
     assert verdicts.share_right == 0.5
@@ -152,7 +180,7 @@ def test_the_source_is_the_prefix_of_the_id() -> None:
 def test_the_markdown_table_has_the_naive_line_and_the_worst_rows() -> None:
     """Each group shows its errors and those of a constant efficiency; rows are named with both times."""
     rows = [prediction("a-1", 1.1, 1.0), prediction("a-2", 0.5, 1.0)]
-    text = training_markdown(groups(rows, ()), worst(rows, 1))
+    text = training_markdown(groups(rows, (), constant_efficiencies(rows)), worst(rows, 1))
     assert "| all | 2 | 30.0 % | 30.0 % | 46.0 % | -20.0 % | 0.0 % | 0.0 % |  |  | 2/2 |  |" in text
     assert "| a-2 | 64 H100 | 1 s | 0.5 s | -50 % |" in text
     assert "a-1" not in text

@@ -11,12 +11,14 @@ import pytest
 from colossus_sim.errors import UsageError
 from colossus_sim.specs.base import Provenance
 from colossus_sim.specs.hardware import Stack
-from colossus_sim.validation.cases import Case, LeftOut, case_of, zero_stage
+from colossus_sim.validation.cases import Case, LeftOut, case_of
 from colossus_sim.validation.fills import filled, recomputations
 from colossus_sim.validation.inputs import shipped_inputs
+from colossus_sim.validation.interconnects import stated_network
 from colossus_sim.validation.predict import Predictor
 from colossus_sim.validation.rows import TrainingRow, read_training_rows, shipped
-from colossus_sim.validation.tables import Tables, stated_network
+from colossus_sim.validation.tables import Tables
+from colossus_sim.validation.words import zero_stage
 
 
 def stack() -> Stack:
@@ -73,7 +75,7 @@ def test_a_cell_that_is_not_a_number_leaves_the_row_out_by_name(
         writer = csv.DictWriter(stream, list(record))
         writer.writeheader()
         writer.writerow(record)
-    assert left_out(read_training_rows(path)[0]) == "cells are not numbers: tp"
+    assert left_out(read_training_rows(path)[0]) == "tp: 'four' is not a number"
 
 
 def test_a_file_without_the_needed_columns_is_refused(tmp_path: Path) -> None:
@@ -101,6 +103,16 @@ def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
         ("NVL72 NVLink5; 4x ConnectX-7 NDR400 per 4-GPU tray", 72, 400.0),
         ("NVSwitch; 8x100 Gb IB", 16, 50.0),
         ("NVLink3/NVSwitch; 8x HDR 200 Gb/s IB per node (Selene), fat-tree", 8, 200.0),
+        ("200 Gbps per GPU", 8, 200.0),
+        ("3.2 Tb/s per node", 8, 400.0),
+        ("NDR 400Gb/s InfiniBand x8", 8, 400.0),
+        ("8x NDR InfiniBand per node", 8, 400.0),
+        ("8 NICs of 400 Gb/s", 8, 400.0),
+        ("2x 200 Gb/s per GPU", 8, 400.0),
+        ("8x 400 Gb/s, one per GPU", 8, 400.0),
+        ("50 GB/s per GPU", 8, 400.0),
+        ("NVLink 900 GB/s per GPU; 8x400GbE", 8, 400.0),
+        ("100 GbE", 8, 12.5),
     ],
 )
 def test_the_network_rate_is_per_gpu(text: str, gpus_per_node: int, gbps: float) -> None:
@@ -112,7 +124,13 @@ def test_an_unstated_network_is_marked_as_an_assumption() -> None:
     """A text without a rate gives none, so that the device's usual rate is used."""
     network = stated_network("NVLink5/NVSwitch, single node", 8)
     assert network.nic_gbps is None
-    assert "assumed" in network.reference
+    assert network.assumed
+    assert network.reference.startswith("not stated")
+    unclear = stated_network("RoCE 400 Gb/s", 8)
+    assert (unclear.nic_gbps, unclear.assumed) == (None, True)
+    assert unclear.reference.startswith("'RoCE 400 Gb/s' is not understood")
+    assert not stated_network("200 Gb/s per GPU", 8).assumed
+    assert stated_network("100 GbE", 8).reference == "100 GbE: one link per node is assumed"
 
 
 @pytest.mark.parametrize(
@@ -130,11 +148,18 @@ def test_an_unstated_network_is_marked_as_an_assumption() -> None:
         ("DDP", 0),
         ("no", 0),
         ("", 1),
+        ("3", 3),
+        ("0", 0),
+        ("stage 3", 3),
+        ("DeepSpeed stage-3", 3),
+        ("ZeRO-Stage-3", 3),
+        ("fully sharded", 3),
+        ("zero2", 2),
     ],
 )
 def test_words_for_sharding_become_a_zero_stage(text: str, stage: int) -> None:
     """Each source's wording maps to what is really sharded."""
-    assert zero_stage(text) == stage
+    assert zero_stage(text)[0] == stage
 
 
 def test_the_500_watt_h100_is_a_device_of_its_own(rows: dict[str, TrainingRow]) -> None:
@@ -248,6 +273,9 @@ def test_a_new_source_is_read_by_the_framework_it_names(
 @pytest.mark.parametrize(
     ("gpu", "precision", "device", "read"),
     [
+        ("NVIDIA H100", "fp16 or bf16", "h100", "bf16"),
+        ("B200 (NVL72)", "bfloat16", "gb200_nvl72", "bf16"),
+        ("h200-141gb", "FP8 (blockwise)", "h200", "fp8"),
         ("H100 SXM5", "FP8 delayed scaling", "h100", "fp8"),
         ("A100 SXM4 40 GB", "fp16 mixed", "a100_40gb", "fp16"),
         ("A800-80GB", "bf16", "a100_80gb", "bf16"),

@@ -17,8 +17,7 @@ def consistent_shape(scenario: Scenario) -> Iterator[Problem]:
     """The sizes of an architecture fit together."""
     for name, job in scenario.jobs.items():
         path = f"jobs.{name}.model"
-        yield from _heads(path, job.model)
-        yield from _layers(path, job.model)
+        yield from shape(path, job.model)
         if job.model.kind == "diffusion_transformer" and job.model.video is None:
             yield Problem(
                 path=path,
@@ -37,6 +36,12 @@ def consistent_shape(scenario: Scenario) -> Iterator[Problem]:
                 "sliding_window_fraction is not given",
                 hint="sliding_window_fraction: 1 for all layers, 0.5 for every second one",
             )
+
+
+def shape(path: str, model: Architecture) -> Iterator[Problem]:
+    """Heads, layers and experts of the architecture at `path` fit together."""
+    yield from _heads(path, model)
+    yield from _layers(path, model)
 
 
 def _heads(path: str, model: Architecture) -> Iterator[Problem]:
@@ -88,7 +93,7 @@ def declared_parameters(scenario: Scenario) -> Iterator[Problem]:
         model = job.model
         if model.declared_params is None and model.declared_active_params is None:
             continue
-        if any(True for _ in _heads("", model)) or any(True for _ in _layers("", model)):
+        if any(True for _ in shape("", model)):
             continue
         count = count_parameters(model)
         for field, counted, tolerance in (

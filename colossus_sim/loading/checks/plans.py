@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
 from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit, plan_uses, plans
+from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
 
@@ -123,27 +124,34 @@ def _experts(use: PlanUse) -> str:
 def divisibility(scenario: Scenario) -> Iterator[Problem]:
     """Heads, experts and widths can be shared by the degrees."""
     for use in plans(scenario):
-        yield from _attention_shares(use)
-        yield from _expert_shares(use)
-        plan, model = use.plan, use.job.model
-        if model.intermediate_size % plan.tensor_parallel and model.num_dense_layers:
-            yield Problem(
-                path=f"{use.path}.tensor_parallel",
-                message=f"{plan.tensor_parallel} does not divide intermediate_size {model.intermediate_size}",
-            )
-        if plan.sequence_length % plan.context_parallel:
-            yield Problem(
-                path=f"{use.path}.context_parallel",
-                message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
-            )
+        yield from shares(use.path, use.plan, use.job.model)
         yield from _whole_samples(use)
-        chunks = plan.pipeline_parallel * plan.virtual_pipeline
-        if chunks > model.num_hidden_layers:
-            yield Problem(
-                path=f"{use.path}.pipeline_parallel",
-                message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
-                f"model has only {model.num_hidden_layers} layers",
-            )
+
+
+def shares(path: str, plan: ParallelPlan, model: Architecture, spare: int = 0) -> Iterator[Problem]:
+    """The degrees of the plan at `path` share heads, experts, widths, tokens and layers of a model evenly.
+
+    There may be `spare` more chunks than layers: those that only hold the embedding or the loss.
+    """
+    yield from _attention_shares(path, plan, model)
+    yield from _expert_shares(path, plan, model.moe)
+    if model.intermediate_size % plan.tensor_parallel and model.num_dense_layers:
+        yield Problem(
+            path=f"{path}.tensor_parallel",
+            message=f"{plan.tensor_parallel} does not divide intermediate_size {model.intermediate_size}",
+        )
+    if plan.sequence_length % plan.context_parallel:
+        yield Problem(
+            path=f"{path}.context_parallel",
+            message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
+        )
+    chunks = plan.pipeline_parallel * plan.virtual_pipeline
+    if chunks > model.num_hidden_layers + spare:
+        yield Problem(
+            path=f"{path}.pipeline_parallel",
+            message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
+            f"model has only {model.num_hidden_layers} layers",
+        )
 
 
 def _whole_samples(use: PlanUse) -> Iterator[Problem]:
@@ -158,35 +166,34 @@ def _whole_samples(use: PlanUse) -> Iterator[Problem]:
     )
 
 
-def _attention_shares(use: PlanUse) -> Iterator[Problem]:
-    tp, model = use.plan.tensor_parallel, use.job.model
+def _attention_shares(path: str, plan: ParallelPlan, model: Architecture) -> Iterator[Problem]:
+    tp = plan.tensor_parallel
     heads, kv = model.num_attention_heads, model.kv_heads
     if heads % tp:
         yield Problem(
-            path=f"{use.path}.tensor_parallel",
+            path=f"{path}.tensor_parallel",
             message=f"{tp} does not divide the model's {heads} attention heads",
             hint=f"use one of {', '.join(str(n) for n in _divisors(heads))}",
         )
     elif model.mla is None and kv % tp and tp % kv:
         yield Problem(
-            path=f"{use.path}.tensor_parallel",
+            path=f"{path}.tensor_parallel",
             message=f"{tp} neither divides the model's {kv} key/value heads nor is a multiple of them",
         )
 
 
-def _expert_shares(use: PlanUse) -> Iterator[Problem]:
-    plan, moe = use.plan, use.job.model.moe
+def _expert_shares(path: str, plan: ParallelPlan, moe: MixtureOfExperts | None) -> Iterator[Problem]:
     if moe is None:
         return
     if moe.num_experts % plan.expert_parallel:
         yield Problem(
-            path=f"{use.path}.expert_parallel",
+            path=f"{path}.expert_parallel",
             message=f"{plan.expert_parallel} does not divide the model's {moe.num_experts} experts",
             hint=f"use one of {', '.join(str(n) for n in _divisors(moe.num_experts))}",
         )
     if moe.moe_intermediate_size % plan.expert_tensor_parallel:
         yield Problem(
-            path=f"{use.path}.expert_tensor_parallel",
+            path=f"{path}.expert_tensor_parallel",
             message=f"{plan.expert_tensor_parallel} does not divide moe_intermediate_size "
             f"{moe.moe_intermediate_size}",
         )

@@ -1,0 +1,166 @@
+"""What a source's own words mean: sharding, number format, pipeline schedule, attention, frozen weights.
+
+Each function returns what a text stands for and, where the text leaves something open, the words that say what was
+assumed.
+"""
+
+from __future__ import annotations
+
+import re
+
+_STAGE = re.compile(r"^([0-3])$|(?:zero|stage)[-_ ]*(?:stage|dp|level)?[-_ ]*([0-3])\b", re.IGNORECASE)
+_OPTIMIZER = re.compile(
+    r"dist(?:ributed)?[-_ ]?opt|shard(?:ed)? optimizer|optimizer[- ]stat\w* shard", re.IGNORECASE
+)
+_GRADIENTS = re.compile(r"SHARD_GRAD_OP|no reshard|FSDP[^,;]*ZeRO-?2", re.IGNORECASE)
+_PARAMETERS = re.compile(r"FSDP|HSDP|FULL_SHARD|full(?:y)?[- ]shard|hybrid[- ]shard", re.IGNORECASE)
+_UNSHARDED = re.compile(r"(?:none|ddp|dp|no|off|false|data[- ]parallel|replicated)\b", re.IGNORECASE)
+_PARTIAL = re.compile(r"HSDP|hybrid[- ]shard|hierarchical|HYBRID", re.IGNORECASE)
+_OFFLOAD = re.compile(r"infinity|offload", re.IGNORECASE)
+
+
+def zero_stage(text: str) -> tuple[int, str]:
+    """Return the ZeRO stage that a source's words mean, and what was assumed.
+
+    Megatron's distributed optimizer reduces gradients once per step, hence stage 1 even where a paper calls
+    it ZeRO-2-style; FSDP that keeps parameters after the forward pass is stage 2; an empty cell means the
+    distributed optimizer, which every such source uses by default.
+    """
+    if not text:
+        return 1, "zero_stage_or_fsdp = distributed optimizer (ZeRO-1) assumed"
+    stage = _stage(text)
+    if stage is None:
+        return 1, f"zero_stage_or_fsdp {text!r} is not understood: ZeRO-1 assumed"
+    if _PARTIAL.search(text):
+        return stage, f"zero_stage_or_fsdp {text!r}: shards over all data-parallel ranks assumed"
+    return stage, ""
+
+
+def _stage(text: str) -> int | None:
+    named = _STAGE.search(text)
+    number = int(named[1] or named[2]) if named else None
+    if _OPTIMIZER.search(text) or number == 1:
+        return 1
+    if _GRADIENTS.search(text) or number == 2:
+        return 2
+    if _PARAMETERS.search(text) or number == 3:
+        return 3
+    return 0 if number == 0 or _UNSHARDED.match(text) else None
+
+
+def offloaded(text: str) -> bool:
+    """Whether the words name states that are kept outside the GPUs."""
+    return _affirmed(_OFFLOAD, text)
+
+
+_FORMATS = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
+_OTHER_NAMES = {
+    "bfloat16": "bf16", "float16": "fp16", "float8": "fp8", "float32": "fp32", "half": "fp16", "bf-16": "bf16",
+    "fp-16": "fp16", "fp-8": "fp8",
+}  # fmt: skip
+_WORD = re.compile("|".join((*_FORMATS, *_OTHER_NAMES)))
+_WIDTHS = ({"nvfp4"}, {"mxfp8", "fp8"}, {"bf16", "fp16"}, {"tf32", "fp32"})
+
+
+def precision(text: str, gpu: str) -> tuple[str, str]:
+    """Return the format of the matrix products, the narrowest that a cell names, and what was assumed.
+
+    Of two with "or" between them, both equally wide: ``mxfp8`` on Blackwell, ``fp8`` before it, or ``bf16``. A
+    format that is not known comes back as it is.
+
+    Raises
+    ------
+    ValueError
+        If the cell names two formats of different width with "or".
+    """
+    names = {_OTHER_NAMES.get(word, word) for word in _WORD.findall(text.lower())}
+    if not names:
+        return text.lower(), ""
+    if re.search(r"\bor\b", text.lower()) and len(names) > 1:
+        if not any(names <= width for width in _WIDTHS):
+            raise ValueError(f"precision: {text!r} leaves open which")
+        blackwell = gpu.upper().startswith(("B", "GB"))
+        chosen = ("mxfp8" if blackwell else "fp8") if "fp8" in names else "bf16"
+        return chosen, f"precision = {chosen} of {text!r} assumed"
+    narrowest = min(names, key=_FORMATS.index)
+    widths = sum(bool(names & width) for width in _WIDTHS[:3])
+    return narrowest, f"precision = {narrowest}, the narrowest of {text!r}, assumed" if widths > 1 else ""
+
+
+_SCHEDULES = (
+    ("dualpipe", re.compile(r"dual[- ]?pipe", re.IGNORECASE)),
+    ("zero_bubble", re.compile(r"zero[-_ ]?bubble|\bZB-?(?:H1|H2|V|1P|2P)\b", re.IGNORECASE)),
+    ("gpipe", re.compile(r"\bg-?pipe\b", re.IGNORECASE)),
+)
+_NOT = re.compile(r"\b(?:no|not|without|w/o|instead of|unlike|than|disabled?)\b[^,;.|]*$", re.IGNORECASE)
+_NOT_AFTER = re.compile(r"\W*(?:is |was )?(?:not|off|unused|disabled)\b", re.IGNORECASE)
+
+
+def named_schedule(text: str) -> str:
+    """Return the pipeline schedule that the words of a source name; empty for none but the usual."""
+    return next((name for name, pattern in _SCHEDULES if _affirmed(pattern, text)), "")
+
+
+_FROZEN = re.compile(
+    r"\bQ?LoRA\b|base weights frozen|frozen (?:base|backbone|weights)|\bPEFT\b|adapters? only", re.I
+)
+
+
+def freezes_weights(text: str) -> bool:
+    """Whether the words say that only adapters are trained."""
+    return _affirmed(_FROZEN, text)
+
+
+def _affirmed(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether a pattern occurs in a text without a negation before it in the same clause, or right after it."""
+    return any(
+        not _NOT.search(text[: found.start()]) and not _NOT_AFTER.match(text[found.end() :])
+        for found in pattern.finditer(text)
+    )
+
+
+_EVERY_SECOND = re.compile(
+    r"(?:every|each) (?:second|other|2nd) layer|alternat\w+ (?:dense and MoE|MoE and dense)"
+    r"|interleave_moe_layer_step\W{0,3}2|moe_layer_freq\w*\W{0,3}2\b",
+    re.IGNORECASE,
+)
+
+
+def experts_in_every_second_layer(text: str) -> bool:
+    """Whether the words say that dense layers alternate with mixtures of experts."""
+    return _EVERY_SECOND.search(text) is not None
+
+
+_KINDS_OF_ATTENTION = re.compile(
+    r"MHA|GQA|MQA|MLA|SWA|full|causal|multi-?head|grouped-?query|multi-?query|sliding|softmax|flash",
+    re.IGNORECASE,
+)
+_OTHER_ATTENTION = re.compile(
+    r"mamba|ssm|linear|delta|hybrid|sparse|lightning|retention|rwkv|hyena|\b(?:NSA|DSA|KDA|CSA|MoBA)\b",
+    re.IGNORECASE,
+)
+_MODELLED_ATTENTION = re.compile(
+    rf"(?:{_KINDS_OF_ATTENTION.pattern}|attention|alternat\w+|alternate|window|[\s,+/()-])*", re.IGNORECASE
+)
+
+
+def unknown_attention(text: str) -> bool:
+    """Whether a cell names attention of a kind that the architectures here do not have."""
+    if not text:
+        return False
+    return _OTHER_ATTENTION.search(text) is not None or _KINDS_OF_ATTENTION.search(text) is None
+
+
+def beyond_attention(text: str) -> str:
+    """Return what is assumed where a cell says more about attention than is modelled; empty where it does not."""
+    return "" if _MODELLED_ATTENTION.fullmatch(text) else f"attn {text!r}: only the kind of heads is modelled"
+
+
+def windowed(text: str) -> bool:
+    """Whether a cell names attention within a sliding window."""
+    return re.search(r"SWA|sliding", text, re.IGNORECASE) is not None
+
+
+def latent(text: str) -> bool:
+    """Whether a cell names latent attention."""
+    return re.match(r"MLA", text, re.IGNORECASE) is not None
