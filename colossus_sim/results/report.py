@@ -15,8 +15,9 @@ from colossus_sim.results.comparisons import backtest_section, published_section
 from colossus_sim.results.document import Section, Table, render_markdown, render_text
 from colossus_sim.results.metrics import CLUSTER_METRICS, METRICS
 from colossus_sim.results.slip import GROUPS
+from colossus_sim.results.targets import verdict
 from colossus_sim.results.words import NONE, day, number, percent, signed
-from colossus_sim.units import format_duration
+from colossus_sim.units import DAY, format_duration
 
 Data = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]
@@ -152,7 +153,12 @@ def _target_words(job: Data) -> str:
     target = f"the target of {day(job['target_date'])} ({job['target_means']})"
     slip = job["slip_days"]
     if job["slip_is_lower_bound"]:
-        text = f" It did not reach {target}: slip is at least {number(slip, 1)} days"
+        if verdict(slip, ended=False) == "unknown":
+            text = (
+                f" Whether it meets {target} is not known: the simulation stopped {_time(slip)} before that"
+            )
+        else:
+            text = f" It did not reach {target}: slip is at least {number(slip, 1)} days"
         if job["projected_finish_date"] is not None:
             text += (
                 f"; with the remaining work at its healthy rate and no further losses it would be "
@@ -160,8 +166,12 @@ def _target_words(job: Data) -> str:
                 "(a projection, not simulated)"
             )
         return text + "."
-    word = "after" if slip >= 0 else "before"
-    return f" It ended {number(abs(slip), 1)} days {word} {target}."
+    return f" It ended {_time(slip)} {'after' if slip > 0.0 else 'before'} {target}."
+
+
+def _time(days: float) -> str:
+    """Return a length of time in days, one that would read as 0.0 of them in its own unit."""
+    return f"{number(abs(days), 1)} days" if abs(days) >= _SMALL_DAYS else format_duration(abs(days) * DAY)
 
 
 def _cause_words(job: Data) -> str:

@@ -144,7 +144,7 @@ class Target(Spec):
     """The announced or wanted date."""
 
     date: Instant
-    """The date."""
+    """The date; met by what ends at or before it. Without a time: 00:00 UTC, the first instant of that day."""
     phase: str = ""
     """Phase whose end is meant; empty = the whole job."""
     means: str = ""
