@@ -183,6 +183,7 @@ def write(
 
 def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     """Show the dates, and where the rest lies."""
+    from colossus_sim.results.forecast_words import cautions
     from colossus_sim.sweeps.forecast_files import NO_DRIVER, job_lines
 
     if settings.json:
@@ -192,10 +193,8 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
         return
     header, rows = job_lines(document)
     echo(text_table(header, rows, right=(6,)))
-    if header[-1] == "finished":
-        echo(
-            ">=: rests on runs that were not done at the horizon, with their end if nothing goes wrong any more"
-        )
+    for text in cautions(document):
+        echo(text)
     for job in document["jobs"]:
         if job["drivers"]:
             echo(f"{job['name']}: driven by {strongest(job['drivers']) or NO_DRIVER}")
