@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from colossus_sim.results.forecast_words import cautions, chance_text
+from colossus_sim.results.report import command_line
 from colossus_sim.results.words import bound
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
 from colossus_sim.sweeps.table import Cell, Column, SweepTable, csv_text, dictionary_text, run_table
@@ -81,8 +82,31 @@ def _date(forecast: Forecast, days: float) -> str | None:
 
 
 def forecast_tables(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> dict[str, SweepTable]:
-    """Return the tables: every replica, and the bands of every phase."""
-    return {"results": run_table(forecast.plan, outcomes), "phases": _phase_table(forecast, outcomes)}
+    """Return the tables: every replica, the bands of every phase, and what was drawn for each replica."""
+    tables = {"results": run_table(forecast.plan, outcomes), "phases": _phase_table(forecast, outcomes)}
+    return tables | ({"draws": draws_table(forecast, outcomes)} if forecast.groups else {})
+
+
+def draws_table(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> SweepTable:
+    """Return what was drawn for each replica: a column per assumption, and the command that plays the run alone."""
+    plan = forecast.plan
+    columns = (
+        Column("point", "count", "number of the replica, as in results.csv"),
+        Column("seed", "count", "root seed"),
+        *(
+            Column(item.path, "text", f"drawn value, as it is written after --set; one unknown: {group.name}")
+            for group in forecast.groups
+            for item in group.members
+        ),
+        Column("command", "text", "plays this run alone, with all its tables and pictures"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for task in plan.each_task():
+        if task.index in outcomes:
+            drawn = [text.partition("=")[2] for text in plan.points[task.point].overrides]
+            command = command_line(plan.source, task.overrides, seed=task.seed, case=plan.case)
+            rows.append((task.point, task.seed, *drawn, command))
+    return SweepTable(columns, tuple(rows))
 
 
 def _phase_table(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> SweepTable:
@@ -172,6 +196,8 @@ def forecast_report(document: Mapping[str, Any]) -> str:
         "horizon. In brackets after the share: its 95 % Wilson interval.",
         *(f"\n{_escape(text)}." for text in cautions(document)),
     ]  # fmt: skip
+    if document["assumptions"] == "sampled":
+        lines += ["", "draws.csv has the values drawn for each replica, and the command that plays it alone."]
     lines += _driver_lines(document)
     if document["errors"]:
         lines += ["", "## Failed replicas", "", *(f"* {_escape(text)}" for text in document["errors"])]

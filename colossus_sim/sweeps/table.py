@@ -60,10 +60,11 @@ class SweepTable(NamedTuple):
 _RUN = (
     Column("point", "count", "number of the point, from 0"),
     Column("replica", "count", "number of the run at this point, from 0"),
-    Column("seed", "count", "root seed; repeat the run with run --seed"),
+    Column("seed", "count", "root seed; repeat the run with run --seed and what its point sets (of a forecast "
+           "with drawn assumptions: the command in draws.csv)"),
     Column("status", "text", "done or failed"),
     Column("error", "text", "why it failed"),
-)
+)  # fmt: skip
 _SUMMARY = (
     Column("point", "count", "number of the point, from 0"),
     Column("measure", "text", "what was measured"),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from colossus_sim.cli.main import run_command_line
 from colossus_sim.errors import UsageError
 from colossus_sim.results.forecast_words import cautions
 from colossus_sim.sweeps.condition import check_measure, parse_condition
@@ -94,6 +98,36 @@ def test_played_runs_know_whether_the_target_lies_after_their_end(fast_scenario:
         (job,) = job_forecasts(forecast, outcomes)
         assert (job.met, job.unknown) == became
         assert outcomes[0].values["cluster.simulated_days"] == pytest.approx(1.0)
+
+
+def test_a_run_with_drawn_assumptions_can_be_repeated(fast_scenario: str, tmp_path: Path) -> None:
+    """The command of a replica in draws.csv gives its slip, which its seed alone does not."""
+    folder = tmp_path / "forecast"
+    words = [
+        "forecast",
+        fast_scenario,
+        "--replicas",
+        "3",
+        "--assumptions",
+        "sample",
+        "--no-plots",
+        "-q",
+        "--jobs",
+        "1",
+    ]
+    assert run_command_line([*words, "--out", str(folder)]) == 0
+    draws, runs = pd.read_csv(folder / "draws.csv"), pd.read_csv(folder / "results.csv")
+    described = json.loads((folder / "columns.json").read_text("utf-8"))["tables"]["draws"]
+    assert [column["name"] for column in described] == list(draws.columns)
+    assert len(set(draws["jobs.large.phases.pretrain.tokens"])) == 3
+    slips = []
+    for command in (draws["command"][1], f"colossus-sim run {fast_scenario} --seed {draws['seed'][1]}"):
+        out = tmp_path / f"run{len(slips)}"
+        assert run_command_line([*shlex.split(command)[1:], "--plots", "none", "-q", "--out", str(out)]) == 0
+        summary = json.loads((out / "summary.json").read_text("utf-8"))
+        slips.append(summary["jobs"][0]["slip_days"])
+    assert slips[0] == pytest.approx(runs["jobs.large.slip_days"][1], abs=1e-9)
+    assert slips[1] != pytest.approx(slips[0], abs=1e-3)
 
 
 def test_few_runs_come_with_a_caution(fast_scenario: str) -> None:
