@@ -247,9 +247,28 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
         kind=kind,
         paired=spec.common_random_numbers,
     )
+    _check_tails(asked, plan)
     if kind != "tornado":
         _check_points(asked, plan, plan.points if kind == "changes" else plan.points[:1], settings)
     return plan
+
+
+def _check_tails(asked: Sweep, plan: Plan) -> None:
+    """Refuse a normal law that reaches values which the scenario refuses: some points would fail."""
+    from colossus_sim.errors import ScenarioError
+    from colossus_sim.loading.load import load_scenario
+    from colossus_sim.sweeps.sampling import TAIL, tails
+    from colossus_sim.sweeps.spec import VaryError
+
+    for path, text in tails(asked.spec.vary.sample) if asked.spec.vary.sample is not None else ():
+        try:
+            load_scenario(plan.source, overrides=(*plan.overrides, f"{path}={text}"), case=plan.case)
+        except ScenarioError as error:
+            message = (
+                f"a normal law with these ends goes beyond {text} with a chance of {TAIL:g}, which the scenario "
+                f"refuses ({error.problems[0].message}); use triangular or loguniform, or nearer ends"
+            )
+            raise asked.located(VaryError(message, "sample", "ranges", path)) from None
 
 
 def _check_points(asked: Sweep, plan: Plan, points: Sequence[Point], settings: Settings) -> None:

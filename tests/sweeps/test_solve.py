@@ -114,6 +114,8 @@ def test_steps_of_quantities_and_default_range(fast_scenario: str) -> None:
     assert all(1.0 < after / before < 1.0101 for before, after in itertools.pairwise(steps))
     with pytest.raises(UsageError, match="does not give"):
         default_range(scenario, "jobs.large.max_gpus")
+    with pytest.raises(UsageError, match=r"got a mapping$"):
+        default_range(scenario, "jobs.large.model")
     with pytest.raises(UsageError, match="must be smaller"):
         candidates(question(fast_scenario, "a<=1", low="20", high="10"))
 
