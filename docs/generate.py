@@ -161,6 +161,10 @@ paths are those of `--set`, values are written as in a scenario. For the common 
   same seed at every point, so that differences between points are paired and far more certain than the means;
   without, all runs are independent. `seed` itself cannot be varied: that is what `replicas` is for.
 - **`measures`** are columns of `results.csv`, e.g. `jobs.large.slip_days` ([metrics](metrics.md)).
+- **Runs that the horizon cuts off** are counted per point and measure in `unfinished` of `points.csv`. They enter
+  with their projected end and with what was spent until then, so that a mean is a lower bound (>=) and a difference
+  rests on incomplete values (~); pictures draw such points hollow, bars hatched. `cluster.complete` is the share of
+  runs in which all jobs ended.
 - `colossus-sim schema --kind sweep > sweep.schema.json` is for editors.
 """
 
