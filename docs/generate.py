@@ -152,14 +152,19 @@ paths are those of `--set`, values are written as in a scenario. For the common 
 - **`sample`** spreads points over ranges: each `n`-th of a range holds one of `n` points (Latin hypercube, McKay,
   Beckman and Conover 1979), or a scrambled Sobol sequence (Owen 1998) with a power of two of points. A range has a
   law: `uniform`, `loguniform` (the logarithm is uniform: for rates and times over decades), `triangular` (with
-  `mode`), `normal` (`low` and `high` are its 5 % and 95 % quantiles, so a tenth of the points lies outside). Laws
-  are independent. The same seed gives the same points.
+  `mode`), `normal` (`low` and `high` are its 5 % and 95 % quantiles, so a tenth of the points lies outside;
+  refused where it would reach values that the scenario refuses with a chance of more than one in a million, as wide
+  ends of a rate or time do). Laws are independent. The same seed gives the same points.
 - **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time.
 - **`changes`** plays the scenario as it is, then each named change alone.
 - **Seeds**: run `k` of a point has the root seed plus `k`. With `common_random_numbers` (the default) that is the
   same seed at every point, so that differences between points are paired and far more certain than the means;
   without, all runs are independent. `seed` itself cannot be varied: that is what `replicas` is for.
 - **`measures`** are columns of `results.csv`, e.g. `jobs.large.slip_days` ([metrics](metrics.md)).
+- **Runs that the horizon cuts off** are counted per point and measure in `unfinished` of `points.csv`. They enter
+  with their projected end and with what was spent until then, so that a mean is a lower bound (>=) and a difference
+  rests on incomplete values (~); pictures draw such points hollow, bars hatched. `cluster.complete` is the share of
+  runs in which all jobs ended.
 - `colossus-sim schema --kind sweep > sweep.schema.json` is for editors.
 """
 

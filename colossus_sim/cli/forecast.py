@@ -53,6 +53,7 @@ def forecast(file: str, settings: Settings, **options: Any) -> int:
     Each run has its own seed, so failures fall differently; with --assumptions sample it also draws the
     assumptions that the scenario gives with a low and a high end. Results go to out/NAME-forecast unless --out
     names another folder: forecast.json, report.md, results.csv (every run), phases.csv, a Gantt chart with bands.
+    draws.csv has the assumptions drawn for each run, and the command that plays that run alone.
 
     \b
     Examples:
@@ -183,6 +184,7 @@ def write(
 
 def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     """Show the dates, and where the rest lies."""
+    from colossus_sim.results.forecast_words import cautions
     from colossus_sim.sweeps.forecast_files import NO_DRIVER, job_lines
 
     if settings.json:
@@ -192,10 +194,8 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
         return
     header, rows = job_lines(document)
     echo(text_table(header, rows, right=(6,)))
-    if header[-1] == "finished":
-        echo(
-            ">=: rests on runs that were not done at the horizon, with their end if nothing goes wrong any more"
-        )
+    for text in cautions(document):
+        echo(text)
     for job in document["jobs"]:
         if job["drivers"]:
             echo(f"{job['name']}: driven by {strongest(job['drivers']) or NO_DRIVER}")
@@ -205,7 +205,8 @@ def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     )
     if document["errors"]:
         echo(f"first failure: {document['errors'][0]}")
-    echo(f"wrote {folder}: report.md, forecast.json, results.csv, phases.csv")
+    draws = ", draws.csv" if document["assumptions"] == "sampled" else ""
+    echo(f"wrote {folder}: report.md, forecast.json, results.csv, phases.csv{draws}")
     echo(f"as one interactive page: colossus-sim report {folder}")
 
 

@@ -46,7 +46,11 @@ def solve(file: str, settings: Settings, **options: Any) -> int:
       colossus-sim solve tiny --find jobs.small.gpus --so-that "jobs.small.slip_days<=0"
       colossus-sim solve quickstart --find jobs.llama_70b.gpus --so-that "jobs.llama_70b.finish<=2026-03-01"
 
-    Exit codes: 0 found, 3 no value in the range meets it.
+    A run that the horizon cuts off before it is clear whether the condition holds is no answer: where too many of
+    them are, the search stops and asks for a longer horizon.
+
+    \b
+    Exit codes: 0 found, 3 no value in the range meets it, or the horizon is too short to say.
     """  # fmt: skip
     from colossus_sim.sweeps.solve import solve as search
 
@@ -102,12 +106,20 @@ def trial_line(trial: Trial) -> str:
     if trial.error:
         return f"  {trial.text}: cannot be run: {trial.error.splitlines()[0]}"
     low, high = trial.interval
-    return f"  {trial.text}: {trial.met} of {trial.runs} runs ({low:.0%} to {high:.0%})"
+    cut = f"; of {trial.unknown} it is not known: cut off at the horizon" if trial.unknown else ""
+    return f"  {trial.text}: {trial.met} of {trial.runs} runs ({low:.0%} to {high:.0%}){cut}"
 
 
 def answer_text(question: Question, answer: Answer) -> str:
     """Return the answer in words."""
     wish = f"{question.condition.text} in at least {question.confidence:.0%} of the runs"
+    if answer.unknown is not None:
+        trial = answer.unknown
+        return (
+            f"not known: with {question.path} = {trial.text} it holds in {trial.met} of {trial.runs} runs, and "
+            f"{trial.unknown} stopped at the horizon before it was clear whether {question.condition.text}\n"
+            "simulate longer, e.g. --set 'horizon=60 days', beyond the bound of the condition"
+        )
     if answer.found is None:
         best = answer.nearest(question.condition.bound)
         near = (
@@ -152,10 +164,12 @@ def _document(question: Question, answer: Answer) -> dict[str, Any]:
         "between": [question.low, question.high],
         "found": None if answer.found is None else answer.found.text,
         "smallest": answer.smallest,
+        "not_known_at": None if answer.unknown is None else answer.unknown.text,
         "trials": [
             {
                 "value": trial.text,
                 "met": trial.met,
+                "not_known": trial.unknown,
                 "runs": trial.runs,
                 "share": trial.share,
                 "interval": list(trial.interval),

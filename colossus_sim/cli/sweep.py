@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colossus_sim.cli.common import Settings, echo, echo_json, note, scenario_and_out_options, text_table
+from colossus_sim.cli.common import Settings, note, scenario_and_out_options
 from colossus_sim.cli.many import (
     SOME_FAILED,
     Progress,
@@ -20,6 +20,7 @@ from colossus_sim.cli.many import (
     stopping,
     worker_options,
 )
+from colossus_sim.cli.sweep_table import MAX_ROWS, show
 
 if TYPE_CHECKING:
     from colossus_sim.sweeps.folder import State
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from colossus_sim.sweeps.read import Sweep
     from colossus_sim.sweeps.table import Content
     from colossus_sim.sweeps.task import Outcome
-
-MAX_ROWS = 40
-"""Rows of the table on standard output; all are in points.csv."""
 
 
 @click.command("sweep")
@@ -249,9 +247,28 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
         kind=kind,
         paired=spec.common_random_numbers,
     )
+    _check_tails(asked, plan)
     if kind != "tornado":
         _check_points(asked, plan, plan.points if kind == "changes" else plan.points[:1], settings)
     return plan
+
+
+def _check_tails(asked: Sweep, plan: Plan) -> None:
+    """Refuse a normal law that reaches values which the scenario refuses: some points would fail."""
+    from colossus_sim.errors import ScenarioError
+    from colossus_sim.loading.load import load_scenario
+    from colossus_sim.sweeps.sampling import TAIL, tails
+    from colossus_sim.sweeps.spec import VaryError
+
+    for path, text in tails(asked.spec.vary.sample) if asked.spec.vary.sample is not None else ():
+        try:
+            load_scenario(plan.source, overrides=(*plan.overrides, f"{path}={text}"), case=plan.case)
+        except ScenarioError as error:
+            message = (
+                f"a normal law with these ends goes beyond {text} with a chance of {TAIL:g}, which the scenario "
+                f"refuses ({error.problems[0].message}); use triangular or loguniform, or nearer ends"
+            )
+            raise asked.located(VaryError(message, "sample", "ranges", path)) from None
 
 
 def _check_points(asked: Sweep, plan: Plan, points: Sequence[Point], settings: Settings) -> None:
@@ -327,64 +344,3 @@ def write(
         view = sweep_view(plan, outcomes, measures, title)
         files |= render_all(sweep_figures(view, dark=dark), dark=dark)
     write_files(folder, files)
-
-
-def show(
-    folder: Path,
-    plan: Plan,
-    outcomes: Mapping[int, Outcome],
-    measures: tuple[str, ...],
-    settings: Settings,
-) -> None:
-    """Show means, intervals and paired differences."""
-    from colossus_sim.sweeps.table import summary_table
-
-    failed = sum(1 for item in outcomes.values() if item.status == "failed")
-    table = summary_table(plan, outcomes, measures)
-    names = [column.name for column in table.columns]
-    wanted = [dict(zip(names, row, strict=True)) for row in table.rows]
-    if settings.json:
-        rows = [{key: _jsonable(value) for key, value in row.items()} for row in wanted]
-        echo_json(
-            {
-                "schema_version": 1,
-                "folder": str(folder),
-                "runs": len(outcomes),
-                "failed": failed,
-                "rows": rows,
-            }
-        )
-        return
-    if settings.quiet:
-        return
-    parameters = plan.parameters
-    header = ["point", *parameters, "measure", "runs", "mean", "+-", "difference", "+-"]
-    keys = [
-        "point",
-        *parameters,
-        "measure",
-        "runs",
-        "mean",
-        "ci_half_width",
-        "difference",
-        "difference_ci_half_width",
-    ]
-    cells = [[_cell(row[key]) for key in keys] for row in wanted[:MAX_ROWS]]
-    echo(text_table(header, cells, right=range(len(header) - 5, len(header))))
-    if len(wanted) > MAX_ROWS:
-        echo(f"... and {len(wanted) - MAX_ROWS} more rows in points.csv")
-    first = next((item.error for item in outcomes.values() if item.error), "")
-    if failed:
-        echo(f"\n{failed} of {len(outcomes)} runs failed, e.g.: {first.splitlines()[0] if first else ''}")
-    echo(f"\nwrote {folder}: results.csv (every run), points.csv (means, 95 % intervals, paired differences)")
-    echo(f"as one interactive page: colossus-sim report {folder}")
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
-    return str(value)
-
-
-def _jsonable(value: object) -> object:
-    return None if isinstance(value, float) and value != value else value

@@ -90,7 +90,7 @@ def _job(result: Any, row: JobRow, job: Mapping[str, Any]) -> dict[str, Any]:
         "site": job["site"],
         "status": _status(row),
         "slip": slip_label(row),
-        "slip_days": row.slip_days,
+        "verdict": row.verdict,
         "submit": ms(row.submit),
         "finish": ms(row.finish),
         "projected": ms(row.projected),

@@ -106,10 +106,12 @@ def _failed(runs: pd.DataFrame) -> Section:
 
 
 def _reproduce(study: Mapping[str, Any], runs: pd.DataFrame) -> Section:
+    sampled = study["kind"] == "forecast" and study["points"] > 1
+    drawn = "; draws.csv has what was drawn for it, and the command that plays it alone" if sampled else ""
     about = (
         f"Version {study['version']} (model version {study['model_version']}), seed {study['seed']}, case "
         f"{study['case']}, {len(runs):,} runs. The same version, scenario and seed give the same results. Every "
-        "run is a row of results.csv, with its seed."
+        f"run is a row of results.csv, with its seed{drawn}."
     )
     return Section(title="How to reproduce", paragraphs=(about,), code=str(study["command"]))
 

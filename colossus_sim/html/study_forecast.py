@@ -10,6 +10,7 @@ import pandas as pd
 
 from colossus_sim.plots.style import FAMILY_COLOURS, phase_family
 from colossus_sim.results.document import Section, Table
+from colossus_sim.results.forecast_words import NOT_KNOWN, cautions
 from colossus_sim.results.words import bound, day
 
 DAY_MS = 86_400_000.0
@@ -60,6 +61,9 @@ def _headline(forecast: Mapping[str, Any]) -> str:
         else "failures drawn anew in each, assumptions fixed"
     )
     targets = f"{likely} of {len(jobs)} targets more likely met than missed \u00b7 " if jobs else ""
+    unknown = sum(bool(job["target_not_known"]) for job in forecast["jobs"])
+    if unknown:
+        targets += f"{unknown} not known: after the horizon \u00b7 "
     return f"{targets}{forecast['replicas']} runs{failed}, {drawn}"
 
 
@@ -82,6 +86,7 @@ def _job(
         "chance": job["probability_to_meet_target"],
         "interval": job["probability_interval"],
         "finished": job["finished_before_horizon"],
+        "unknown": job["target_not_known"] or 0,
         "ends": [round(start + days * DAY_MS) for days in ends.tolist()],
         "drivers": [[d["name"], d["rank_correlation"], d["first_order_index"]] for d in job["drivers"]],
         "phases": rows,
@@ -116,12 +121,12 @@ def forecast_sections(study: Mapping[str, Any], forecast: Mapping[str, Any]) -> 
     about = (
         "Dates are the end of what each target means (without a target: of the whole job). P80: in 80 % of the "
         "runs it is done by then. A run in which a job was not done at the end of the simulated time counts with "
-        "its projected end (>=: a lower bound), and as a miss. Chance: share of runs that meet the target, with "
-        "its Wilson interval."
+        "its projected end (>=: a lower bound), and as a miss of a target that lay before that. Chance: share of "
+        "runs that meet the target, with its Wilson interval."
     )
     jobs = Section(
         title="Jobs",
-        paragraphs=(about,),
+        paragraphs=(about, *(f"{text}." for text in cautions(forecast))),
         table=Table(header=header, rows=rows, right=(6, 7, 8, 9, 10)),
     )
     return [jobs, *_drivers(forecast)]
@@ -133,7 +138,9 @@ def _row(job: Mapping[str, Any], runs: int) -> tuple[str, ...]:
         ("", "") if slip is None else tuple(bound(job, name) + _signed(slip[name]) for name in ("p50", "p90"))
     )
     low, high = job["probability_interval"]
-    share = ("", "") if chance is None else (f"{chance:.0%}", f"{low:.0%} to {high:.0%}")
+    share = ("", "")
+    if slip is not None and low is not None:
+        share = (NOT_KNOWN if chance is None else f"{chance:.0%}", f"{low:.0%} to {high:.0%}")
     return (
         job["name"], day(job["target_date"]) if job["target_date"] else "none",
         *(bound(job, name) + (job["finish_date"][name] or "?") for name in LEVELS), *shifts, *share,

@@ -18,6 +18,8 @@ def sweep_chart(study: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any
     """Return the data of the charts: per measure its mean, interval and difference at each point."""
     parameters = list(study["parameters"])
     settings = points.drop_duplicates("point")
+    cut = points[points["measure"].isin(study["shown"])]["unfinished"].max() if len(points) else 0
+    open_text = " \u00b7 hollow: runs cut off at the horizon, at least these values" if cut else ""
     known = {item["name"]: item for item in study["measures"]}
     by_measure = dict(tuple(points.groupby("measure", sort=False)))
     values = {name: _values(frame) for name, frame in by_measure.items() if frame["mean"].notna().any()}
@@ -27,7 +29,7 @@ def sweep_chart(study: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any
         "kind": study["kind"],
         "title": study["title"],
         "question": study["question"],
-        "headline": f"{study['points']} points, {runs} \u00b7 marks: mean with 95 % interval",
+        "headline": f"{study['points']} points, {runs} \u00b7 marks: mean with 95 % interval{open_text}",
         "parameters": [{"name": name, "texts": settings[name].astype(str).tolist()} for name in parameters],
         "measures": [{**known[name], **values[name]} for name in (*shown, *(n for n in values if n not in shown))],
         "shown": len(shown),
@@ -42,7 +44,7 @@ def _runs(study: Mapping[str, Any]) -> str:
 
 def _values(frame: pd.DataFrame) -> dict[str, list[float | None]]:
     ordered = frame.sort_values("point")
-    return {name: [_rounded(value) for value in ordered[name].tolist()] for name in NUMBERS}
+    return {name: [_rounded(value) for value in ordered[name].tolist()] for name in (*NUMBERS, "unfinished")}
 
 
 def _rounded(value: float) -> float | None:
@@ -55,13 +57,20 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
     shown = [name for name in study["shown"] if name in set(points["measure"])]
     header = ["point", *parameters]
     for name in shown:
+        cut = _has_unfinished(points, name)
         header += [f"{known[name]['label']} [{known[name]['unit']}]", "\u00b1", "difference", "\u00b1"]
+        header += ["unfinished"] if cut else []
     indexed = points.set_index(["point", "measure"])
     rows = []
     for row in points.drop_duplicates("point").to_dict("records"):
         cells = [str(row["point"]), *(str(row[name]) for name in parameters)]
         for name in shown:
-            cells += [_cell(indexed.loc[(row["point"], name), key]) for key in NUMBERS]
+            cells += _cells(indexed, row["point"], known[name])
+            cells += (
+                [str(indexed.loc[(row["point"], name), "unfinished"])]
+                if _has_unfinished(points, name)
+                else []
+            )
         rows.append(tuple(cells))
     paired = (
         "run by run with the same seeds" if study["paired"] else "of the means; each point has its own seeds"
@@ -70,6 +79,11 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
         f"Mean over {_runs(study)} and half of its 95 % t interval; difference to point 0, {paired}, "
         "with half of its 95 % interval. A difference smaller than its interval is not told from chance."
     )
+    if any(_has_unfinished(points, name) for name in shown):
+        about += (
+            " Unfinished: runs that the horizon cut off before what is measured had ended. >=: they enter with the "
+            "end if nothing goes wrong any more, and with what was spent until then; ~: rests on such runs."
+        )
     right = (0, *range(1 + len(parameters), len(header)))
     return [
         Section(
@@ -78,6 +92,19 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
             table=Table(header=tuple(header), rows=tuple(rows), right=right),
         )
     ]
+
+
+def _has_unfinished(points: pd.DataFrame, name: str) -> bool:
+    return bool((points["unfinished"][points["measure"] == name] > 0).any())
+
+
+def _cells(indexed: pd.DataFrame, point: int, measure: Mapping[str, Any]) -> list[str]:
+    """Return mean, interval, difference and its interval; >= or ~: rests on runs that the horizon cut off."""
+    name, mark = measure["name"], ">= " if measure["grows"] else "~ "
+    mean, half, change, half_of_change = (_cell(indexed.loc[(point, name), key]) for key in NUMBERS)
+    own, first = (bool(indexed.loc[(number, name), "unfinished"]) for number in (point, 0))
+    vague = "~ " if change and point and (own or first) else ""
+    return [mark * (own and bool(mean)) + mean, half, vague + change, half_of_change]
 
 
 def _cell(value: float) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from colossus_sim.errors import Problem
 from colossus_sim.loading.fields import field_at, quantity_of, records_at
-from colossus_sim.loading.nodes import Node, Origin, join, plain, problem_at
+from colossus_sim.loading.nodes import Node, Origin, join, lookup, plain, problem_at
 from colossus_sim.loading.references import Path, reference_kind
 from colossus_sim.loading.suggest import nearest, nearest_hint
 from colossus_sim.policies import GROUP
@@ -74,6 +74,9 @@ def _problem(item: Mapping[str, Any], root: type[BaseModel], tree: Node) -> Prob
     path, node, nearest_node = _locate(item["loc"], item["type"], tree)
     dotted = dotted_path(path)
     if item["type"] == "missing":
+        new = _new_entry(path, root, tree)
+        if new is not None:
+            return new
         return _missing(path, nearest_node, root, tree)
     if item["type"] == "extra_forbidden":
         return _unknown_key(path, node, root, tree)
@@ -125,6 +128,22 @@ def _missing(path: Path, parent: Node, root: type[BaseModel], tree: Node) -> Pro
     return problem_at(
         parent.key or parent.origin, f"{path[-1]!r} is missing", path=dotted_path(path), hint=hint
     )
+
+
+def _new_entry(path: Path, root: type[BaseModel], tree: Node) -> Problem | None:
+    """Return what is wrong if an override made the entry at or above `path`, as its name is misspelt."""
+    for length in range(2, len(path)):
+        above, node = lookup(tree, path[: length - 1]), lookup(tree, path[:length])
+        if above is None or node is None:
+            return None
+        name, others = str(path[length - 1]), set(above.mapping or ()) - {str(path[length - 1])}
+        made = node.key is not None and not node.key.line and field_at(root, path[:length], tree) is None
+        alone = len(node.mapping or ()) == 1
+        if made and others and (alone or nearest(name, others) is not None):
+            entry, where = dotted_path(path[:length]), dotted_path(path[: length - 1])
+            hint = nearest_hint(name, others)
+            return problem_at(node.key, f"there is no {name!r} in {where}", path=entry, hint=hint)
+    return None
 
 
 def _unknown_key(path: Path, node: Node | None, root: type[BaseModel], tree: Node) -> Problem:

@@ -9,7 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.style import BLUE, VERMILLION, new_figure, plain, shorten, text_width, theme, themed
+from colossus_sim.plots.style import (
+    BLUE,
+    VERMILLION,
+    hatched,
+    new_figure,
+    plain,
+    shorten,
+    text_width,
+    theme,
+    themed,
+)
 from colossus_sim.plots.views import Change, Measured, SweepView
 
 _WIDTH, _LEFT, _RIGHT, _HEAD, _FOOT, _ROW, _GAP = 13.0, 4.3, 0.35, 1.15, 0.75, 0.42, 0.35
@@ -52,7 +62,7 @@ def _panel(axes: Axes, measure: Measured, changes: Sequence[Change], *, dark: bo
         colour = look.muted
         if measure.more_is_better is not None:
             colour = BLUE if (item.mean > 0.0) == measure.more_is_better else VERMILLION
-        axes.barh(number + 0.5, item.mean, height=0.62, color=colour, zorder=2)
+        axes.barh(number + 0.5, item.mean, height=0.62, color=colour, zorder=2, **hatched(item.open, look))
         axes.errorbar(
             item.mean, number + 0.5, xerr=half, color=look.ink, linewidth=0.9, capsize=2.5, zorder=4
         )

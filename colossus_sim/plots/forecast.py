@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
-from colossus_sim.plots.bars import date_axis
+from colossus_sim.plots.bars import add_fade, date_axis
 from colossus_sim.plots.header import write_header
 from colossus_sim.plots.stacked import HEADER, LEFT, MOST_ROWS, RIGHT, WIDTH, rows_figure
 from colossus_sim.plots.style import (
@@ -37,6 +37,8 @@ BARS, RANGES, END = (0.1, 0.5), (0.52, 0.78), 0.88
 """Where bars, ranges of the ends of phases, and the end that the target means lie in a row."""
 LOW_ROW, CHANCE_WIDTH = 0.4, 0.38
 """Height of a row that has no room for two lines of text, and room for a chance in front of a date. [inches]"""
+OPEN_SHARE = 0.6
+"""Part of the bar of a phase without an end that is solid; the rest fades out towards the horizon."""
 MAX_DRIVERS, MOST_JOBS = 5, 8
 LEAST = 0.005
 """Shares of variance below this are not drawn."""
@@ -72,7 +74,7 @@ def draw_bands(view: ForecastView, *, dark: bool = False) -> Figure:
     for number, job in enumerate(jobs):
         if number % 2:
             axes.axhspan(number, number + 1, color=look.stripe, zorder=0)
-        _draw_job(axes, job, number, limits=(left, right), dark=dark)
+        _draw_job(axes, job, number, limits=(left, right), horizon=min(view.horizon, right), dark=dark)
         _right_text(axes, job, number, row=row, dark=dark)
     beyond = view.horizon <= right
     if beyond:
@@ -95,14 +97,16 @@ def _span(view: ForecastView) -> tuple[float, float]:
     return first - room, last + room
 
 
-def _draw_job(axes: Axes, job: JobBand, number: int, *, limits: tuple[float, float], dark: bool) -> None:
+def _draw_job(
+    axes: Axes, job: JobBand, number: int, *, limits: tuple[float, float], horizon: float, dark: bool
+) -> None:
     look = theme(dark)
     lanes = _lanes(job.phases)
     height = (BARS[1] - BARS[0]) / (max(lanes, default=0) + 1)
     step = (RANGES[1] - RANGES[0]) / max(1, len(job.phases))
     for order, (phase, lane) in enumerate(zip(job.phases, lanes, strict=True)):
-        _draw_phase(axes, phase, number + BARS[0] + height * lane, height, limits=limits)
-        _draw_range(axes, phase, number + RANGES[0] + step * (order + 0.5), limits[1])
+        _draw_phase(axes, phase, number + BARS[0] + height * lane, height, right=limits[1], horizon=horizon)
+        _draw_range(axes, phase, number + RANGES[0] + step * (order + 0.5), horizon)
     low, middle, high = (min(value, limits[1]) for value in job.finish)
     if math.isfinite(middle):
         y = number + END
@@ -111,7 +115,12 @@ def _draw_job(axes: Axes, job: JobBand, number: int, *, limits: tuple[float, flo
             axes.plot([edge, edge], [y - 0.07, y + 0.07], color=look.ink, linewidth=1.6, zorder=6)
         axes.plot([middle], [y], marker="D", markersize=5.0, markerfacecolor=look.paper, markeredgecolor=look.ink,
                   zorder=7)  # fmt: skip
-    if math.isfinite(job.target):
+    if job.target > limits[1]:
+        axes.annotate(f"{format_instant(job.target * DAY)}", xy=(limits[1], number + 0.08), xytext=(-16.0, 0.0),
+                      textcoords="offset points", size=7.0, ha="right", va="center_baseline", color=look.late,
+                      arrowprops={"arrowstyle": "-|>,head_width=0.2,head_length=0.4", "color": look.late,
+                                  "shrinkA": 1.0, "shrinkB": 0.0})  # fmt: skip
+    elif math.isfinite(job.target):
         axes.plot([job.target] * 2, [number + 0.04, number + 0.96], color=look.late, linewidth=1.8, zorder=5)
         axes.plot([job.target], [number + 0.08], marker="v", markersize=5.5, color=look.late, zorder=5)
 
@@ -132,19 +141,23 @@ def _lanes(phases: Sequence[PhaseBand]) -> list[int]:
 
 
 def _draw_phase(
-    axes: Axes, phase: PhaseBand, top: float, height: float, *, limits: tuple[float, float]
+    axes: Axes, phase: PhaseBand, top: float, height: float, *, right: float, horizon: float
 ) -> None:
+    """Draw the bar of a phase; one whose median end did not come fades out before the horizon."""
     colour = FAMILY_COLOURS[phase_family(phase.name, phase.kind)]
-    start, end = phase.start[1], min(phase.end[1], limits[1])
-    if math.isfinite(start) and start < limits[1]:
-        long = max(0.0, end - start)
-        axes.add_patch(
-            Rectangle((start, top), long, height * 0.92, facecolor=colour, linewidth=0.0, zorder=2)
-        )
+    start, bottom = phase.start[1], top + height * 0.92
+    if not (math.isfinite(start) and start < right):
+        return
+    end = min(phase.end[1], right)
+    if math.isinf(phase.end[1]):
+        end = max(start, start + OPEN_SHARE * (horizon - start))
+        add_fade(axes, (end, max(end, horizon), top, bottom), colour, zorder=2.0)
+    long = max(0.0, end - start)
+    axes.add_patch(Rectangle((start, top), long, bottom - top, facecolor=colour, linewidth=0.0, zorder=2))
 
 
 def _draw_range(axes: Axes, phase: PhaseBand, y: float, right: float) -> None:
-    """Draw the range of the end of a phase as a thin line; one that runs off the chart ends without a cap."""
+    """Draw the range of the end of a phase as a thin line; one that goes beyond the horizon ends without a cap."""
     colour = FAMILY_COLOURS[phase_family(phase.name, phase.kind)]
     low, high = phase.end[0], min(phase.end[2], right)
     if math.isfinite(low) and high > low:
@@ -159,11 +172,13 @@ def _right_text(axes: Axes, job: JobBand, number: int, *, row: float, dark: bool
     look = theme(dark)
     place = axes.get_yaxis_transform()
     low = row < LOW_ROW
-    known = not math.isnan(job.probability)
+    known = not math.isnan(job.target)
     if known:
-        colour = look.early if job.probability >= 0.5 else look.late
+        sure = not math.isnan(job.probability)
+        colour = look.muted if not sure else look.early if job.probability >= 0.5 else look.late
         spot, size = (0.5, 7.0) if low else (0.36, 9.0)
-        axes.text(1.008, number + spot, f"{job.probability:.0%}", transform=place, size=size, weight="bold",
+        chance = f"{job.probability:.0%}" if sure else "\u2013"
+        axes.text(1.008, number + spot, chance, transform=place, size=size, weight="bold",
                   color=colour, va="center_baseline")  # fmt: skip
     if math.isfinite(job.finish[1]):
         beside = CHANCE_WIDTH / (WIDTH - LEFT - RIGHT) if low and known else 0.0
@@ -186,7 +201,9 @@ def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: boo
         Line2D([], [], color=look.late, marker="v", linewidth=2.0, markersize=6),
     ]
     words = ["P10 to P90 of a phase's end", "end that the target means: P10, median, P90",
-             "target; on the right the chance to meet it, and the median end"]  # fmt: skip
+             "target; right: chance to meet it, median end"]  # fmt: skip
+    if any(not math.isnan(job.target) and math.isnan(job.probability) for job in view.jobs):
+        words[2] += " (\u2013: not known)"
     if beyond:
         marks.append(Line2D([], [], color=look.muted, linewidth=1.0, linestyle=":"))
         words.append("end of the simulated time; later ends are projected")

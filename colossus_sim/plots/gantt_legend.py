@@ -82,7 +82,7 @@ def _marks(rows: Sequence[Row], look: Theme) -> Entries:
     early = Line2D([], [], color=look.early, linewidth=1.6)
     ahead = Line2D([], [], color=look.muted, linewidth=1.2, linestyle=(0, (3, 2)))
     slow = Line2D([], [], color=look.ink, linewidth=3.0)
-    slips = [job.slip_days for job in jobs if not math.isnan(job.slip_days)]
+    verdicts = {job.verdict for job in jobs}
     choices = (
         (any(len(job.failures) for job in jobs), failure, "failures (stronger: more of them)"),
         (any(phase.slowed for job in jobs for phase in job.phases), slow,
@@ -90,8 +90,10 @@ def _marks(rows: Sequence[Row], look: Theme) -> Entries:
         (any(len(job.gates) for job in jobs), mark("D", "#F0E442"), "data ready"),
         (any(not math.isnan(row.target) for row in rows), mark(">", look.ink),
          "target of a late job" if packed else "target"),
-        (any(slip >= 0.5 for slip in slips), late, "late"),
-        (any(slip < 0.5 for slip in slips) and not packed, early, "early or on time"),
+        ("missed" in verdicts, late, "late"),
+        ("met" in verdicts and not packed, early, "early or on time"),
+        ("unknown" in verdicts and not packed, Line2D([], [], color=look.muted, linewidth=1.6),
+         "not known: target after the simulated time"),
         (any(job.observed for job in jobs), mark("o", look.paper),
          "reported outcome (arrow: not by then)" if _open(jobs) else "reported outcome"),
         (any(math.isnan(job.finish) and not math.isnan(job.projected) for job in jobs), ahead,

@@ -262,12 +262,17 @@ def _draw_open(axes: Axes, first: float, y: float, look: Theme) -> None:
 
 
 def slip_label(job: JobRow) -> str:
-    """Return the slip in words: ``+23 d``, ``-4 d``, ``on time``, ``+90 d projected``, or nothing."""
+    """Return the slip in words: ``+23 d``, ``-4 d``, ``on time``, ``+90 d projected``, or nothing.
+
+    On time: met by less than half a day.
+    """
     if math.isnan(job.slip_days):
         return ""
-    if abs(job.slip_days) < 0.5:
+    near = abs(job.slip_days) < 0.5
+    if near and job.verdict == "met":
         return "on time"
-    text = f"{job.slip_days:+,.0f} d".replace("-", "\u2212")
+    days = max(job.slip_days, 0.1) if near and job.late else job.slip_days
+    text = f"{days:+,.{1 if near else 0}f} d".replace("-", "\u2212")
     return f"{text} projected" if job.slip_is_lower_bound else text
 
 
@@ -278,7 +283,7 @@ def _draw_slip(axes: Axes, row: Row, look: Theme) -> None:
     if not label or math.isnan(row.target):
         return
     left, right = axes.get_xlim()
-    colour = look.late if job.late else look.early
+    colour = job.slip_colour(look)
     end = min(max(job.target_end, left), right - 0.002 * (right - left))
     if row.packed:
         axes.plot([job.target, end], [row.marks] * 2, color=colour, linewidth=1.1, zorder=5.2,
@@ -315,7 +320,7 @@ def _write_beside(axes: Axes, row: Row, label: str, look: Theme) -> None:
     x = first - (sum(widths) + 0.11) / scale if row.left else last + 0.05 / scale
     for text, width, weight, colour in (
         (row.name, widths[0], "normal", look.ink),
-        (label, widths[1], "bold", look.late if row.job.late else look.early),
+        (label, widths[1], "bold", row.job.slip_colour(look)),
     ):
         if text:
             drawn = axes.text(
@@ -335,7 +340,7 @@ def _write_slip(axes: Axes, row: Row, label: str, end: float, look: Theme) -> No
     first, last = min(row.job.target, end), max(row.job.target, end)
     fits = last + (text_width(figure, label, size, bold=True) + 0.16) / scale <= axes.get_xlim()[1]
     x, side = (last + 0.1 / scale, "left") if fits else (first - 0.09 / scale, "right")
-    colour = look.late if row.job.late else look.early
+    colour = row.job.slip_colour(look)
     halo = [withStroke(linewidth=2.2, foreground=look.paper)]
     text = axes.text(
         x, row.marks, label, size=size, weight="bold", color=colour, ha=side, va="center_baseline"

@@ -69,12 +69,16 @@ def headline(result: Any, jobs: Sequence[JobRow]) -> str:
         f"{done} of {len(jobs)} jobs finished" if len(jobs) > 1 else "finished" if done else "not finished"
     ]
     slips = [job.slip_days for job in jobs if not math.isnan(job.slip_days)]
-    late = sum(slip >= 0.5 for slip in slips)
+    verdicts = [job.verdict for job in jobs if job.verdict != "none"]
+    late, unknown = verdicts.count("missed"), verdicts.count("unknown")
+    words = "projected slip" if any(job.slip_is_lower_bound for job in jobs) else "slip"
     if len(slips) == 1:
-        parts.append(f"target {'missed' if late else 'met'}, slip {signed_days(slips[0])}")
+        became = "after the simulated time" if unknown else "missed" if late else "met"
+        parts.append(f"target {became}, {words} {signed_days(slips[0])}")
     elif slips:
         median = signed_days(float(np.median(slips)))
-        parts.append(f"{late} of {len(slips)} targets missed, median slip {median}")
+        open_text = f", {unknown} not known (after the simulated time)" if unknown else ""
+        parts.append(f"{late} of {len(slips)} targets missed{open_text}, median {words} {median}")
     failures = sum(len(job.failures) for job in jobs)
     parts.append(f"{failures:,} failures hit jobs" if failures != 1 else "1 failure hit a job")
     parts.append(run_span(result))

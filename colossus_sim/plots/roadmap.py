@@ -12,7 +12,8 @@ import pandas as pd
 
 from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.plots.series import Floats, moments, start_of, words
-from colossus_sim.plots.style import SHORT_WORDS, WAIT_HATCHES, phase_family
+from colossus_sim.plots.style import SHORT_WORDS, WAIT_HATCHES, Theme, phase_family
+from colossus_sim.results.targets import Verdict, verdict
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.units import DAY
 
@@ -80,6 +81,8 @@ class JobRow:
         Target date, end (or projected end) of what it means, and the difference.
     slip_is_lower_bound : bool
         Whether that end lies beyond the horizon.
+    least_slip_days : float
+        The slip, or the horizon minus the target where the end lies beyond the horizon.
     observed : tuple of (earliest, latest)
         Reported outcomes; latest is infinite where it had not happened by `earliest`.
     """
@@ -97,6 +100,7 @@ class JobRow:
     target_end: float
     slip_days: float
     slip_is_lower_bound: bool
+    least_slip_days: float
     observed: tuple[tuple[float, float], ...]
 
     @property
@@ -105,9 +109,18 @@ class JobRow:
         return 1 + max((phase.lane for phase in self.phases), default=0)
 
     @property
+    def verdict(self) -> Verdict:
+        """What became of its target."""
+        return verdict(self.least_slip_days, ended=not self.slip_is_lower_bound)
+
+    @property
     def late(self) -> bool:
-        """Whether it slipped by half a day or more."""
-        return self.slip_days >= 0.5
+        """Whether it missed its target."""
+        return self.verdict == "missed"
+
+    def slip_colour(self, look: Theme) -> str:
+        """Return the colour of its slip: muted where nobody knows whether the target is met."""
+        return {"missed": look.late, "met": look.early}.get(self.verdict, look.muted)
 
 
 def job_rows(result: Any, *, horizon: float) -> tuple[JobRow, ...]:
@@ -189,6 +202,7 @@ def _row(
         target_end=target + slip,
         slip_days=slip,
         slip_is_lower_bound=bound,
+        least_slip_days=_number(job.get("slip_days")),
         observed=_observed(spec),
     )
 

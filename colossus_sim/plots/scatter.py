@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from colossus_sim.plots.header import write_header
-from colossus_sim.plots.style import BLUE, new_figure, numeral, plain, shorten, theme, themed
+from colossus_sim.plots.style import BLUE, draw_hollow, new_figure, numeral, plain, shorten, theme, themed
 from colossus_sim.plots.views import Measured, Parameter, SweepView
 
 NUMBERS = FuncFormatter(lambda value, _: numeral(value))
@@ -49,6 +49,8 @@ def _panel(axes: Axes, field: Parameter, measure: Measured, *, dark: bool) -> No
     half = [0.0 if math.isnan(measure.half_width[point]) else measure.half_width[point] for point in known]
     axes.errorbar(x, y, yerr=half, color=BLUE, linestyle="none", marker="o", markersize=4.0, elinewidth=0.9,
                   alpha=0.8)  # fmt: skip
+    cut = [point for point in known if measure.is_open(point)]
+    draw_hollow(axes, [values[p] for p in cut], [measure.mean[p] for p in cut], BLUE, theme(dark).paper, 5.0)
     number_axis(axes, values)
     axes.yaxis.set_major_formatter(NUMBERS)
     axes.set_ylabel(plain(f"[{measure.unit}]"))

@@ -13,6 +13,7 @@ from colossus_sim.plots.header import run_span, run_title, write_header
 from colossus_sim.plots.series import column
 from colossus_sim.plots.stacked import MOST_ROWS, draw_parts, parts_legend, rows_figure, used
 from colossus_sim.plots.style import CAUSE_COLOURS, legend, theme, themed
+from colossus_sim.results.targets import verdict
 
 SLIP_COLOURS = {
     **{name: look for name, look in CAUSE_COLOURS.items() if name != "planned"},
@@ -46,9 +47,11 @@ def draw_slip(result: Any, *, dark: bool = False, title: str | None = None) -> F
     marks = axes.scatter(totals, [n + 0.5 for n in range(len(totals))], marker="D", s=26, color=look.paper,
                          edgecolors=look.ink, linewidths=1.1, zorder=5.0)  # fmt: skip
     marks.set_gid("totals")
+    colour_of = {"missed": look.late, "met": look.early}
     for number, (total, bound) in enumerate(zip(totals, bounds, strict=True)):
+        colour = colour_of.get(verdict(total, ended=not bound), look.muted)
         axes.text(1.012, number + 0.5, _text(total, bound), transform=axes.get_yaxis_transform(), size=9.0,
-                  weight="bold", color=look.late if total >= 0.5 else look.early, va="center_baseline")  # fmt: skip
+                  weight="bold", color=colour, va="center_baseline")  # fmt: skip
     if not labels:
         axes.text(0.5, 0.5, "no job has a target date", transform=axes.transAxes, ha="center", va="center",
                   color=look.muted)  # fmt: skip

@@ -193,6 +193,21 @@ def text_on(colour: str) -> str:
     return "#FFFFFF" if luminance < 0.2 else "#1A1A1A"
 
 
+def hatched(cut: bool, look: Theme) -> dict[str, Any]:
+    """Return how a bar is drawn that rests on runs which the horizon cut off."""
+    return {"hatch": "////", "edgecolor": look.paper, "linewidth": 0.0} if cut else {}
+
+
+def draw_hollow(
+    axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, paper: str, size: float
+) -> None:
+    """Draw marks of values that rest on runs which the horizon cut off."""
+    marks = axes.plot(x, y, linestyle="none", marker="o", markersize=size, markerfacecolor=paper,
+                      markeredgecolor=colour, markeredgewidth=1.3, zorder=5)  # fmt: skip
+    for mark in marks:
+        mark.set_gid("open")
+
+
 def blend(colour: str, onto: str, share: float) -> str:
     """Return `share` of one colour over another, as a solid colour."""
     pairs = [(int(colour[i : i + 2], 16), int(onto[i : i + 2], 16)) for i in (1, 3, 5)]

@@ -23,6 +23,8 @@ from colossus_sim.plots.style import (
     PURPLE,
     SKY,
     VERMILLION,
+    draw_hollow,
+    hatched,
     legend,
     new_figure,
     numeral,
@@ -149,6 +151,8 @@ def _panel(
         axes.errorbar(x, [measure.mean[p] for p in kept], yerr=[_zero(measure.half_width[p]) for p in kept],
                       color=colour, linewidth=1.8, marker="o", markersize=4.0, capsize=2.5, elinewidth=1.0,
                       linestyle="-" if joined else "none")  # fmt: skip
+        cut = [(place, measure.mean[p]) for place, p in zip(x, kept, strict=True) if measure.is_open(p)]
+        draw_hollow(axes, [place for place, _ in cut], [mean for _, mean in cut], colour, look.paper, 5.0)
     if ticks:
         axes.set_xticks(range(len(ticks)), [plain(text) for text in ticks])
     else:
@@ -185,8 +189,12 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
     xs, ys = _places(first), _places(second)
     x_texts, y_texts = xs[1] or _sorted_texts(first), ys[1] or _sorted_texts(second)
     cells = np.full((len(y_texts), len(x_texts)), math.nan)
+    cut: dict[tuple[int, int], str] = {}
     for point, value in enumerate(measure.mean):
-        cells[y_texts.index(second.texts[point]), x_texts.index(first.texts[point])] = value
+        cell = y_texts.index(second.texts[point]), x_texts.index(first.texts[point])
+        cells[cell] = value
+        if measure.is_open(point):
+            cut[cell] = "\u2265 " if measure.grows else "~ "
     width = max(7.0, 2.2 + 0.85 * len(x_texts))
     slant = slanted(new_figure(width, 1.0), x_texts, width - 2.0)
     foot = 0.75 + slant
@@ -195,7 +203,7 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
     write_header(
         figure,
         f"{view.title}: {measure.label}",
-        f"mean [{measure.unit}] \u00b7 {view.note.partition(';')[0]}",
+        f"mean [{measure.unit}] \u00b7 {_heat_note(view.note)}",
         dark=dark,
     )
     axes = figure.add_axes((1.7 / width, foot / height, (width - 2.0) / width, 1.0 - (foot + 0.85) / height))
@@ -210,10 +218,15 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
         if not math.isnan(value):
             red, green, blue, _ = image.cmap(image.norm(value))
             ground = "#" + "".join(f"{round(255 * part):02X}" for part in (red, green, blue))
-            axes.text(column, row, numeral(value, decimals), ha="center", va="center", color=text_on(ground),
+            text = cut.get((row, column), "") + numeral(value, decimals)
+            axes.text(column, row, text, ha="center", va="center", color=text_on(ground),
                       size=8.5)  # fmt: skip
     axes.spines[:].set_visible(False)
     return figure
+
+
+def _heat_note(note: str) -> str:
+    return note.partition(";")[0].replace("hollow:", "\u2265, ~:")
 
 
 def decimals_for(values: Sequence[float]) -> int:
@@ -237,17 +250,16 @@ def draw_tornado(view: SweepView, measure: Measured, bars: Sequence[Bar], *, dar
     note = f"change of the mean against the central point, {centre} \u00b7 {view.note}"
     write_header(figure, f"{view.title}: {measure.label}", note, dark=dark)
     for number, item in enumerate(shown):
-        for value, half, colour in (
-            (item.low, item.low_half_width, BLUE),
-            (item.high, item.high_half_width, ORANGE),
+        for value, half, colour, cut in (
+            (item.low, item.low_half_width, BLUE, item.low_open),
+            (item.high, item.high_half_width, ORANGE, item.high_open),
         ):
             if math.isnan(value):
                 continue
             # Where both ends move to the same side, the longer one lies below.
             longer = abs(value) >= max(_zero(abs(item.low)), _zero(abs(item.high)))
-            axes.barh(
-                number + 0.5, value, height=0.66 if longer else 0.34, color=colour, zorder=2 if longer else 3
-            )
+            axes.barh(number + 0.5, value, height=0.66 if longer else 0.34, color=colour,
+                      zorder=2 if longer else 3, **hatched(cut, look))  # fmt: skip
             axes.errorbar(
                 value, number + 0.5, xerr=_zero(half), color=look.ink, linewidth=0.8, capsize=2.0, zorder=4
             )
@@ -274,17 +286,23 @@ def pareto_front(cost: Sequence[float], harm: Sequence[float]) -> list[int]:
 def draw_pareto(view: SweepView, measure: Measured, cost: Measured, *, dark: bool = False) -> Figure:
     """Return cost against a measure, a mark per point, the points that none beats joined."""
     look = theme(dark)
-    front = pareto_front(cost.mean, measure.mean)
+    cut = [point for point in range(len(cost.mean)) if cost.is_open(point) or measure.is_open(point)]
+    known = [math.nan if point in cut else value for point, value in enumerate(cost.mean)]
+    front = pareto_front(known, measure.mean)
     shown = front[:MAX_FRONT]
     width, below = 11.0, 0.75
     height = 5.0 + below + 0.2 * len(shown)
     figure = new_figure(width, height)
-    write_header(figure, f"{view.title}: cost against {measure.label}", view.note, dark=dark)
+    note = view.note.replace("hollow:", "hollow, not compared:")
+    write_header(figure, f"{view.title}: cost against {measure.label}", note, dark=dark)
     foot = 0.6 + below + 0.2 * len(shown)
     axes = figure.add_axes((0.9 / width, foot / height, (width - 1.2) / width, 1.0 - (foot + 0.95) / height))
     axes.errorbar(cost.mean, measure.mean, xerr=[_zero(v) for v in cost.half_width], linestyle="none", marker="o",
                   yerr=[_zero(v) for v in measure.half_width], color=look.muted, markersize=4.5,
                   elinewidth=0.7)  # fmt: skip
+    draw_hollow(
+        axes, [cost.mean[p] for p in cut], [measure.mean[p] for p in cut], look.muted, look.paper, 5.0
+    )
     axes.plot([cost.mean[p] for p in front], [measure.mean[p] for p in front], color=BLUE, marker="o",
               markersize=6.5, linewidth=1.4, zorder=4)  # fmt: skip
     line = below + 0.2 * len(shown) - 0.3

@@ -19,6 +19,10 @@ class Measured:
         P10 and P90 of the runs.
     more_is_better : bool or None
         Whether more of it is welcome; None where that depends.
+    unfinished : tuple of int
+        Runs that the horizon cut off before what is measured had ended; empty: none at any point.
+    grows : bool
+        Whether such runs make the mean a lower bound.
     """
 
     name: str
@@ -29,6 +33,12 @@ class Measured:
     low: tuple[float, ...]
     high: tuple[float, ...]
     more_is_better: bool | None = None
+    unfinished: tuple[int, ...] = ()
+    grows: bool = False
+
+    def is_open(self, point: int) -> bool:
+        """Say whether runs of a point were cut off."""
+        return bool(self.unfinished) and self.unfinished[point] > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +65,21 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One unknown of a tornado: how much a measure changes at its low and at its high end."""
+    """One unknown of a tornado: how much a measure changes at its low and at its high end.
+
+    Attributes
+    ----------
+    low_open, high_open : bool
+        Whether the change rests on runs that the horizon cut off.
+    """
 
     label: str
     low: float
     high: float
     low_half_width: float
     high_half_width: float
+    low_open: bool = False
+    high_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +89,8 @@ class Change:
     label: str
     mean: float
     half_width: float
+    open: bool = False
+    """Whether it rests on runs that the horizon cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +144,7 @@ class JobBand:
     finish : (float, float, float)
         P10, P50, P90 of the end of what the target means.
     probability : float
-        Share of runs that meet the target.
+        Share of runs that meet the target; NaN without one, or if it lies after the horizon of open runs.
     projected : bool
         Whether the median end rests on runs that were not done at the horizon.
     """

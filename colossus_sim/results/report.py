@@ -15,14 +15,12 @@ from colossus_sim.results.comparisons import backtest_section, published_section
 from colossus_sim.results.document import Section, Table, render_markdown, render_text
 from colossus_sim.results.metrics import CLUSTER_METRICS, METRICS
 from colossus_sim.results.slip import GROUPS
-from colossus_sim.results.words import NONE, day, number, percent, signed
+from colossus_sim.results.targets import verdict
+from colossus_sim.results.words import NONE, SMALL_DAYS, day, length, number, percent, signed
 from colossus_sim.units import format_duration
 
 Data = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]
-_SMALL_DAYS = 0.05
-"""Causes below this are not worth a word. [days]"""
-
 _MOST_WARNINGS = 10
 """Warnings that a terminal shows after a run."""
 
@@ -152,7 +150,12 @@ def _target_words(job: Data) -> str:
     target = f"the target of {day(job['target_date'])} ({job['target_means']})"
     slip = job["slip_days"]
     if job["slip_is_lower_bound"]:
-        text = f" It did not reach {target}: slip is at least {number(slip, 1)} days"
+        if verdict(slip, ended=False) == "unknown":
+            text = (
+                f" Whether it meets {target} is not known: the simulation stopped {length(slip)} before that"
+            )
+        else:
+            text = f" It did not reach {target}: slip is at least {number(slip, 1)} days"
         if job["projected_finish_date"] is not None:
             text += (
                 f"; with the remaining work at its healthy rate and no further losses it would be "
@@ -160,8 +163,7 @@ def _target_words(job: Data) -> str:
                 "(a projection, not simulated)"
             )
         return text + "."
-    word = "after" if slip >= 0 else "before"
-    return f" It ended {number(abs(slip), 1)} days {word} {target}."
+    return f" It ended {length(slip)} {'after' if slip > 0.0 else 'before'} {target}."
 
 
 def _cause_words(job: Data) -> str:
@@ -170,7 +172,7 @@ def _cause_words(job: Data) -> str:
         return ""
     plan = groups.pop("plan against target")
     ordered = sorted(groups.items(), key=lambda item: (-abs(item[1]), item[0]))
-    named = [f"{name} {signed(days)}" for name, days in ordered if abs(days) >= _SMALL_DAYS][:4]
+    named = [f"{name} {signed(days)}" for name, days in ordered if abs(days) >= SMALL_DAYS][:4]
     causes = f" Largest causes: {', '.join(named)}." if named else ""
     if plan > 0:
         return f"{causes} The target was {number(plan, 1)} days tighter than the plan's own work."

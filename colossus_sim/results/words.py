@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from colossus_sim.units import DAY, format_duration
+
 NONE = "-"
 """Shown where there is no value."""
+SMALL_DAYS = 0.05
+"""Times below this read as 0.0 days; causes of slip below it are not worth a word. [days]"""
 
 
 def day(text: str | None) -> str:
@@ -27,6 +31,11 @@ def percent(value: float | None, digits: int = 1) -> str:
 def signed(days: float | None, *, unit: str = " d") -> str:
     """Return days with their sign."""
     return NONE if days is None else f"{days:+.1f}{unit}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+
+
+def length(days: float) -> str:
+    """Return how long a time is, in days; one that would read as 0.0 of them in its own unit."""
+    return f"{number(abs(days), 1)} days" if abs(days) >= SMALL_DAYS else format_duration(abs(days) * DAY)
 
 
 def bound(job: Mapping[str, Any], name: str) -> str:

@@ -144,7 +144,7 @@ class Target(Spec):
     """The announced or wanted date."""
 
     date: Instant
-    """The date."""
+    """The date; met by what ends at or before it. Without a time: 00:00 UTC, the first instant of that day."""
     phase: str = ""
     """Phase whose end is meant; empty = the whole job."""
     means: str = ""
@@ -242,7 +242,7 @@ class Job(Spec):
     output_bytes: Bytes = default("0 B")
     """Written to the shared storage after the last step of each phase, while the GPUs wait; a failure meanwhile
     rolls the phase back to its newest copy. How jobs share the storage: `policies.storage_access`."""
-    planned_mfu: Annotated[Ratio, Field(gt=0, le=1)] | None = Field(None)
+    planned_mfu: Annotated[Ratio, Field(ge=1e-4, le=1)] | None = Field(None)
     """MFU that the plan counted on (of the dense peak at the plan's precision); slower steps show as slip."""
     step_time_factor: Annotated[Ratio, Field(ge=0.2, le=20)] = Field(1.0)
     """Real over modelled step time: an immature stack, a shared site, anything the model does not know."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from colossus_sim.errors import UsageError
 from colossus_sim.loading.suggest import nearest_hint
+from colossus_sim.sweeps.cut_off import grows, is_cut_off, least
 from colossus_sim.units import DAY, parse_instant
 
 _FORM = re.compile(r"\s*([A-Za-z][\w.\-]*)\s*(<=|>=|<|>)\s*(.+?)\s*$")
@@ -38,14 +39,22 @@ class Condition:
     sign: str
     bound: float
 
-    def holds(self, values: Mapping[str, float]) -> bool:
-        """Say whether a run meets it; an undefined measure does not, nor an end that lies beyond the horizon."""
-        value = values.get(self.measure, math.nan)
-        job = self.measure.rpartition(".")[0]
-        ends = self.measure.endswith((".slip_days", ".finish_days"))
-        if ends and self.sign in ("<", "<=") and not values.get(f"{job}.finished", 1.0):
+    def holds(self, values: Mapping[str, float]) -> bool | None:
+        """Say whether a run meets it; None where the simulation stopped too early for an answer.
+
+        An undefined measure does not meet it. What only grows is below a bound when it has its last value, not
+        before, and above it for good once it is there.
+        """
+        meets = _SIGNS[self.sign]
+        if not (grows(self.measure) and is_cut_off(self.measure, values)):
+            value = values.get(self.measure, math.nan)
+            return not math.isnan(value) and meets(value, self.bound)
+        so_far = least(self.measure, values)
+        if math.isnan(so_far):
             return False
-        return not math.isnan(value) and _SIGNS[self.sign](value, self.bound)
+        if self.sign in ("<", "<="):
+            return None if meets(so_far, self.bound) else False
+        return True if meets(so_far, self.bound) else None
 
 
 def parse_condition(text: str, *, start: float) -> Condition:

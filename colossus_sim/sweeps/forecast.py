@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colossus_sim.loading.load import Case
+from colossus_sim.results.targets import Verdict, verdict
 from colossus_sim.sweeps.assumptions import Group, draw_quantiles, groups
+from colossus_sim.sweeps.cut_off import is_cut_off, least
 from colossus_sim.sweeps.plan import Plan, Point, make_plan
 from colossus_sim.sweeps.statistics import (
     chance_level,
@@ -21,6 +23,7 @@ from colossus_sim.sweeps.statistics import (
     wilson_interval,
 )
 from colossus_sim.sweeps.task import Outcome
+from colossus_sim.units import DAY
 
 LEVELS = (0.1, 0.5, 0.8, 0.9)
 """Quantiles that a forecast shows."""
@@ -80,10 +83,11 @@ class JobForecast:
         Replicas in which it ended before the horizon; the others enter with their projected end.
     projected : tuple of bool
         Which quantiles rest on projected ends; such a one is a lower bound.
-    met : int
-        Replicas in which it ended by its target.
+    met, unknown : int
+        Replicas in which it ended by its target, and which stopped at the horizon before both.
     probability : tuple of float
-        Share of `met` and its 95 % Wilson interval; NaN without a target.
+        Share of `met` and its 95 % Wilson interval; NaN without a target. With `unknown` ones the share is NaN, and
+        the interval goes from that where they all miss to that where they all meet it.
     drivers : tuple of Driver
         What moves its end, the most important first.
     """
@@ -97,6 +101,7 @@ class JobForecast:
     finished: int
     projected: tuple[bool, ...]
     met: int
+    unknown: int
     probability: tuple[float, float, float]
     drivers: tuple[Driver, ...]
 
@@ -180,10 +185,9 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
     slip = series(outcomes, f"jobs.{name}.slip_days")
     finished = series(outcomes, f"jobs.{name}.finished")
     found = quantiles(finish, LEVELS)
-    met = sum(1 for days, done in zip(slip, finished, strict=True) if done and days <= 0.0)
-    with_target = forecast.plan.scenario.jobs[name].target is not None
+    became = _became(forecast, outcomes, name)
+    met, unknown = became.count("met"), became.count("unknown")
     mean = mean_interval(finish)
-    share = (met / len(slip), *wilson_interval(met, len(slip))) if with_target and slip else (math.nan,) * 3
     return JobForecast(
         job=name,
         count=len(finish),
@@ -194,9 +198,37 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
         finished=int(sum(finished)),
         projected=_projected(found, finish, finished),
         met=met,
-        probability=(share[0], share[1], share[2]),
+        unknown=unknown,
+        probability=_probability(met, unknown, len(became)),
         drivers=_drivers(forecast, outcomes, f"jobs.{name}.finish_days"),
     )
+
+
+def _became(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> list[Verdict]:
+    """Say for each replica that is done what became of the target of a job; empty without a target."""
+    scenario = forecast.plan.scenario
+    target = scenario.jobs[name].target
+    if target is None:
+        return []
+    measure = f"jobs.{name}.slip_days"
+    found = []
+    for index in sorted(outcomes):
+        values = outcomes[index].values
+        if outcomes[index].status != "done":
+            continue
+        open_end = is_cut_off(measure, values)
+        slip = least(measure, values)
+        if open_end and math.isnan(slip):  # without a projection
+            slip = (scenario.start + scenario.horizon - target.date) / DAY
+        found.append(verdict(slip, ended=not open_end))
+    return found
+
+
+def _probability(met: int, unknown: int, count: int) -> tuple[float, float, float]:
+    if not count:
+        return math.nan, math.nan, math.nan
+    low, high = wilson_interval(met, count)[0], wilson_interval(met + unknown, count)[1]
+    return math.nan if unknown else met / count, low, high
 
 
 def _projected(found: Sequence[float], ends: Sequence[float], finished: Sequence[float]) -> tuple[bool, ...]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from colossus_sim.results.forecast_words import cautions, chance_text
+from colossus_sim.results.report import command_line
 from colossus_sim.results.words import bound
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
 from colossus_sim.sweeps.table import Cell, Column, SweepTable, csv_text, dictionary_text, run_table
@@ -56,6 +58,7 @@ def _job(forecast: Forecast, item: JobForecast) -> dict[str, Any]:
         "finished_before_horizon": item.finished,
         "is_lower_bound": dict(zip(names, item.projected, strict=True)),
         "met_target": item.met if target is not None else None,
+        "target_not_known": item.unknown if target is not None else None,
         "probability_to_meet_target": _number(item.probability[0]),
         "probability_interval": [_number(value) for value in item.probability[1:]],
         "drivers": [
@@ -79,8 +82,31 @@ def _date(forecast: Forecast, days: float) -> str | None:
 
 
 def forecast_tables(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> dict[str, SweepTable]:
-    """Return the tables: every replica, and the bands of every phase."""
-    return {"results": run_table(forecast.plan, outcomes), "phases": _phase_table(forecast, outcomes)}
+    """Return the tables: every replica, the bands of every phase, and what was drawn for each replica."""
+    tables = {"results": run_table(forecast.plan, outcomes), "phases": _phase_table(forecast, outcomes)}
+    return tables | ({"draws": draws_table(forecast, outcomes)} if forecast.groups else {})
+
+
+def draws_table(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> SweepTable:
+    """Return what was drawn for each replica: a column per assumption, and the command that plays the run alone."""
+    plan = forecast.plan
+    columns = (
+        Column("point", "count", "number of the replica, as in results.csv"),
+        Column("seed", "count", "root seed"),
+        *(
+            Column(item.path, "text", f"drawn value, as it is written after --set; one unknown: {group.name}")
+            for group in forecast.groups
+            for item in group.members
+        ),
+        Column("command", "text", "plays this run alone, with all its tables and pictures"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for task in plan.each_task():
+        if task.index in outcomes:
+            drawn = [text.partition("=")[2] for text in plan.points[task.point].overrides]
+            command = command_line(plan.source, task.overrides, seed=task.seed, case=plan.case)
+            rows.append((task.point, task.seed, *drawn, command))
+    return SweepTable(columns, tuple(rows))
 
 
 def _phase_table(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> SweepTable:
@@ -132,7 +158,7 @@ def job_lines(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
                     for name in ("p10", "p50", "p80", "p90")
                 ),
                 _slip(job),
-                _probability(job),
+                chance_text(job),
                 *([f"{job['finished_before_horizon']} of {runs}"] if unfinished else ()),
             ]
         )
@@ -151,14 +177,6 @@ def _days(value: float | None) -> str:
     return "?" if value is None else f"{value:+.1f} d"
 
 
-def _probability(job: Mapping[str, Any]) -> str:
-    share = job["probability_to_meet_target"]
-    if share is None:
-        return ""
-    low, high = job["probability_interval"]
-    return f"{share:.0%} ({low:.0%} to {high:.0%})"
-
-
 def forecast_report(document: Mapping[str, Any]) -> str:
     """Return the report as Markdown."""
     header, rows = job_lines(document)
@@ -174,9 +192,12 @@ def forecast_report(document: Mapping[str, Any]) -> str:
         "",
         "Dates are the end of what each target means (without a target: of the whole job). P10, P50, P80, P90: in "
         "10, 50, 80, 90 % of the replicas the job is done by then; a replica in which it was not done at the "
-        "horizon counts with its projected end (>=: a lower bound), and as a miss of the target. In brackets "
-        "after the share: its 95 % Wilson interval.",
+        "horizon counts with its projected end (>=: a lower bound), and as a miss of a target that lay before the "
+        "horizon. In brackets after the share: its 95 % Wilson interval.",
+        *(f"\n{_escape(text)}." for text in cautions(document)),
     ]  # fmt: skip
+    if document["assumptions"] == "sampled":
+        lines += ["", "draws.csv has the values drawn for each replica, and the command that plays it alone."]
     lines += _driver_lines(document)
     if document["errors"]:
         lines += ["", "## Failed replicas", "", *(f"* {_escape(text)}" for text in document["errors"])]

@@ -12,8 +12,14 @@ from colossus_sim.results.slip import GROUPS
 from colossus_sim.sweeps.network_bill import MEASURES as BILL_MEASURES
 from colossus_sim.units import DAY
 
+COMPLETE = "complete"
+"""Measure of a job and of the cluster: whether all phases ended before the horizon."""
+SIMULATED = "cluster.simulated_days"
+"""Measure: how long was simulated."""
+
 JOB_MEASURES: dict[str, tuple[str, str]] = {
     "finished": ("bool", "1 if what the target means (without one: the whole job) ended before the horizon"),
+    COMPLETE: ("bool", "1 if all its phases ended before the horizon"),
     "finish_days": (
         "days",
         "end of what the target means, counted from the scenario's start; projected if it did not end",
@@ -35,6 +41,13 @@ _OF_CLUSTER = (
     "mean_queue_wait_days",
 )
 
+_ALL_JOBS = {
+    "simulated_days": ("days", "start of the scenario to the end of the last job, at most to the horizon"),
+    COMPLETE: ("bool", "1 if all phases of all jobs ended before the horizon"),
+    "gpu_days": ("GPU-days", "GPU-time given to all jobs: what the roadmap costs"),
+    "mean_slip_days": ("days", "mean slip of the jobs that have a target"),
+}
+
 
 def measure(run: RunResult) -> dict[str, float]:
     """Return the measures of a run by name: ``jobs.NAME.MEASURE`` and ``cluster.MEASURE``.
@@ -53,6 +66,10 @@ def measure(run: RunResult) -> dict[str, float]:
         function = CLUSTER_METRICS[key].of_cluster
         if function is not None:
             values[f"cluster.{key}"] = function(ledger)
+    values[SIMULATED] = run.end_time / DAY
+    values[f"cluster.{COMPLETE}"] = min(
+        (values[f"jobs.{name}.{COMPLETE}"] for name in ledger.jobs), default=1.0
+    )
     days = [values[f"jobs.{name}.gpu_days"] for name in ledger.jobs]
     values["cluster.gpu_days"] = math.fsum(days)
     slips = [value for key, value in values.items() if key.endswith(".slip_days") and not math.isnan(value)]
@@ -64,6 +81,7 @@ def _of_job(job: JobLedger) -> dict[str, float]:
     slip = job.slip
     values = {
         "finished": float(slip.finished),
+        COMPLETE: float(not math.isnan(job.finish)),
         "finish_days": slip.projected_end / DAY,
         "slip_days": slip.projected_slip / DAY,
     }
@@ -81,7 +99,7 @@ def known_measures(jobs: Iterable[str]) -> list[str]:
     keys = [*JOB_MEASURES, *(key for key in _OF_JOB if METRICS[key].of_job is not None)]
     keys += [group_measure(group) for group in GROUPS]
     cluster = [key for key in _OF_CLUSTER if CLUSTER_METRICS[key].of_cluster is not None]
-    cluster += ["gpu_days", "mean_slip_days", *BILL_MEASURES]
+    cluster += [*_ALL_JOBS, *BILL_MEASURES]
     return [*(f"jobs.{name}.{key}" for name in jobs for key in keys), *(f"cluster.{key}" for key in cluster)]
 
 
@@ -103,10 +121,8 @@ def describe_measure(name: str) -> tuple[str, str]:
     """Return unit and meaning of a measure."""
     key = name.rpartition(".")[2]
     if name.startswith("cluster."):
-        if key == "gpu_days":
-            return "GPU-days", "GPU-time given to all jobs: what the roadmap costs"
-        if key == "mean_slip_days":
-            return "days", "mean slip of the jobs that have a target"
+        if key in _ALL_JOBS:
+            return _ALL_JOBS[key]
         if key in BILL_MEASURES:
             return BILL_MEASURES[key]
         return CLUSTER_METRICS[key].unit, CLUSTER_METRICS[key].formula

@@ -9,7 +9,7 @@ from typing import Any
 
 from colossus_sim import units
 from colossus_sim.errors import UsageError
-from colossus_sim.units import format_instant, parse_instant
+from colossus_sim.units import describe, format_instant, parse_instant
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
 _DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}(T.*)?\s*$")
@@ -103,5 +103,7 @@ def need_numbers(values: list[Any], what: str) -> tuple[list[float], Scale]:
 
 def no_numbers(values: list[Any]) -> str:
     """Return in words that values are not of one kind."""
-    shown = ", ".join(str(value) for value in values)
+    shown = ", ".join(
+        describe(value) if isinstance(value, (dict, list, tuple)) else str(value) for value in values
+    )
     return f"expected numbers, quantities or dates of one kind, got {shown}"

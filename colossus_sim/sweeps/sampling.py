@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from colossus_sim.randomness import stream
@@ -12,6 +13,8 @@ from colossus_sim.sweeps.quantities import Scale, no_numbers, numbers
 from colossus_sim.sweeps.spec import Range, Sample, VaryError
 
 _Z95 = 1.6448536269514722
+TAIL = 1e-6
+"""Chance of a value beyond either end of what a normal law must be able to give: one that is negligible."""
 
 
 def sample_points(sample: Sample, seed: int) -> tuple[Point, ...]:
@@ -33,6 +36,15 @@ def sample_points(sample: Sample, seed: int) -> tuple[Point, ...]:
             Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
         )
     return tuple(points)
+
+
+def tails(sample: Sample) -> Iterator[tuple[str, str]]:
+    """Yield path and value of both tails of each normal law, which has no ends of its own."""
+    for path, item in sample.ranges.items():
+        if item.law == "normal":
+            found, scale = _law(path, item)
+            for u in (TAIL, 1.0 - TAIL):
+                yield path, scale.text(_quantile(item.law, found, u))
 
 
 def _unit_points(sample: Sample, seed: int) -> list[list[float]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from colossus_sim.errors import ColossusError, UsageError
 from colossus_sim.loading.fields import unknown_field
@@ -41,6 +41,8 @@ class Trial:
         The value as written.
     met, runs : int
         Runs that meet the condition, of how many.
+    unknown : int
+        Runs that stopped at the horizon before it was clear whether they meet it.
     mean : float
         Mean of the condition's measure over the runs that define it; NaN if none does.
     error : str
@@ -50,6 +52,7 @@ class Trial:
     text: str
     met: int
     runs: int
+    unknown: int = 0
     mean: float = math.nan
     error: str = ""
 
@@ -80,6 +83,9 @@ class Answer:
         Everything that was tried, in order.
     limit : str
         Why the range was cut short: values beyond cannot be run; empty if it was not.
+    unknown : Trial or None
+        The value at which the search had to stop, because too many runs were cut off at the horizon to say whether
+        the condition holds there.
     """
 
     found: Trial | None
@@ -87,6 +93,7 @@ class Answer:
     neighbour: Trial | None
     trials: tuple[Trial, ...]
     limit: str = ""
+    unknown: Trial | None = None
 
     def nearest(self, bound: float) -> Trial | None:
         """Return the trial that meets the condition most often, and whose mean is nearest to the bound."""
@@ -274,6 +281,14 @@ def solve(question: Question, executor: Executor, tried: Tried | None = None) ->
     return search.answer()
 
 
+class _UnknownError(Exception):
+    """Nobody knows whether the condition holds often enough at a value."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.text)
+        self.trial = trial
+
+
 class _Search:
     def __init__(
         self, question: Question, values: Sequence[str], executor: Executor, tried: Tried | None
@@ -285,6 +300,12 @@ class _Search:
 
     def answer(self) -> Answer:
         """Cut off what cannot be run, look at both ends, then halve what lies between."""
+        try:
+            return self._searched()
+        except _UnknownError as error:
+            return replace(self._made(None, None, smallest=True), unknown=error.trial)
+
+    def _searched(self) -> Answer:
         first, last = self._runnable()
         low_holds, high_holds = self._holds(first), self._holds(last)
         if not low_holds and not high_holds:
@@ -346,7 +367,10 @@ class _Search:
             self._trials[place] = self._try(self._values[place])
             if self._tried is not None:
                 self._tried(self._trials[place])
-        return self._trials[place].share >= self._question.confidence
+        trial, wanted = self._trials[place], self._question.confidence
+        if trial.share < wanted and trial.runs and (trial.met + trial.unknown) / trial.runs >= wanted:
+            raise _UnknownError(trial)
+        return trial.share >= wanted
 
     def _try(self, text: str) -> Trial:
         asked = self._question
@@ -361,11 +385,13 @@ class _Search:
         if not done:
             return Trial(text=text, met=0, runs=0, error=outcomes[0].error)
         check_measure(asked.condition, done[0].values)
-        met = sum(1 for item in done if asked.condition.holds(item.values))
+        verdicts = [asked.condition.holds(item.values) for item in done]
         found = [item.values[asked.condition.measure] for item in done]
         known = [value for value in found if not math.isnan(value)]
         mean = math.fsum(known) / len(known) if known else math.nan
-        return Trial(text=text, met=met, runs=len(outcomes), mean=mean)
+        return Trial(
+            text=text, met=verdicts.count(True), runs=len(outcomes), unknown=verdicts.count(None), mean=mean
+        )
 
 
 def _first_line(text: str) -> str:

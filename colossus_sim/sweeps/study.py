@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from colossus_sim.results.assumptions import assumption_rows
 from colossus_sim.results.study_file import SCHEMA_VERSION, STUDY_FILE
+from colossus_sim.sweeps.cut_off import grows
 from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.precision import runs_per_point
@@ -71,9 +72,10 @@ def _first(shown: Sequence[str], every: Sequence[str]) -> list[str]:
     return list(dict.fromkeys((*shown, *every)))
 
 
-def _measure(plan: Plan, name: str) -> dict[str, str]:
+def _measure(plan: Plan, name: str) -> dict[str, str | bool]:
     unit, meaning = describe_measure(name)
-    return {"name": name, "label": label_of(plan.scenario, name), "unit": unit, "meaning": meaning}
+    label = label_of(plan.scenario, name)
+    return {"name": name, "label": label, "unit": unit, "meaning": meaning, "grows": grows(name)}
 
 
 def study_command(

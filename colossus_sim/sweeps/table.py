@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from colossus_sim.errors import UsageError
 from colossus_sim.results.files import output_errors
 from colossus_sim.results.spreadsheets import neutralised
+from colossus_sim.sweeps.cut_off import is_cut_off
 from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.statistics import Mean, mean_interval, paired_difference
@@ -59,21 +60,25 @@ class SweepTable(NamedTuple):
 _RUN = (
     Column("point", "count", "number of the point, from 0"),
     Column("replica", "count", "number of the run at this point, from 0"),
-    Column("seed", "count", "root seed; repeat the run with run --seed"),
+    Column("seed", "count", "root seed; repeat the run with run --seed and what its point sets (of a forecast "
+           "with drawn assumptions: the command in draws.csv)"),
     Column("status", "text", "done or failed"),
     Column("error", "text", "why it failed"),
-)
+)  # fmt: skip
 _SUMMARY = (
     Column("point", "count", "number of the point, from 0"),
     Column("measure", "text", "what was measured"),
     Column("unit", "text", "its unit"),
     Column("runs", "count", "runs with a value"),
+    Column("unfinished", "count", "runs that the horizon cut off before what is measured had ended: what only "
+           "grows (times, ends, sums) counts with what it is at least, a ratio with what it was until then"),
     Column("mean", "unit of the row", "mean of the runs"),
     Column("sd", "unit of the row", "standard deviation of the runs"),
     Column("ci_half_width", "unit of the row", "half of the 95 % t interval of the mean"),
-    Column("difference", "unit of the row", "mean difference to point 0, run by run with the same seeds"),
+    Column("difference", "unit of the row", "mean difference to point 0, run by run with the same seeds; rests on "
+           "incomplete values where either point has unfinished runs"),
     Column("difference_ci_half_width", "unit of the row", "half of its 95 % t interval"),
-)
+)  # fmt: skip
 
 
 def measures_of(outcomes: Mapping[int, Outcome]) -> list[str]:
@@ -120,6 +125,13 @@ def replicas_of(plan: Plan, outcomes: Mapping[int, Outcome], point: int, measure
     return values
 
 
+def unfinished_runs(plan: Plan, outcomes: Mapping[int, Outcome], point: int, measure: str) -> int:
+    """Return how many runs of a point the horizon cut off before what is measured had ended."""
+    first = point * plan.replicas
+    found = (outcomes.get(index) for index in range(first, first + plan.replicas))
+    return sum(1 for item in found if item is not None and is_cut_off(measure, item.values))
+
+
 def summary_table(
     plan: Plan, outcomes: Mapping[int, Outcome], only: Collection[str] | None = None
 ) -> SweepTable:
@@ -142,7 +154,8 @@ def summary_table(
             for name in measures:
                 values = replicas_of(plan, outcomes, number, name)
                 own, change = mean_interval(values), paired_difference(values, base[name])
-                yield (number, *settings, name, units[name], own.count, *_numbers(own, change))
+                cut = unfinished_runs(plan, outcomes, number, name)
+                yield (number, *settings, name, units[name], own.count, cut, *_numbers(own, change))
 
     return SweepTable(columns, Rows(rows))
 

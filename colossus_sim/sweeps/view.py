@@ -19,13 +19,14 @@ from colossus_sim.plots.views import (
     SweepView,
 )
 from colossus_sim.specs.scenario import Scenario
+from colossus_sim.sweeps.cut_off import grows, is_cut_off
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
 from colossus_sim.sweeps.measure import describe_measure
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.precision import runs_per_point, runs_text
 from colossus_sim.sweeps.quantities import numbers
 from colossus_sim.sweeps.statistics import chance_level, mean_interval, paired_difference, quantiles
-from colossus_sim.sweeps.table import measures_of, replicas_of
+from colossus_sim.sweeps.table import measures_of, replicas_of, unfinished_runs
 from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY
 
@@ -63,11 +64,15 @@ def sweep_view(
     runs = runs_text(runs_per_point(plan, outcomes))
     failed = sum(1 for item in outcomes.values() if item.status == "failed")
     failed_text = f", {failed} of {len(outcomes)} runs failed" if failed else ""
-    bands = "" if plan.kind == "sample" else ", bands: P10 to P90"
-    band = f"; marks: mean with 95 % interval{bands}" if plan.replicas > 1 else ""
+    marks = {
+        "sample": "marks: mean with 95 % interval",
+        "tornado": "thin lines: 95 % interval",
+        "changes": "thin lines: 95 % interval",
+    }.get(plan.kind, "marks: mean with 95 % interval, bands: P10 to P90")
+    band = f"; {marks}" if plan.replicas > 1 else ""
     return SweepView(
         title=title or title_of(plan.scenario),
-        note=f"{len(plan.points)} points, {runs}{failed_text}{band}",
+        note=f"{len(plan.points)} points, {runs}{failed_text}{_open_text(plan, outcomes, drawn)}{band}",
         parameters=tuple(_parameter(plan, name) for name in plan.parameters),
         measures=tuple(item for item in drawn if item.name != COST or len(drawn) == 1),
         cost=_measured(plan, outcomes, COST),
@@ -81,13 +86,36 @@ def sweep_view(
     )
 
 
+def _open_text(plan: Plan, outcomes: Mapping[int, Outcome], drawn: Sequence[Measured]) -> str:
+    """Say how many runs the horizon cut off before one of the drawn measures had its last value."""
+    count = sum(
+        1 for item in outcomes.values() if any(is_cut_off(measure.name, item.values) for measure in drawn)
+    )
+    if not count:
+        return ""
+    mark = "hatched" if plan.kind in ("tornado", "changes") else "hollow"
+    return f", {mark}: {count:,} of {len(outcomes):,} runs not done at the horizon"
+
+
 def _changes(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Change, ...]:
     base = replicas_of(plan, outcomes, 0, measure)
     found = []
     for number, point in enumerate(plan.points[1:], start=1):
         change = paired_difference(replicas_of(plan, outcomes, number, measure), base)
-        found.append(Change(label=point.values["change"], mean=change.mean, half_width=change.half_width))
+        found.append(
+            Change(
+                label=point.values["change"],
+                mean=change.mean,
+                half_width=change.half_width,
+                open=_is_open(plan, outcomes, number, measure),
+            )
+        )
     return tuple(found)
+
+
+def _is_open(plan: Plan, outcomes: Mapping[int, Outcome], point: int, measure: str) -> bool:
+    """Say whether a difference to the first point rests on runs that the horizon cut off."""
+    return any(unfinished_runs(plan, outcomes, number, measure) for number in (0, point))
 
 
 def _parameter(plan: Plan, name: str) -> Parameter:
@@ -115,6 +143,8 @@ def _measured(plan: Plan, outcomes: Mapping[int, Outcome], name: str) -> Measure
         low=tuple(item[0] for item in bands),
         high=tuple(item[1] for item in bands),
         more_is_better=more_is_better(name),
+        unfinished=tuple(unfinished_runs(plan, outcomes, point, name) for point in range(len(plan.points))),
+        grows=grows(name),
     )
 
 
@@ -141,16 +171,17 @@ def label_of(scenario: Scenario, name: str) -> str:
 
 def _bars(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Bar, ...]:
     base = replicas_of(plan, outcomes, 0, measure)
-    ends: dict[str, dict[str, tuple[float, float]]] = {}
+    ends: dict[str, dict[str, tuple[float, float, bool]]] = {}
     for number, point in enumerate(plan.points[1:], start=1):
         change = paired_difference(replicas_of(plan, outcomes, number, measure), base)
         ends.setdefault(point.values["assumption"], {})[point.values["end"]] = (
             change.mean,
             change.half_width,
+            _is_open(plan, outcomes, number, measure),
         )
     bars = [
         Bar(label=name, low=item["low"][0], high=item["high"][0], low_half_width=item["low"][1],
-            high_half_width=item["high"][1])
+            high_half_width=item["high"][1], low_open=item["low"][2], high_open=item["high"][2])
         for name, item in ends.items()
     ]  # fmt: skip
     return tuple(sorted(bars, key=_reach, reverse=True))

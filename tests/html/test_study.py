@@ -84,6 +84,25 @@ def test_values_on_the_page_are_those_of_the_points(sweep: Path) -> None:
     assert [item["name"] for item in chart["parameters"]] == ["faults.restart.base", "jobs.large.priority"]
 
 
+def test_runs_cut_off_at_the_horizon_are_marked_on_the_page(tmp_path: Path) -> None:
+    """Points of which runs did not end have their number, a bound before the mean, and no sure difference."""
+    grid = ("--set-grid", "horizon=1 day,20 days", "--replicas", "2")
+    folder = played(tmp_path / "cut", "sweep", *grid)
+    points = pd.read_csv(folder / "points.csv").set_index(["point", "measure"])
+    assert points.loc[(0, "jobs.large.slip_days"), "unfinished"] == 2
+    assert points.loc[(1, "jobs.large.slip_days"), "unfinished"] == 0
+    assert points.loc[(0, "cluster.simulated_days"), "unfinished"] == 0
+    data = embedded(render_study(folder))
+    (slip,) = [item for item in data["chart"]["measures"] if item["name"] == "jobs.large.slip_days"]
+    assert slip["unfinished"] == [2, 0]
+    first, second = data["sections"][0]["table"]["rows"]
+    assert first[2].startswith(">= ")
+    assert not second[2].startswith(">= ")
+    assert second[4].startswith("~ ")
+    assert (first[6], second[6]) == ("2", "0")
+    assert "hollow" in data["chart"]["headline"]
+
+
 def test_the_command_on_the_page_makes_the_folder_again(forecast: Path, sweep: Path) -> None:
     """The command is complete: overrides, case, replicas and grids are in it, quoted for a shell."""
     for folder, words in (

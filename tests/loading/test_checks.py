@@ -216,6 +216,7 @@ ADVISED = [
      "dualpipe is made for at least two micro-batches per stage, 16, but a replica has 8: the step time is a"),
     ([f"{MAIN}.capacity[0].gpus=1020"], "1020 is not a whole number of domains of 8 GPUs; 4 are never used"),
     ([f"{JOB}.submit=2027-01-01", f"{JOB}.target=null"], f"{JOB}.submit: the job never starts"),
+    ([f"{JOB}.target={{date: 2027-01-01}}"], f"{JOB}.target.date: lies after the horizon, which ends"),
     ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
     ([CROWDED], f"{JOB}.phases.sft.rollouts.concurrency_per_replica: of 367 responses at once 57 fit beside the "
      "weights in 1 GPUs, at a mean context of 8,448 tokens; the others wait"),

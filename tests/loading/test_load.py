@@ -262,6 +262,29 @@ def test_a_wrong_override_names_the_option(tiny: str, write: Writer, override: s
     assert said in refusal(write(tiny), overrides=[override])
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("jobs.smal.gpus=64", "jobs.smal: there is no 'smal' in jobs; did you mean 'small'?"),
+        (
+            "jobs.smal.parallel.tensor_parallel=2",
+            "jobs.smal: there is no 'smal' in jobs; did you mean 'small'?",
+        ),
+        ("jobs.other.gpus=64", "jobs.other: there is no 'other' in jobs; known here: small"),
+        ("faults.classes.gpus.rate=1 /day", "there is no 'gpus' in faults.classes; did you mean 'gpu'?"),
+    ],
+)
+def test_an_override_of_a_misspelt_entry_names_the_nearest(
+    tiny: str, write: Writer, override: str, said: str
+) -> None:
+    """A field of an entry that is not there is one mistake in its name, not many missing fields."""
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(write(tiny), overrides=[override])
+    (problem,) = caught.value.problems
+    assert said in str(caught.value)
+    assert problem.where == "--set #1"
+
+
 def test_the_seed_option_replaces_the_seed(tiny: str, write: Writer) -> None:
     """--seed is checked like the field."""
     assert load_scenario(write(tiny), seed=42).seed == 42

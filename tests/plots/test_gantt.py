@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from colossus_sim.plots import draw_gantt, render
 from colossus_sim.plots.bars import count_marks
 from colossus_sim.plots.gantt import BINS
 from colossus_sim.plots.gantt_rows import slip_label
+from colossus_sim.plots.header import headline
 from colossus_sim.plots.roadmap import JobRow, job_rows, model_size, slow_episodes, without_short_waits
 from colossus_sim.plots.series import end_of
 from colossus_sim.units import DAY
@@ -104,22 +106,54 @@ def test_slip_labels_are_the_slips_of_the_table(flagship: FakeResult) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "bound", "label"),
+    ("days", "least", "label", "verdict"),
     [
-        (23.2, False, "+23 d"),
-        (-4.0, False, "\u22124 d"),
-        (0.4, False, "on time"),
-        (math.nan, False, ""),
-        (90.0, True, "+90 d projected"),
-        (1234.0, False, "+1,234 d"),
+        (23.2, None, "+23 d", "missed"),
+        (-4.0, None, "\u22124 d", "met"),
+        (-0.4, None, "on time", "met"),
+        (0.0, None, "on time", "met"),
+        (0.4, None, "+0.4 d", "missed"),
+        (0.02, None, "+0.1 d", "missed"),
+        (math.nan, None, "", "none"),
+        (90.0, 10.0, "+90 d projected", "missed"),
+        (0.2, -10.0, "+0.2 d projected", "unknown"),
+        (-9.0, -10.0, "\u22129 d projected", "unknown"),
+        (1234.0, None, "+1,234 d", "missed"),
     ],
 )
-def test_slip_in_words(days: float, bound: bool, label: str) -> None:
-    """Late, early, on time, no target, and projected slips read as they should."""
+def test_slip_in_words(days: float, least: float | None, label: str, verdict: str) -> None:
+    """Only a target that is met is called on time; after the simulated time it is neither met nor missed."""
     (row,) = rows_of(make(1))
-    changed = {name: getattr(row, name) for name in JobRow.__dataclass_fields__}
-    changed.update(slip_days=days, slip_is_lower_bound=bound)
-    assert slip_label(JobRow(**changed)) == label
+    bound = least is not None
+    row = replace(row, slip_days=days, slip_is_lower_bound=bound, least_slip_days=least if bound else days)
+    assert (slip_label(row), row.verdict) == (label, verdict)
+    assert row.late == (verdict == "missed")
+
+
+@pytest.mark.parametrize(
+    ("days", "least", "said"),
+    [
+        ((0.2, -3.0), (None, None), "1 of 2 targets missed, median slip"),
+        (
+            (0.2, -3.0),
+            (None, -4.0),
+            "1 of 2 targets missed, 1 not known (after the simulated time), median projected",
+        ),
+        ((-9.0,), (-10.0,), "target after the simulated time, projected slip"),
+        ((0.2,), (None,), "target missed, slip +0.2 d"),
+    ],
+)
+def test_headline_counts_every_miss_and_no_guess(
+    days: tuple[float, ...], least: tuple[float | None, ...], said: str
+) -> None:
+    """A target missed by hours counts as missed; one that lies after the simulated time as neither."""
+    result = make(len(days))
+    rows = [
+        replace(row, slip_days=slip, slip_is_lower_bound=low is not None,
+                least_slip_days=slip if low is None else low)
+        for row, slip, low in zip(rows_of(result), days, least, strict=True)
+    ]  # fmt: skip
+    assert said in headline(result, rows)
 
 
 def test_target_end_is_the_finish_when_the_target_means_the_whole_job(flagship: FakeResult) -> None:

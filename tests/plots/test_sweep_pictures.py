@@ -7,13 +7,23 @@ import math
 from dataclasses import replace
 
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from colossus_sim.plots.draw import render
-from colossus_sim.plots.forecast import forecast_figures
+from colossus_sim.plots.forecast import draw_bands, forecast_figures
 from colossus_sim.plots.header import write_header
 from colossus_sim.plots.style import new_figure, numeral
-from colossus_sim.plots.sweep import decimals_for, is_grid, pareto_front, sweep_figures
+from colossus_sim.plots.sweep import (
+    decimals_for,
+    draw_heatmap,
+    draw_tornado,
+    is_grid,
+    pareto_front,
+    sweep_figures,
+)
 from colossus_sim.plots.views import (
     Bar,
     Change,
@@ -24,6 +34,7 @@ from colossus_sim.plots.views import (
     PhaseBand,
     SweepView,
 )
+from colossus_sim.units import format_instant
 
 DAY0 = 20500.0
 
@@ -167,6 +178,55 @@ def test_heat_map_needs_all_combinations() -> None:
     assert is_grid((parameter("1", "1", "2", "2"), parameter("a", "b", "a", "b")))
     assert not is_grid((parameter("1", "2"), parameter("a", "b")))
     assert not is_grid((parameter("1", "1"), parameter("a", "a")))
+
+
+def test_open_phases_end_at_the_horizon_and_far_targets_are_named() -> None:
+    """A bar without a median end fades out at the horizon; a target off the chart has an arrow with its date."""
+    view = forecast()
+    job = replace(view.jobs[0], target=DAY0 + 400, probability=math.nan)
+    figure = draw_bands(replace(view, jobs=(job,), horizon=DAY0 + 100))
+    (axes,) = figure.axes
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_height() < 0.5]
+    fades = [part for part in axes.collections if isinstance(part, PolyCollection)]
+    reach = [float(path.vertices[:, 0].max()) for part in fades for path in part.get_paths()]
+    assert max(bar.get_x() + bar.get_width() for bar in bars) <= DAY0 + 100
+    assert max(reach) == pytest.approx(DAY0 + 100)
+    texts = [text.get_text() for text in axes.texts]
+    assert "\u2013" in texts
+    assert format_instant(job.target * 86400.0) in texts
+    assert not any("%" in text for text in texts)
+
+
+def test_points_of_unfinished_runs_are_hollow_and_not_compared() -> None:
+    """Points that the horizon cut off are drawn hollow; a cost that was only cut off does not win."""
+    field = Parameter(name="horizon", texts=("1", "2", "3"), numbers=(1.0, 2.0, 3.0), unit="d")
+    slip = replace(measured("jobs.a.slip_days", [1.0, 2.0, 3.0]), unfinished=(4, 0, 0), grows=True)
+    cost = measured("cluster.gpu_days", [10.0, 20.0, 30.0])
+    view = SweepView(title="S", note="3 points", parameters=(field,), measures=(slip,), cost=cost)
+    figures = sweep_figures(view)
+    for name in ("lines", "pareto"):
+        marks = [line for line in figures[name].findobj(Line2D) if line.get_gid() == "open"]
+        assert [len(line.get_xdata()) for line in marks] == [1]
+    assert [text.get_text()[:1] for text in figures["pareto"].texts if " = " in text.get_text()] == ["1"]
+    assert "horizon = 2" in "".join(text.get_text() for text in figures["pareto"].texts)
+    done = replace(view, measures=(replace(slip, unfinished=(0, 0, 0)),))
+    for figure in sweep_figures(done).values():
+        marks = [line for line in figure.findobj(Line2D) if line.get_gid() == "open"]
+        assert not any(len(line.get_xdata()) for line in marks)
+
+
+def test_bars_and_cells_of_unfinished_runs_are_marked() -> None:
+    """Bars that rest on unfinished runs are hatched, cells have a bound in front of their number."""
+    view = tornado()
+    measure, bars = view.tornado[0]
+    figure = draw_tornado(view, measure, (replace(bars[0], high_open=True), bars[1]))
+    assert [patch.get_hatch() for axes in figure.axes for patch in axes.patches].count("////") == 1
+    one = Parameter(name="x", texts=("1", "1", "2", "2"), numbers=(1.0, 1.0, 2.0, 2.0), unit="")
+    two = Parameter(name="y", texts=("1", "2", "1", "2"), numbers=(1.0, 2.0, 1.0, 2.0), unit="")
+    days = replace(measured("d", [1.0, 2.0, 3.0, 4.0]), unfinished=(0, 1, 0, 0), grows=True)
+    grid = SweepView(title="S", note="4 points", parameters=(one, two), measures=(days,), cost=None)
+    texts = [text.get_text() for axes in draw_heatmap(grid, days).axes for text in axes.texts]
+    assert [text.startswith("\u2265") for text in texts].count(True) == 1
 
 
 def test_chances_and_median_ends_are_written() -> None:

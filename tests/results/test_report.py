@@ -44,6 +44,23 @@ def test_sentence_of_an_unfinished_job(result: Result) -> None:
     assert "2026-01-15, +5.0 d (a projection, not simulated)" in text
 
 
+def test_sentence_of_a_target_after_the_simulated_time(result: Result) -> None:
+    """An open job whose target the clock did not reach has neither met nor missed it."""
+    job = dict(result.summary()["jobs"][1]) | {"slip_days": -9.6}
+    text = job_sentence(job)
+    assert "is not known: the simulation stopped 9.6 days before that" in text
+    assert "did not reach" not in text
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"), [(0.01, "14.4 min after"), (-0.2, "0.2 days before"), (0.2, "0.2 days after")]
+)
+def test_sentence_of_a_near_end(result: Result, slip: float, said: str) -> None:
+    """An end minutes after the target does not read as 0.0 days."""
+    job = dict(result.summary()["jobs"][0]) | {"slip_days": slip}
+    assert f"It ended {said} the target" in job_sentence(job)
+
+
 def test_report_has_all_parts(result: Result) -> None:
     """Question, jobs, slip, phases, cluster, accounting, back-test, sources, limits, command: all there."""
     text = result.report()

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colossus_sim.engine.runner import simulate
 from colossus_sim.errors import SimulationError
+from colossus_sim.loading.load import load_scenario
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.results.slip import GROUPS, SLIP_CAUSES, critical_path, job_slips
 from colossus_sim.units import DAY
@@ -116,6 +118,14 @@ def test_a_hole_in_the_intervals_is_an_error(hand_run_with: Any) -> None:
     run = hand_run_with(drop_interval=0)
     with pytest.raises(SimulationError, match=r"job alpha.*gap 86400\.0+ s"):
         job_slips(run)
+
+
+def test_a_plan_far_from_the_model_leaves_only_rounding() -> None:
+    """With a planned rate thousands of times too low, causes of 1e10 s cancel, and their rounding is no bug."""
+    scenario = load_scenario("quickstart", overrides=["jobs.llama_70b.planned_mfu=1e-4"])
+    slip = job_slips(simulate(scenario, seed=0))["llama_70b"]
+    assert slip.spent["planned"] > 1e10
+    assert math.fsum(slip.spent.values()) == pytest.approx(slip.end - slip.submit, abs=1e-4)
 
 
 @given(ready=st.lists(st.floats(0, 100), min_size=2, max_size=6), length=st.floats(0.1, 50))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from colossus_sim.cli.main import run_command_line
 from colossus_sim.errors import UsageError
+from colossus_sim.results.forecast_words import cautions
 from colossus_sim.sweeps.condition import check_measure, parse_condition
 from colossus_sim.sweeps.forecast import (
     Forecast,
@@ -20,6 +25,7 @@ from colossus_sim.sweeps.forecast import (
 from colossus_sim.sweeps.forecast_files import NO_DRIVER, forecast_document, forecast_files, job_lines
 from colossus_sim.sweeps.pool import InlineExecutor
 from colossus_sim.sweeps.task import Outcome
+from colossus_sim.sweeps.view import forecast_view
 
 
 def made(days: list[float], *, finished: bool = True, target: float = 4.0) -> dict[int, Outcome]:
@@ -57,6 +63,79 @@ def test_end_beyond_the_horizon_is_a_miss(fixed: Forecast) -> None:
     """A projected end before the target does not count as met: it was not simulated."""
     (job,) = job_forecasts(fixed, made([1.0] * 11, finished=False))
     assert (job.finished, job.met) == (0, 0)
+
+
+def test_a_target_beyond_the_horizon_of_open_runs_is_not_a_miss(fast_scenario: str) -> None:
+    """With 5 of 11 done by day 4 and the clock stopped at day 6 before a target of day 15, the chance is not known:
+    it lies between that of 5 and that of 11 in 11.
+    """
+    forecast = make_forecast(fast_scenario, 11, overrides=["jobs.large.target.date=2026-01-20"])
+    ended = made([float(day) for day in range(11)], target=15.0)
+    open_runs = made([7.0] * 11, finished=False, target=15.0)
+    outcomes = {k: ended[k] if k < 5 else open_runs[k] for k in ended}
+    (job,) = job_forecasts(forecast, outcomes)
+    assert (job.met, job.unknown) == (5, 6)
+    assert math.isnan(job.probability[0])
+    assert job.probability[1:] == pytest.approx((0.2127, 1.0), abs=1e-4)
+    document = forecast_document(forecast, outcomes)
+    assert document["jobs"][0]["probability_to_meet_target"] is None
+    assert job_lines(document)[1][0][7] == "\u2013 (21% to 100%)"
+    assert any("its target, 2026-01-20, lies after that" in text for text in cautions(document))
+    band = forecast_view(forecast, outcomes).jobs[0]
+    assert math.isnan(band.probability)
+    assert band.target > forecast_view(forecast, outcomes).horizon
+
+
+def test_played_runs_know_whether_the_target_lies_after_their_end(fast_scenario: str) -> None:
+    """Runs that stop on day 1 know nothing of a target of day 15, and that one of day 0.5 is missed."""
+    for date, became in (("2026-01-20", (0, 3)), ("2026-01-05T12:00", (0, 0))):
+        forecast = make_forecast(
+            fast_scenario, 3, overrides=["horizon=1 day", f"jobs.large.target.date={date}"]
+        )
+        outcomes = {
+            item.index: item for batch in InlineExecutor().run(forecast.plan.tasks()) for item in batch
+        }
+        (job,) = job_forecasts(forecast, outcomes)
+        assert (job.met, job.unknown) == became
+        assert outcomes[0].values["cluster.simulated_days"] == pytest.approx(1.0)
+
+
+def test_a_run_with_drawn_assumptions_can_be_repeated(fast_scenario: str, tmp_path: Path) -> None:
+    """The command of a replica in draws.csv gives its slip, which its seed alone does not."""
+    folder = tmp_path / "forecast"
+    words = [
+        "forecast",
+        fast_scenario,
+        "--replicas",
+        "3",
+        "--assumptions",
+        "sample",
+        "--no-plots",
+        "-q",
+        "--jobs",
+        "1",
+    ]
+    assert run_command_line([*words, "--out", str(folder)]) == 0
+    draws, runs = pd.read_csv(folder / "draws.csv"), pd.read_csv(folder / "results.csv")
+    described = json.loads((folder / "columns.json").read_text("utf-8"))["tables"]["draws"]
+    assert [column["name"] for column in described] == list(draws.columns)
+    assert len(set(draws["jobs.large.phases.pretrain.tokens"])) == 3
+    slips = []
+    for command in (draws["command"][1], f"colossus-sim run {fast_scenario} --seed {draws['seed'][1]}"):
+        out = tmp_path / f"run{len(slips)}"
+        assert run_command_line([*shlex.split(command)[1:], "--plots", "none", "-q", "--out", str(out)]) == 0
+        summary = json.loads((out / "summary.json").read_text("utf-8"))
+        slips.append(summary["jobs"][0]["slip_days"])
+    assert slips[0] == pytest.approx(runs["jobs.large.slip_days"][1], abs=1e-9)
+    assert slips[1] != pytest.approx(slips[0], abs=1e-3)
+
+
+def test_few_runs_come_with_a_caution(fast_scenario: str) -> None:
+    """P10 and P90 of less than ten runs are their extremes, and the report says so."""
+    for count, said in ((1, True), (9, True), (10, False)):
+        forecast = make_forecast(fast_scenario, count)
+        text = forecast_files(forecast, made([float(day) for day in range(count)]))["report.md"]
+        assert ("more than the earliest and the latest" in text) == said
 
 
 def test_quantiles_from_runs_that_did_not_finish_are_marked(fixed: Forecast) -> None:
@@ -138,8 +217,54 @@ def test_conditions() -> None:
     assert slip.holds({"jobs.a.slip_days": -1.0, "jobs.a.finished": 1.0})
     assert not slip.holds({"jobs.a.slip_days": -1.0, "jobs.a.finished": 0.0})
     assert not slip.holds({})
+    assert slip.holds({"jobs.a.slip_days": -1.0, "jobs.a.finished": 0.0}) is False
     date = parse_condition("jobs.a.finish < 1970-01-03", start=0.0)
     assert (date.measure, date.bound) == ("jobs.a.finish_days", 2.0)
+
+
+def cut(measure: str, value: float, simulated: float = 6.0) -> dict[str, float]:
+    """Return a run that was cut off on day 6, with a target of day 9 for the job `a`."""
+    return {"jobs.a.finished": 0.0, "jobs.a.complete": 0.0, "cluster.complete": 0.0, "jobs.a.finish_days": 8.0,
+            "jobs.a.slip_days": -1.0, "cluster.simulated_days": simulated, measure: value}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        # The end is known to come after day 6, so slip is more than -3; the projected -1 is no answer.
+        ("jobs.a.slip_days<=0", cut("jobs.a.slip_days", -1.0), None),
+        ("jobs.a.slip_days<=-4", cut("jobs.a.slip_days", -1.0), False),
+        ("jobs.a.slip_days<=0", cut("jobs.a.slip_days", -1.0, simulated=9.5), False),
+        ("jobs.a.slip_days>-4", cut("jobs.a.slip_days", -1.0), True),
+        ("jobs.a.finish_days<=7", cut("jobs.a.finish_days", 8.0), None),
+        ("jobs.a.finish_days<=5", cut("jobs.a.finish_days", 8.0), False),
+        ("jobs.a.finish_days>=5", cut("jobs.a.finish_days", 8.0), True),
+        ("jobs.a.wall_clock_days<=5", cut("jobs.a.wall_clock_days", 4.0), None),
+        ("jobs.a.wall_clock_days<=3", cut("jobs.a.wall_clock_days", 4.0), False),
+        ("jobs.a.interruptions>=3", cut("jobs.a.interruptions", 4.0), True),
+        ("jobs.a.interruptions>=5", cut("jobs.a.interruptions", 4.0), None),
+        ("cluster.gpu_days<500", cut("cluster.gpu_days", 400.0), None),
+        ("cluster.gpu_days<300", cut("cluster.gpu_days", 400.0), False),
+        ("cluster.mean_slip_days<=0", cut("cluster.mean_slip_days", -1.0), None),
+        # Ratios have no last value to wait for, and the bill of the network is what it is.
+        ("jobs.a.goodput>=0.9", cut("jobs.a.goodput", 0.95), True),
+        ("cluster.network_cost_MUSD<=5", cut("cluster.network_cost_MUSD", 4.0), True),
+    ],
+)  # fmt: skip
+def test_a_run_that_was_cut_off_only_answers_what_it_knows(
+    text: str, values: dict[str, float], expected: bool | None
+) -> None:
+    """What only grows is below a bound when it has its last value, and above it for good."""
+    assert parse_condition(text, start=0.0).holds(values) is expected
+    whole = values | {"jobs.a.finished": 1.0, "jobs.a.complete": 1.0, "cluster.complete": 1.0}
+    assert parse_condition(text, start=0.0).holds(whole) is not None
+
+
+def test_what_the_target_means_may_end_before_the_job() -> None:
+    """With the target's phase done and a later one open, the slip is known and the GPU days are not."""
+    values = cut("jobs.a.gpu_days", 100.0) | {"jobs.a.finished": 1.0}
+    assert parse_condition("jobs.a.slip_days<=0", start=0.0).holds(values) is True
+    assert parse_condition("jobs.a.gpu_days<=200", start=0.0).holds(values) is None
 
 
 @pytest.mark.parametrize(

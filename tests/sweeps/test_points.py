@@ -202,6 +202,8 @@ SAMPLED = (
          "low must be less than high"),
         ("faults.restart.base: {low: 2 min, high: 5 min, mode: 3 min}", "9:60:", "belongs to the triangular law"),
         ("faults.restart.base: {low: 0 min, high: 5 min, law: loguniform}", "9:34:", "above 0"),
+        ("faults.restart.base: {low: 2 min, high: 8 min, law: normal}", "9:7: vary.sample.ranges.faults.",
+         "goes beyond -"),
         ("seed: {low: 1, high: 5}", "9:7: vary.sample.ranges.seed", "cannot be varied"),
     ],
 )  # fmt: skip
@@ -214,6 +216,14 @@ def test_what_a_sweep_file_varies_is_refused_with_its_place(
     with pytest.raises(ScenarioError, match=words) as caught:
         make(read_sweep(str(path)), Settings(), None)
     assert f"s.yaml:{place}" in str(caught.value)
+
+
+def test_a_normal_law_inside_the_bounds_of_its_field_is_played(tmp_path: Path) -> None:
+    """Ends that are near each other against their middle leave nothing to refuse."""
+    path = tmp_path / "s.yaml"
+    law = "faults.restart.base: {low: 4 min, high: 5 min, law: normal}"
+    path.write_text(SAMPLED.format(fixed="seed: 3", law=law), encoding="utf-8")
+    assert make(read_sweep(str(path)), Settings(), None).kind == "sample"
 
 
 def test_what_a_sweep_file_sets_is_refused_with_its_place(tmp_path: Path) -> None:

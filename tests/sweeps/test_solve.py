@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from colossus_sim.cli.solve import answer_text
 from colossus_sim.errors import UsageError
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.sweeps.condition import parse_condition
@@ -18,8 +19,9 @@ from colossus_sim.sweeps.task import Outcome, Task
 class Known:
     """Ends on day 512 / GPUs; one replica in ten is a day later."""
 
-    def __init__(self) -> None:
+    def __init__(self, horizon: float = 1e9) -> None:
         self.tried: list[int] = []
+        self.horizon = horizon
 
     def run(self, tasks: Sequence[Task]) -> Iterator[list[Outcome]]:
         """Play tasks."""
@@ -27,7 +29,11 @@ class Known:
             gpus = int(task.overrides[-1].partition("=")[2])
             self.tried += [gpus] if not task.replica else []
             day = 512.0 / gpus + (1.0 if task.replica % 10 == 0 else 0.0)
-            values = {"jobs.large.finish_days": day, "jobs.large.finished": 1.0}
+            values = {
+                "jobs.large.finish_days": day,
+                "jobs.large.finished": float(day <= self.horizon),
+                "cluster.simulated_days": min(day, self.horizon),
+            }
             yield [Outcome(index=task.index, status="done", values=values)]
 
     def close(self) -> None:
@@ -108,6 +114,8 @@ def test_steps_of_quantities_and_default_range(fast_scenario: str) -> None:
     assert all(1.0 < after / before < 1.0101 for before, after in itertools.pairwise(steps))
     with pytest.raises(UsageError, match="does not give"):
         default_range(scenario, "jobs.large.max_gpus")
+    with pytest.raises(UsageError, match=r"got a mapping$"):
+        default_range(scenario, "jobs.large.model")
     with pytest.raises(UsageError, match="must be smaller"):
         candidates(question(fast_scenario, "a<=1", low="20", high="10"))
 
@@ -121,3 +129,24 @@ def test_without_a_solution_the_nearest_value_is_known(fast_scenario: str) -> No
         assert int(nearest.text) == expected
         assert nearest.mean == pytest.approx(512 / expected + 0.1)
     assert replace(answer, trials=()).nearest(1.0) is None
+
+
+def test_no_answer_where_the_horizon_is_too_short_for_one(fast_scenario: str) -> None:
+    """A job cut off on day 6 may still end by day 8: the search stops there and says so, with what it knows."""
+    asked = question(fast_scenario, "jobs.large.finish_days<=8")
+    answer = solve(asked, Known(horizon=6.0))
+    assert answer.found is None
+    assert answer.unknown is not None
+    assert (answer.unknown.met, answer.unknown.unknown) == (0, 10)
+    text = answer_text(asked, answer)
+    assert "not known" in text
+    assert "horizon" in text
+    assert "holds in the whole range" not in text
+
+
+def test_runs_cut_off_after_the_bound_are_answers(fast_scenario: str) -> None:
+    """What had not ended on day 9 did not end by day 8 either: the same answer as without a horizon."""
+    asked = question(fast_scenario, "jobs.large.finish_days<=8")
+    answer = solve(asked, Known(horizon=9.0))
+    assert answer.found is not None
+    assert answer.found.text == solve(asked, Known()).found.text  # type: ignore[union-attr]

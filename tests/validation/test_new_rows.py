@@ -152,7 +152,7 @@ def test_other_cells_of_few_words_are_read_whatever_their_case(tmp_path: Path) -
         ("hidden", "-4096", "-4096 is negative"),
         ("heads", "32.6", "32.6 is not a whole number"),
         ("layers", "0", "0: Input should be greater than or equal to 1"),
-        ("precision", "int8", "'int8': Input should be 'fp32'"),
+        ("precision", "int8", "'int8': Input should be 'fp16'"),
         ("precision", "fp8 or bf16", "'fp8 or bf16' leaves open which"),
     ],
 )

@@ -160,7 +160,7 @@
     const put = (points, fill) => shapes.push({ type: "polygon", silent: true, shape: { points },
       style: { fill, stroke: theme.ink, lineWidth: 0.7 } });
     if (job.target !== null && job.target_end !== null && job.slip) {
-      const colour = job.slip_days >= 0.5 ? theme.late : theme.early;
+      const colour = { missed: theme.late, met: theme.early }[job.verdict] || theme.muted;
       if (Math.abs(x(job.target_end) - x(job.target)) > 4) {
         line(x(job.target), at.marks, x(job.target_end), at.marks, colour, 2);
         const tip = x(job.target_end);

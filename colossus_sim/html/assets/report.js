@@ -310,6 +310,7 @@
     }
     const glyphs = [["▸", "target", theme.ink], ["◆", "data ready", "#c9b100"], ["○", "reported outcome", theme.ink],
       ["|", "failures", theme.failure], ["→", "late", theme.late], ["←", "early", theme.early]];
+    if (plan.jobs.some((job) => job.verdict === "unknown")) glyphs.push(["↔", "not known: target after the simulated time", theme.muted]);
     if (plan.jobs.some((job) => job.phases.some((phase) => phase.slowed.length))) glyphs.push(["▂", "slowed by other jobs", theme.ink]);
     byId("legend").replaceChildren(
       ...items.map(([text, style]) => el("span", {}, el("i", { style }), text)),

@@ -16,6 +16,7 @@
     return tip(job.title, [
       `${job.means || "end"}: P10 ${date(job.finish.p10)}, P50 ${date(job.finish.p50)}, P80 ${date(job.finish.p80)}, P90 ${date(job.finish.p90)}`,
       job.target === null ? "no target" : `target ${date(job.target)}`,
+      job.unknown ? `not known in ${job.unknown} of ${plan.replicas} runs: the target lies after the simulated time` : "",
       job.chance === null ? "" : `met in ${percent(job.chance)} of the runs (95 % interval ${percent(job.interval[0])} to ${percent(job.interval[1])})`,
       job.slip ? `slip: median ${job.slip.p50.toFixed(1)} d, P10 ${job.slip.p10.toFixed(1)} d, P90 ${job.slip.p90.toFixed(1)} d` : "",
       job.finished < plan.replicas ? `not done at the end of the simulated time in ${plan.replicas - job.finished} of ${plan.replicas} runs` : "",
@@ -45,6 +46,8 @@
     const chips = plan.families.filter((family) => used.has(family.name));
     byId("first").append(el("div", { class: "legend", "aria-hidden": "true" },
       ...chips.map((family) => el("span", {}, el("i", { style: `background:${family.colour}` }), family.name)),
+      plan.jobs.some((job) => job.phases.some((phase) => phase.start[1] !== null && phase.end[1] === null))
+        ? el("span", {}, el("i", { style: `background:${chips.length ? chips[0].colour : theme.muted};opacity:0.5` }), "not done at the end of the simulated time") : "",
       el("span", {}, el("b", { style: `color:${theme.late}` }, "|"), "target"),
       el("span", {}, el("b", {}, "◇"), "median end"), el("span", {}, el("b", {}, "⊢⊣"), "P10 to P90")));
   }
@@ -64,7 +67,10 @@
       style: { fill: params.dataIndex === state.job ? theme.grid : params.dataIndex % 2 ? theme.stripe : theme.paper, opacity: 0.6 } });
     for (const phase of job.phases) {
       if (phase.start[1] === null) continue;
-      add({ x: x(phase.start[1]), y: top + 0.18 * free, width: Math.max(1, x(phase.end[1]) - x(phase.start[1])), height: 0.26 * free }, phase.colour, 1);
+      // A phase without a median end was cut off at the horizon: pale, and no farther.
+      const open = phase.end[1] === null;
+      const stop = x(open ? plan.horizon : phase.end[1]);
+      add({ x: x(phase.start[1]), y: top + 0.18 * free, width: Math.max(1, stop - x(phase.start[1])), height: 0.26 * free }, phase.colour, open ? 0.5 : 1);
     }
     const y = top + 0.66 * free;
     const { p10, p50, p80, p90 } = job.finish;
@@ -78,8 +84,8 @@
       }
     }
     if (job.target !== null) add({ x: x(job.target) - 1.5, y: top + 0.06 * free, width: 3, height: 0.86 * free }, theme.late, 1);
-    const words = job.chance === null ? "" : `${percent(job.chance)} by ${date(job.target)}`;
-    const colour = job.chance !== null && job.chance < 0.5 ? theme.late : theme.early;
+    const words = job.unknown ? `not known by ${date(job.target)}` : job.chance === null ? "" : `${percent(job.chance)} by ${date(job.target)}`;
+    const colour = job.chance === null ? theme.muted : job.chance < 0.5 ? theme.late : theme.early;
     children.push({ type: "text", style: { text: small ? `${job.title}${words ? `: ${words}` : ""}` : job.title, x: small ? 4 : 10,
       y: small ? middle - height / 2 + 3 : middle, width: small ? area.width : area.x - 24, overflow: "truncate",
       verticalAlign: small ? "top" : "middle", fontWeight: "bold", fontSize: small ? 11 : 12.5, fill: theme.ink } });
@@ -94,7 +100,8 @@
     const theme = look();
     const job = plan.jobs[state.job];
     const chart = panel("second", `Chance to be done: ${job.title}`,
-      `Share of ${plan.replicas} runs that reach it by a date: ${job.means || "end of the whole job"}.`, 320);
+      `Share of ${plan.replicas} runs that reach it by a date: ${job.means || "end of the whole job"}.`
+      + (job.finished < plan.replicas ? ` Later than ${date(plan.horizon)}: projected, not simulated.` : ""), 320);
     const steps = job.ends.map((end, i) => [end, (i + 1) / plan.replicas]);
     const by = (when) => job.ends.filter((end) => end <= when).length / plan.replicas;
     chart.setOption({
@@ -139,7 +146,7 @@
     drivers();
     const job = plan.jobs[index];
     byId("live").textContent = `${job.title}: median end ${date(job.finish.p50)}, P90 ${date(job.finish.p90)}`
-      + (job.chance === null ? "" : `, target met in ${percent(job.chance)} of the runs`);
+      + (job.unknown ? ", whether the target is met is not known" : job.chance === null ? "" : `, target met in ${percent(job.chance)} of the runs`);
   }
 
   function draw() {

@@ -14,8 +14,13 @@
     } };
   }
 
+  const open = (measure, i) => Boolean(measure.unfinished && measure.unfinished[i]);
+
+  /* The mark of a point that rests on runs which the horizon cut off is hollow. */
+  const mark = (measure, i, theme, colour) => (open(measure, i) ? { itemStyle: { color: theme.paper, borderColor: colour, borderWidth: 2 } } : {});
+
   function pointTip(measure, i) {
-    return tip(pointName(i), [`${measure.label}: ${number(measure.mean[i])} ± ${number(measure.ci_half_width[i])} ${measure.unit}`,
+    return tip(pointName(i), [open(measure, i) ? `${measure.unfinished[i]} runs were not done at the horizon: incomplete values` : "", `${measure.label}: ${number(measure.mean[i])} ± ${number(measure.ci_half_width[i])} ${measure.unit}`,
       `difference to point 0: ${number(measure.difference[i])} ± ${number(measure.difference_ci_half_width[i])} ${measure.unit}`]);
   }
 
@@ -40,7 +45,7 @@
       const known = members.filter((i) => measure.mean[i] !== null);
       const name = key || measure.label;
       return [{ name, type: "line", symbol: SHAPES[g % SHAPES.length], symbolSize: 9, lineStyle: { width: joined ? 2 : 0, color: colour },
-        itemStyle: { color: colour }, data: known.map((i) => ({ value: [ticks.indexOf(across.texts[i]), measure.mean[i]], point: i })) },
+        itemStyle: { color: colour }, data: known.map((i) => ({ value: [ticks.indexOf(across.texts[i]), measure.mean[i]], point: i, ...mark(measure, i, theme, colour) })) },
       { ...whiskers(known.filter((i) => measure.ci_half_width[i] !== null).map((i) => [ticks.indexOf(across.texts[i]),
         measure.mean[i] - measure.ci_half_width[i], measure.mean[i] + measure.ci_half_width[i]]), colour), name }];
     });
@@ -73,7 +78,7 @@
         nameLocation: "middle", nameGap: 28 }),
       yAxis: axis(theme, { type: "value", scale: true }),
       series: [{ name: measure.label, type: "scatter", symbolSize: 8, itemStyle: { color: CYCLE[0] },
-        data: known.map((i) => ({ value: [places[i], measure.mean[i]], point: i })) },
+        data: known.map((i) => ({ value: [places[i], measure.mean[i]], point: i, ...mark(measure, i, theme, CYCLE[0]) })) },
       whiskers(known.filter((i) => measure.ci_half_width[i] !== null).map((i) => [places[i],
         measure.mean[i] - measure.ci_half_width[i], measure.mean[i] + measure.ci_half_width[i]]), CYCLE[0])],
     });
@@ -110,7 +115,7 @@
         itemHeight: 160, inRange: { color: CIVIDIS }, text: [number(high), number(low)], textStyle: { color: theme.ink } },
       xAxis: named(across.name, { data: columns.map(value), nameGap: 30 }), yAxis: named(up.name, { data: rows.map(value), nameGap: 76 }),
       series: [{ type: "heatmap", data: cells, itemStyle: { borderColor: theme.paper, borderWidth: 1 },
-        label: { show: fits, formatter: (at) => number(at.value[2]) } }],
+        label: { show: fits, formatter: (at) => (open(measure, at.data.point) ? "~ " : "") + number(at.value[2]) } }],
     });
   }
 
@@ -131,14 +136,15 @@
     const harm = /(_days|interruptions|energy_MWh)$/.test(measure.name);
     const chart = panel("second", "Against cost", `${measure.label} [${measure.unit}] up, ${cost.label} [${cost.unit}] across; one dot per point`
       + `${harm ? "; the line joins those that no other beats in both" : ""}.`, 320);
-    const dots = cost.mean.map((paid, i) => ({ value: [paid, measure.mean[i]], point: i })).filter((dot) => dot.value.every((v) => v !== null));
+    const incomplete = (i) => open(cost, i) || open(measure, i);
+    const dots = cost.mean.map((paid, i) => ({ value: [paid, measure.mean[i]], point: i, ...(incomplete(i) ? mark(open(cost, i) ? cost : measure, i, theme, CYCLE[0]) : {}) })).filter((dot) => dot.value.every((v) => v !== null));
     chart.setOption({
       ...shared(theme), grid: { left: 64, right: 30, top: 14, bottom: 62 }, 
       tooltip: tipped(theme, (at) => tip(pointName(at.data.point), [`${measure.label}: ${number(at.value[1])} ${measure.unit}`,
         `${cost.label}: ${number(at.value[0])} ${cost.unit}`]), "item"),
       xAxis: axis(theme, { type: "value", scale: true }), yAxis: axis(theme, { type: "value", scale: true }),
       series: [{ type: "scatter", symbolSize: 11, itemStyle: { color: CYCLE[0] }, data: dots },
-        { type: "line", silent: true, symbol: "none", step: "end", lineStyle: { color: CYCLE[1], width: 2 }, z: 1, data: harm ? front(dots) : [] }],
+        { type: "line", silent: true, symbol: "none", step: "end", lineStyle: { color: CYCLE[1], width: 2 }, z: 1, data: harm ? front(dots.filter((dot) => !incomplete(dot.point))) : [] }],
     });
   }
 
@@ -148,9 +154,9 @@
     const order = measure.difference.map((_, i) => i).filter((i) => i && measure.difference[i] !== null)
       .sort((a, b) => measure.difference[a] - measure.difference[b]).slice(0, 30);
     if (!order.length) { byId("third").replaceChildren(); return; }
-    const chart = panel("third", "Difference to point 0", `${measure.label} [${measure.unit}], run by run; grey: smaller than its 95 % interval.`,
+    const chart = panel("third", "Difference to point 0", `${measure.label} [${measure.unit}], run by run; grey: smaller than its 95 % interval, or of runs that the horizon cut off.`,
       Math.max(200, 60 + 22 * order.length));
-    const sure = (i) => measure.difference_ci_half_width[i] === null || Math.abs(measure.difference[i]) > measure.difference_ci_half_width[i];
+    const sure = (i) => !open(measure, i) && !open(measure, 0) && (measure.difference_ci_half_width[i] === null || Math.abs(measure.difference[i]) > measure.difference_ci_half_width[i]);
     chart.setOption({
       ...shared(theme), grid: { left: narrow() ? 130 : 210, right: 30, top: 8, bottom: 30 },
       tooltip: tipped(theme, (at) => pointTip(measure, order[at.dataIndex]), "item"),
@@ -171,9 +177,11 @@
     const reach = ([, bar]) => Math.max(...["low", "high"].map((end) => Math.abs(measure.difference[bar[end]] || 0)));
     const rows = [...bars].sort((a, b) => reach(b) - reach(a)).slice(0, 30);
     const chart = panel("first", `${measure.label} [${measure.unit}]: one assumption at a time`,
-      "Change against the central case, run by run with the same seeds, when one assumption goes to its low or high end.", 80 + 24 * rows.length);
+      "Change against the central case, run by run with the same seeds, when one assumption goes to its low or high end."
+      + (measure.unfinished.some((count) => count) ? " Pale: rests on runs that the horizon cut off." : ""), 80 + 24 * rows.length);
     const side = (end, g) => ({ name: `${end} end`, type: "bar", barGap: "-100%", barMaxWidth: 18, itemStyle: { color: CYCLE[g] },
-      data: rows.map(([, bar]) => ({ value: measure.difference[bar[end]], point: bar[end] })) });
+      data: rows.map(([, bar]) => ({ value: measure.difference[bar[end]], point: bar[end],
+        itemStyle: { opacity: open(measure, bar[end]) || open(measure, 0) ? 0.5 : 1 } })) });
     chart.setOption({
       ...shared(theme), grid: { left: narrow() ? 140 : 380, right: 30, top: 34, bottom: 30 }, legend: { top: 0, textStyle: { color: theme.ink } },
       tooltip: tipped(theme, (at) => tip(`${at.name} (${at.seriesName})`, [`${number(at.value)} ± ${number(measure.difference_ci_half_width[at.data.point])} ${measure.unit}`]), "item"),

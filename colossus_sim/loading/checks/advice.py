@@ -165,6 +165,13 @@ def beyond_horizon(scenario: Scenario) -> Iterator[Problem]:
                 path=f"jobs.{name}.submit",
                 message=f"the job never starts: the horizon ends {format_instant(end)}",
             )
+        if job.target is not None and job.target.date > end:
+            yield Problem(
+                path=f"jobs.{name}.target.date",
+                message=f"lies after the horizon, which ends {format_instant(end)}: of a run that has not ended "
+                "by then nobody knows whether it meets the target",
+                hint="a longer horizon",
+            )
         for phase_name, phase in job.phases.items():
             if phase.data_ready is not None and phase.data_ready >= end:
                 yield Problem(
