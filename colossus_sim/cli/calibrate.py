@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colossus_sim.cli.common import Settings, output_options
-from colossus_sim.units import format_duration
 
 if TYPE_CHECKING:
     from colossus_sim.validation.fabric_fit import FabricFit
@@ -61,8 +60,8 @@ def calibrate(
     for name, factor in fit.factors.items():
         echo(f"  {name}: x {factor:.3g}")
     if fit.overheads is not None:
-        before, after = map(format_duration, fit.overheads)
-        echo(f"  pipeline overhead across domains: {before} -> {after}")
+        before, after = (1e6 * overhead for overhead in fit.overheads)
+        echo(f"  pipeline overhead across domains: {before:.3g} us -> {after:.3g} us")
     for log, short in fit.far_off.items():
         echo(
             f"warning: the fit misses the largest sizes of {log} by {short:.0%}, so the file does not describe "

@@ -169,6 +169,7 @@ def test_large_sizes_out_of_reach_are_told(tmp_path: Path) -> None:
     )
     assert f"misses the largest sizes of {paths[2]}" in result.output
     assert f"misses the largest sizes of {paths[0]}" not in result.output
+    assert "pipeline overhead across domains: 0 us -> " in result.output
     text = CliRunner().invoke(calibrate, [*arguments, "-o", str(tmp_path / "2.yaml"), "--json"])
     document = json.loads(text.output)
     assert list(document["far_off"]) == [paths[2]]
