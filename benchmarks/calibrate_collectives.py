@@ -206,6 +206,7 @@ def main() -> None:
             row
             for row in measured
             if row.grade != "C"
+            and not row.unreadable
             and re.fullmatch(f"(?:{pattern}).*", row.gpu)
             and (row.n_gpus <= row.gpus_per_node or row.gpu.startswith("GB"))
             and row.system not in OTHER_LIBRARIES

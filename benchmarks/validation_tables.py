@@ -66,8 +66,8 @@ def collectives(inputs: Inputs) -> tuple[str, dict[str, dict[str, float]]]:
     lines = [
         "# Collectives: predicted against measured",
         "",
-        f"{len(predictions)} measurements, {len(left_out)} left out (grade C or no such GPU). Constants per NVLink",
-        "and fabric generation (`colossus_sim/data/collectives.yaml`).",
+        f"{len(predictions)} measurements, {len(left_out)} left out (grade C, no time or no such GPU). Constants",
+        "per NVLink and fabric generation (`colossus_sim/data/collectives.yaml`).",
         "",
         "| group | systems | rows | mean over systems | mean | median | bias |",
         "|---|---:|---:|---:|---:|---:|---:|",

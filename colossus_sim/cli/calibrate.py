@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from colossus_sim.cli.common import Settings, output_options
+
+if TYPE_CHECKING:
+    from colossus_sim.validation.fabric_fit import FabricFit
 
 
 @click.command()
@@ -44,14 +49,41 @@ def calibrate(
     topology, gpu = named_topology(base)
     fit = fit_fabric(topology, gpu, runs)
     try:
-        target.write_text(fabric_text(fit, base, runs), encoding="utf-8", newline="\n")
+        target.write_text(fabric_text(fit, _seen_from(target, base), runs), encoding="utf-8", newline="\n")
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}") from error
     if settings.json:
-        echo_json({"error_before": fit.before, "error_after": fit.after, "factors": dict(fit.factors)})
+        echo_json(_document(fit))
         return
     count = sum(len(run.timings) for run in runs)
     echo(f"{count} timings: mean error {fit.before:.1%} with {base}, {fit.after:.1%} fitted")
     for name, factor in fit.factors.items():
         echo(f"  {name}: x {factor:.3g}")
+    if fit.overheads is not None:
+        before, after = (1e6 * overhead for overhead in fit.overheads)
+        echo(f"  pipeline overhead across domains: {before:.3g} us -> {after:.3g} us")
+    for log, short in fit.far_off.items():
+        echo(
+            f"warning: the fit misses the largest sizes of {log} by {short:.0%}, so the file does not describe "
+            "their bandwidth"
+        )
     note(f"wrote {target}", settings)
+
+
+def _seen_from(target: Path, base: str) -> str:
+    """Return the network as a file at `target` names it: files relative to it, shipped networks by name."""
+    if not base.lower().endswith((".yaml", ".yml")):
+        return base
+    return Path(os.path.relpath(Path(base).resolve(), target.resolve().parent)).as_posix()
+
+
+def _document(fit: FabricFit) -> dict[str, Any]:
+    before, after = fit.overheads or (None, None)
+    return {
+        "error_before": fit.before,
+        "error_after": fit.after,
+        "factors": dict(fit.factors),
+        "pipeline_overhead_across_before_s": before,
+        "pipeline_overhead_across_after_s": after,
+        "far_off": dict(fit.far_off),
+    }

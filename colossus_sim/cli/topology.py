@@ -275,7 +275,8 @@ def _bill(built: Built) -> str:
         for item in built.bill.items
     ]
     table = text_table(("bill of materials", "count", "cost", "power"), rows, right=(1, 2, 3))
-    return f"{table}\n\nPrices and powers are assumptions: colossus-sim catalog parts {built.parts}"
+    notes = "".join(f"{text}.\n" for text in built.bill.notes)
+    return f"{table}\n\n{notes}Prices and powers are assumptions: colossus-sim catalog parts {built.parts}"
 
 
 def _collectives(built: Built, sizes: tuple[int, ...]) -> dict[tuple[str, int, float], float]:
@@ -338,4 +339,5 @@ def _document(built: Built) -> dict[str, Any]:
             {"name": item.name, "count": item.count, "cost_usd": item.cost, "power_W": item.power}
             for item in built.bill.items
         ],
+        "material_notes": list(built.bill.notes),
     }

@@ -79,7 +79,7 @@ def collectives(rows: Path | None, settings: Settings) -> None:
         echo_json(report.collectives_document(predictions, left_out, groups))
         return
     echo(_collective_table(groups))
-    echo(f"{len(left_out)} rows left out")
+    echo(report.reasons_text([(row.name, reason) for row, reason in left_out], verbose=settings.verbose))
 
 
 @validate.command()

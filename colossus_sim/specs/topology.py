@@ -17,7 +17,8 @@ class ClosTier(Spec):
     name: str
     """leaf, spine, core."""
     group_gpus: Count
-    """GPUs below one group of this tier (leaf group, pod, cluster); 0 means all."""
+    """GPUs below one group of this tier (leaf group, pod, cluster): whole groups of the tier below, or scale-up
+    domains (rounded down for a GPU that the network was not drawn for); 0 means all."""
     oversubscription: Annotated[Ratio, Field(ge=0.5, le=64)] = Field(1.0)
     """Bandwidth into this tier's group from below over bandwidth out of it upwards."""
     switch_radix: Annotated[Count, Field(ge=2)] | None = Field(None)
@@ -32,18 +33,20 @@ class ClosTier(Spec):
 
 
 class Clos(Spec):
-    """Fat tree or leaf-spine network of two or three tiers, optionally rail-optimised or multi-plane."""
+    """Fat tree or leaf-spine network of one to four tiers, optionally rail-optimised or multi-plane."""
 
     kind: Literal["clos"]
     """Discriminator."""
     tiers: Annotated[tuple[ClosTier, ...], AsTuple, Field(min_length=1, max_length=4)]
     """From the leaf upwards; the last one joins everything."""
     switch_radix: Annotated[Count, Field(ge=2)]
-    """Ports of one switch at the NIC's rate."""
+    """Ports of one switch at the NIC's rate; a NIC's port of a fraction of it takes that fraction."""
     rails: Annotated[Count, Field(ge=1)] = Field(1)
     """NICs of a node that go to separate leaf switches (1 = all to one)."""
     planes: Annotated[Count, Field(ge=1)] = Field(1)
-    """Parallel networks that each carry a share of the traffic."""
+    """Parallel networks over which each NIC is split: a port of 1/planes of its rate, with a cable of its own, into
+    each (Alibaba HPN). Where each NIC lies in one plane (DeepSeek-V3: one per GPU of a node), planes are `rails`
+    with `rail_only`. Cables between switches have the NIC's whole rate."""
     rail_only: bool = Field(False)
     """Whether different rails are joined only inside the scale-up domain."""
 
@@ -98,6 +101,9 @@ class Custom(Spec):
     """Which names are hosts in a table of cables (``*`` and ``?`` stand for anything)."""
     nvlink_bandwidth: Bandwidth = default("25 GB/s")
     """One direction of one NVLink, for ``nvidia-smi topo -m`` (NVLink 3 and 4: 25 GB/s; NVLink 5: 50 GB/s)."""
+    switch_radix: Annotated[Count, Field(ge=1)] = Field(64)
+    """Ports of one switch, for the bill of materials (assumption: 64, as of NVIDIA's Quantum-2); a list of cables
+    does not show free ports. A switch with more cables has as many ports as these."""
     pcie_bandwidth: Bandwidth = default("50 GB/s")
     """One direction of a PCIe path, for pairs without NVLink there (assumption: Gen5 x16 at about 80 %)."""
     text: str = ""

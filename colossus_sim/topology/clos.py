@@ -173,6 +173,15 @@ def _tier_problems(spec: Clos, ends: Endpoints, index: int, tier: ClosTier) -> l
             "the rails"
         )
     below = spec.tiers[index - 1].group_gpus if index else 0
+    whole, unit = (
+        (below, f"groups of {spec.tiers[index - 1].name!r}") if index else (ends.domain, "scale-up domains")
+    )
+    if ends.own_gpu and whole and tier.group_gpus > whole and tier.group_gpus % whole:
+        less = tier.group_gpus // whole * whole
+        problems.append(
+            f"tiers: groups of {tier.name!r} are whole {unit}, so not {tier.group_gpus} GPUs; "
+            f"write {less} or {less + whole}"
+        )
     if 0 < tier.group_gpus <= below:
         problems.append(
             f"tiers: groups of {tier.name!r} ({tier.group_gpus} GPUs) must be larger than those of "
@@ -275,7 +284,7 @@ def build_clos(spec: Clos, ends: Endpoints) -> Fabric:
         share /= spec.tiers[index].oversubscription
         # The narrowest tier on the way sets the rate, collisions on it included.
         left = min(left, share * _collisions(plan, ends, count))
-    links = {"host": ends.gpus}
+    links = {"host": ends.gpus * spec.planes}
     for lower, upper in itertools.pairwise(plans):
         links[f"{lower.name}-{upper.name}"] = count * lower.groups * lower.ports_up
     return Fabric(

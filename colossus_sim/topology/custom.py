@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 
 import networkx as nx
 
 from colossus_sim.specs.topology import Custom
-from colossus_sim.topology.cables import CableError, read_cables
+from colossus_sim.topology.cables import CableError, add_cable, read_cables
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
+from colossus_sim.topology.load import Edge, busier_direction, flows_to
 
 MAX_NODES = 20_000
 """Nodes beyond which path and cut computations take too long; larger networks are described by parameters."""
@@ -71,9 +73,9 @@ def gpus_per_host(graph: nx.Graph, hosts: Sequence[str], gpus: int) -> int:
 
 
 def uniform_rate(graph: nx.Graph, hosts: Sequence[str], near: int = 1) -> float:
-    """Return what each host can send when all send evenly over all shortest paths to hosts of other leaves. [B/s]
+    """Return what each host can send when all send evenly to hosts of other leaves over all shortest paths. [B/s]
 
-    The load of a cable is its edge betweenness between hosts (Brandes 2008, doi:10.1016/j.socnet.2007.11.001).
+    At each switch traffic spreads over the cables, see `topology.load.flows_to`; the fullest cable sets the rate.
 
     Parameters
     ----------
@@ -82,16 +84,38 @@ def uniform_rate(graph: nx.Graph, hosts: Sequence[str], near: int = 1) -> float:
     """
     if len(hosts) <= near:
         return math.inf
-    # Per unordered pair of hosts, which sends both ways: the sum is the load of one direction. Pairs on one leaf
-    # load only the cables of hosts.
-    load = nx.edge_betweenness_centrality_subset(graph, hosts, hosts, normalized=False)
-    ends = set(hosts) if near > 1 else set()
+    merged, counts = _alike_merged(graph, hosts)
+    flows: dict[Edge, float] = defaultdict(float)
+    for group, count in counts.items():
+        for edge, flow in flows_to(merged, group, counts).items():
+            flows[edge] += count * flow
+        cables = sum(fields["links"] for fields in merged[group].values())
+        for other, fields in merged[group].items():
+            inside = count * (count - 1) * fields["links"] / cables
+            flows[group, other] += inside
+            flows[other, group] += inside
+    # Pairs on one leaf load only the cables of hosts.
+    ends = set(counts) if near > 1 else set()
     rates = [
-        float(graph.edges[edge]["bandwidth"]) * (len(hosts) - near) / share
-        for edge, share in load.items()
-        if share > 0 and ends.isdisjoint(edge)
+        float(merged.edges[edge]["bandwidth"]) * (len(hosts) - near) / flow
+        for edge, flow in busier_direction(flows, merged.edges).items()
+        if flow > 0 and ends.isdisjoint(edge)
     ]
     return min(rates, default=math.inf)
+
+
+def _alike_merged(graph: nx.Graph, hosts: Sequence[str]) -> tuple[nx.Graph, dict[Hashable, float]]:
+    """Return the network with hosts of equal cabling joined into one, and how many each stands for."""
+    first: dict[object, str] = {}
+    name = {}
+    for host in hosts:
+        cabling = sorted((str(other), one["bandwidth"], one["links"]) for other, one in graph[host].items())
+        name[host] = first.setdefault(tuple(cabling), host)
+    merged = nx.Graph()
+    merged.add_nodes_from(name.get(node, node) for node in graph)
+    for one, two, fields in graph.edges(data=True):
+        add_cable(merged, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
+    return merged, {host: float(count) for host, count in Counter(name.values()).items()}
 
 
 def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:

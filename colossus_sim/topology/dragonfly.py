@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from colossus_sim.specs.topology import Dragonfly
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
@@ -11,8 +13,12 @@ def dragonfly_sizes(spec: Dragonfly, ends: Endpoints) -> tuple[int, int, int]:
     """Return GPUs per group, groups, and routers."""
     per_group = spec.endpoints_per_router * spec.routers_per_group
     groups = -(-ends.gpus // per_group)
-    routers = groups * spec.routers_per_group if groups > 1 else -(-ends.gpus // spec.endpoints_per_router)
-    return per_group, groups, routers
+    return per_group, groups, groups * routers_in_group(spec, ends.gpus)
+
+
+def routers_in_group(spec: Dragonfly, gpus: int) -> int:
+    """Return the routers of one group; a group that is alone has those that its GPUs need."""
+    return min(spec.routers_per_group, -(-gpus // spec.endpoints_per_router))
 
 
 def dragonfly_problems(spec: Dragonfly, ends: Endpoints) -> list[str]:
@@ -50,7 +56,8 @@ def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
     doi:10.1109/ISCA.2008.19, section 3: balanced for a = 2p = 2h). Traffic to one other group only, the worst
     case, is not reached by uniform collectives and needs non-minimal routing.
     """
-    p, a, h = spec.endpoints_per_router, spec.routers_per_group, spec.global_links_per_router
+    p, h = spec.endpoints_per_router, spec.global_links_per_router
+    a = routers_in_group(spec, ends.gpus)
     per_group, groups, routers = dragonfly_sizes(spec, ends)
     efficiency = ends.topology.link_efficiency
     local = min(ends.nic, (a - 1) * spec.local_link_bandwidth / p) if a > 1 else ends.nic
@@ -74,6 +81,8 @@ def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
     # Links are spread evenly over pairs of groups, so the cut between halves has half * (groups - half) pairs.
     pairs = groups * (groups - 1) / 2
     cut = global_links * half * (groups - half) / pairs * spec.global_link_bandwidth if groups > 1 else 0.0
+    if groups == 1:
+        cut = min(ends.gpus / 2 * ends.nic, (a // 2) * (a - a // 2) * spec.local_link_bandwidth or math.inf)
     return Fabric(
         name=ends.topology.name or ends.topology.title,
         kind="dragonfly",
@@ -83,7 +92,7 @@ def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
         gpus_per_domain=ends.domain,
         switches={"router": routers},
         links={"host": ends.gpus, "local": groups * a * (a - 1) // 2, "global": global_links},
-        bisection_bandwidth=cut or ends.gpus / 2 * local,
-        diameter=4 if groups > 1 else 2,
+        bisection_bandwidth=cut,
+        diameter=4 if groups > 1 else min(a, 2),
         collectives=ends.topology.collectives,
     )

@@ -28,6 +28,8 @@ class Endpoints:
         Wire rate of one GPU's share of the NICs, per direction. [B/s]
     scale_up : float
         Scale-up rate of one GPU, per direction, as the catalog says. [B/s]
+    own_gpu : bool
+        Whether they are of the kind that the network was drawn for; groups of others are rounded to their domains.
     """
 
     topology: Topology
@@ -35,6 +37,7 @@ class Endpoints:
     domain: int
     nic: float
     scale_up: float
+    own_gpu: bool = True
 
     @classmethod
     def of(cls, topology: Topology, gpu: Gpu, gpus: int | None) -> Endpoints:
@@ -46,6 +49,7 @@ class Endpoints:
             domain=gpu.scale_up_domain,
             nic=nic,
             scale_up=gpu.scale_up_bandwidth,
+            own_gpu=gpu.name == topology.gpu,
         )
 
     @property

@@ -53,7 +53,7 @@ class Fabric:
     switches : mapping of str to int
         Switches per tier.
     links : mapping of str to int
-        Cables per tier at the NIC's rate (one cable carries both directions).
+        Cables per tier (one cable carries both directions).
     bisection_bandwidth : float
         Over the worst cut into two halves, one direction. [B/s]
     diameter : int

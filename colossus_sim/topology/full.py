@@ -11,6 +11,7 @@ from colossus_sim.errors import OutputError
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Clos, Dragonfly, Topology
 from colossus_sim.topology.clos import ClosTierPlan, networks, tier_plans
+from colossus_sim.topology.dragonfly import routers_in_group
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.quotient import quotient_graph
 from colossus_sim.topology.torus import gpus_per_node
@@ -20,8 +21,8 @@ def full_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Grap
     """Return the network with a node per GPU and per switch, as plain names and numbers.
 
     Nodes carry `kind` (host, switch) and `tier`, edges `bandwidth` (of one cable, one direction [B/s]) and
-    `links`. Scale-up links are not in it, so rails that only those join are apart. Inside a tier the cables go
-    round the switches above in turn.
+    `links`. Scale-up links are not in it, so rails that only those join are apart. The cables of a tier go round
+    the switches above in turn, one group after the other.
     """
     ends = Endpoints.of(topology, gpu, gpus)
     spec = topology.fabric
@@ -81,7 +82,7 @@ def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
             _cable(graph, host, leaf, ends.nic / spec.planes)
     for plane in range(networks(spec)):
         for lower, upper in pairwise(plans):
-            _uplinks(graph, plane, lower, upper, ends.nic / spec.planes)
+            _uplinks(graph, plane, lower, upper, ends.nic)
     return graph
 
 
@@ -99,7 +100,7 @@ def _uplinks(graph: nx.Graph, plane: int, lower: ClosTierPlan, upper: ClosTierPl
             _cable(
                 graph,
                 _switch(plane, lower, group, port * lower.switches // lower.ports_up),
-                _switch(plane, upper, above, rail * each + turn % each),
+                _switch(plane, upper, above, rail * each + (group * ports + turn) % each),
                 bandwidth,
             )
 
@@ -108,8 +109,9 @@ def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
     graph = nx.Graph()
     per_group = spec.endpoints_per_router * spec.routers_per_group
     groups = -(-ends.gpus // per_group)
+    in_group = routers_in_group(spec, ends.gpus)
     for group in range(groups):
-        names = [f"router-{group}-{router}" for router in range(spec.routers_per_group)]
+        names = [f"router-{group}-{router}" for router in range(in_group)]
         for name in names:
             graph.add_node(name, kind="switch", tier=1)
         for first, second in combinations(names, 2):

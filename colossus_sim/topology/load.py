@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable, Mapping
 
 import networkx as nx
 
 from colossus_sim.specs.topology import Dragonfly
+from colossus_sim.topology.dragonfly import routers_in_group
 
 Edge = tuple[Hashable, Hashable]
 MOST_SOURCES = 512
@@ -17,9 +18,8 @@ MOST_SOURCES = 512
 def uniform_load(graph: nx.Graph, injection: float) -> dict[Edge, float]:
     """Return the load of each edge under uniform traffic, as a share of its bandwidth (1: full).
 
-    Every GPU sends `injection` [B/s] in equal parts to all GPUs, itself included; traffic takes all shortest
-    paths in equal parts at each switch (ECMP). Groups are traced with the accumulation of Brandes, A faster
-    algorithm for betweenness centrality, 2001, DOI 10.1080/0022250X.2001.9990249, equation 8, weighted by GPUs.
+    Every GPU sends `injection` [B/s] in equal parts to all GPUs, itself included, over the cables of all shortest
+    paths (see `flows_to`).
 
     Parameters
     ----------
@@ -38,14 +38,13 @@ def uniform_load(graph: nx.Graph, injection: float) -> dict[Edge, float]:
     step = max(1, -(-len(every) // (1 if alike else MOST_SOURCES)))
     traced, total = every[::step], sum(gpus.values())
     scale = total / max(sum(gpus[node] for node in traced), 1.0)
-    flow = dict.fromkeys(graph.edges, 0.0)
-    for source in traced:
-        sent = injection * gpus[source] / total * scale
-        for (first, second), share in _shares(graph, source, gpus).items():
-            edge = (first, second) if (first, second) in flow else (second, first)
-            flow[edge] += sent * share
-    # Each direction carries half of what both carry, since traffic is symmetric.
-    loads = {edge: 0.5 * flow[edge] / graph.edges[edge]["bandwidth"] for edge in flow}
+    flows: dict[Edge, float] = defaultdict(float)
+    for target in traced:
+        sent = injection * gpus[target] / total * scale
+        for edge, share in flows_to(graph, target, gpus).items():
+            flows[edge] += sent * share
+    busier = busier_direction(flows, graph.edges, sample=len(traced) < len(every))
+    loads = {edge: flow / graph.edges[edge]["bandwidth"] for edge, flow in busier.items()}
     return _averaged(loads, alike) if alike else loads
 
 
@@ -65,7 +64,7 @@ def dragonfly_inside(spec: Dragonfly, gpus: int, injection: float, nic: float) -
     injection, nic : float
         What one GPU sends to all, itself included, and the rate of its NIC. [B/s]
     """
-    p, a = spec.endpoints_per_router, spec.routers_per_group
+    p, a = spec.endpoints_per_router, routers_in_group(spec, gpus)
     group = p * a
     own = min(group, gpus)
     near = (own - min(p, own)) / gpus
@@ -78,9 +77,9 @@ def dragonfly_inside(spec: Dragonfly, gpus: int, injection: float, nic: float) -
 def spread_traffic(
     graph: nx.Graph, ranks: Mapping[str, float], elsewhere: Mapping[str, float]
 ) -> dict[Edge, float]:
-    """Return how many GPUs' traffic each edge carries per direction when those of a job send to one another.
+    """Return how many GPUs' traffic each edge carries in its busier direction when those of a job send evenly.
 
-    Shortest paths in equal parts, as in `uniform_load`; of more than `MOST_SOURCES` hosts as many are traced.
+    Paths as in `flows_to`; of more than `MOST_SOURCES` hosts as many are traced, for the mean of both directions.
 
     Parameters
     ----------
@@ -91,16 +90,15 @@ def spread_traffic(
     elsewhere : mapping
         GPUs of the job among which a GPU at that host spreads its traffic.
     """
-    flow = dict.fromkeys(graph.edges, 0.0)
     every = [host for host, count in ranks.items() if count > 0 and elsewhere[host] > 0]
     traced = every[:: max(1, -(-len(every) // MOST_SOURCES))]
     scale = sum(ranks[host] for host in every) / max(sum(ranks[host] for host in traced), 1e-300)
-    weights = {node: ranks.get(node, 0.0) for node in graph}
+    senders: dict[Hashable, float] = {host: ranks[host] / elsewhere[host] for host in every}
+    flows: dict[Edge, float] = defaultdict(float)
     for host in traced:
-        sent = 0.5 * scale * ranks[host] / elsewhere[host]
-        for (first, second), share in _shares(graph, host, weights).items():
-            flow[(first, second) if (first, second) in flow else (second, first)] += sent * share
-    return flow
+        for edge, share in flows_to(graph, host, senders).items():
+            flows[edge] += scale * ranks[host] * share
+    return busier_direction(flows, graph.edges, sample=len(traced) < len(every))
 
 
 def _tree_load(graph: nx.Graph, gpus: Mapping[Hashable, float], injection: float) -> dict[Edge, float]:
@@ -125,27 +123,39 @@ def _averaged(loads: Mapping[Edge, float], alike: Mapping[Edge, int]) -> dict[Ed
     return {edge: means[alike[edge]] for edge in loads}
 
 
-def _shares(graph: nx.Graph, source: Hashable, gpus: Mapping[Hashable, float]) -> dict[Edge, float]:
-    """Return the GPUs beyond each edge on the shortest paths from a source, split over equal paths."""
-    distance, paths = {source: 0}, {source: 1.0}
-    before: dict[Hashable, list[Hashable]] = {source: []}
-    order, queue = [], deque([source])
+def flows_to(graph: nx.Graph, target: Hashable, senders: Mapping[Hashable, float]) -> dict[Edge, float]:
+    """Return what each edge carries towards a target, by direction, when `senders` send to it.
+
+    At each switch traffic goes on over all cables of shortest paths to the target in equal parts: ECMP and adaptive
+    routing choose among ports, so that twelve cables to one neighbour take three times what four to another do.
+    """
+    distance, closer = {target: 0}, {target: list[Hashable]()}
+    order, queue = [], deque([target])
     while queue:
         node = queue.popleft()
         order.append(node)
         for other in graph[node]:
             if other not in distance:
-                distance[other], paths[other], before[other] = distance[node] + 1, 0.0, []
+                distance[other], closer[other] = distance[node] + 1, []
                 queue.append(other)
             if distance[other] == distance[node] + 1:
-                paths[other] += paths[node]
-                before[other].append(node)
-    beyond = dict.fromkeys(order, 0.0)
+                closer[other].append(node)
+    passing = {node: float(senders.get(node, 0.0)) for node in order}
     found: dict[Edge, float] = {}
     for node in reversed(order):
-        whole = gpus[node] + beyond[node]
-        for previous in before[node]:
-            share = whole * paths[previous] / paths[node]
-            beyond[previous] += share
-            found[(previous, node)] = share
+        if node == target or not passing[node]:
+            continue
+        cables = [graph[node][other].get("links", 1) for other in closer[node]]
+        each = passing[node] / sum(cables)
+        for other, count in zip(closer[node], cables, strict=True):
+            found[node, other] = each * count
+            passing[other] += each * count
     return found
+
+
+def busier_direction(
+    flows: Mapping[Edge, float], edges: Iterable[Edge], *, sample: bool = False
+) -> dict[Edge, float]:
+    """Return what each edge carries in its busier direction; the mean of both where few targets stand for all."""
+    pairs = {(one, two): (flows.get((one, two), 0.0), flows.get((two, one), 0.0)) for one, two in edges}
+    return {edge: 0.5 * sum(both) if sample else max(both) for edge, both in pairs.items()}

@@ -54,7 +54,7 @@ def lost_part(
         found = _rerouted(spec, Endpoints.of(topology, gpu, fabric.gpus), part, name)
         lowest = 1 if found.own else max(1, len(fabric.levels) - 1)
         return LostPart(lowest, found.gpus, found.share, found.first_gpu)
-    rails, planes = (spec.rails, spec.planes) if isinstance(spec, Clos) else (1, 1)
+    rails, planes = (spec.rails, _planes(spec)) if isinstance(spec, Clos) else (1, 1)
     if part == "nic":
         return LostPart(1, fabric.gpus_per_domain, 1.0 / fabric.gpus_per_domain)
     if part == "switch":
@@ -63,6 +63,11 @@ def lost_part(
     if count < 2:
         raise ValueError(f"the network has one {part} only; its loss is an outage of the site")
     return LostPart(1, _group(level, fabric), 1.0 / count)
+
+
+def _planes(spec: Clos) -> int:
+    """Return the planes; rails that no switch joins are planes of one NIC per domain and rail each."""
+    return spec.planes if spec.planes > 1 else networks(spec)
 
 
 def _rerouted(spec: Custom, ends: Endpoints, part: str, name: str) -> Rerouted:

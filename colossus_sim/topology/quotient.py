@@ -12,7 +12,7 @@ from colossus_sim.specs.topology import Clos, Custom, Dragonfly, Topology, Torus
 from colossus_sim.topology.cables import read_cables
 from colossus_sim.topology.clos import networks, tier_plans
 from colossus_sim.topology.custom import gpus_per_host, hosts_of
-from colossus_sim.topology.dragonfly import dragonfly_sizes
+from colossus_sim.topology.dragonfly import dragonfly_sizes, routers_in_group
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.torus import gpus_per_node
 
@@ -71,7 +71,7 @@ def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
 def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
     graph = nx.Graph()
     per_group, groups, _ = dragonfly_sizes(spec, ends)
-    graph.graph.update(endpoints=spec.endpoints_per_router, routers=spec.routers_per_group)
+    graph.graph.update(endpoints=spec.endpoints_per_router, routers=routers_in_group(spec, ends.gpus))
     for index in range(groups):
         graph.add_node(("group", index), tier=0, gpus=min(per_group, ends.gpus - index * per_group))
     # Global links are spread evenly; a pair of groups may have a fraction of a link on average.

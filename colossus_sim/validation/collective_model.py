@@ -13,8 +13,12 @@ from colossus_sim.specs.topology import CollectiveConstants
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import distinct_targets
+<<<<<<< HEAD
 from colossus_sim.validation.collectives import CollectivePrediction, CollectiveRow
 from colossus_sim.validation.interconnects import Network
+=======
+from colossus_sim.validation.collectives import GRADES, CollectivePrediction, CollectiveRow
+>>>>>>> NW
 from colossus_sim.validation.predict import topology_of
 from colossus_sim.validation.tables import Tables, collectives_name
 
@@ -38,8 +42,9 @@ class CollectivePredictor:
         predictions = []
         left_out = []
         for row in rows:
-            if row.grade == "C":
-                left_out.append((row, "grade C: misconfigured or degraded, never scored"))
+            reason = _not_scored(row)
+            if reason:
+                left_out.append((row, reason))
                 continue
             device = self._tables.device(row.gpu)
             if device is None or device.catalog not in self._gpus:
@@ -78,6 +83,17 @@ class CollectivePredictor:
             fabric = build_fabric(topology, device, endpoints)
             self._built[key] = (fabric, min(domain, row.n_gpus))
         return self._built[key]
+
+
+def _not_scored(row: CollectiveRow) -> str:
+    """Return why a row cannot be scored, whatever the model; empty if it can."""
+    if row.unreadable:
+        return f"cells are no numbers above 0: {', '.join(row.unreadable)}"
+    if row.grade == "C":
+        return "grade C: misconfigured or degraded, never scored"
+    if row.grade not in GRADES:
+        return f"grade {row.grade!r} is none of {', '.join(GRADES)}"
+    return ""
 
 
 def packed_span(ranks: int, per_domain: int, fabric: Fabric) -> GroupSpan:

@@ -11,6 +11,7 @@ from pathlib import Path
 from colossus_sim.validation.rows import csv_records
 
 _REQUIRED = ("system", "collective", "n_gpus", "message_bytes", "time_us", "gpu", "grade")
+GRADES = ("A", "B", "C")
 LARGE_MESSAGE = 64e6
 """Messages above this size form a group of their own. [B]"""
 
@@ -31,6 +32,8 @@ class CollectiveRow:
         Rate of the scale-out network per GPU and direction. [Gbit/s]
     grade : str
         A exact, B rounded or other library, C misconfigured or degraded.
+    unreadable : tuple of str
+        Columns that hold no number above 0 where one is needed.
     """
 
     line: int
@@ -47,6 +50,7 @@ class CollectiveRow:
     nic_gbps: float | None
     grade: str
     notes: str
+    unreadable: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -61,7 +65,7 @@ class CollectiveRow:
 
 
 def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
-    """Read all rows with the columns of ``nccl_rows.csv``; rows without a readable size or time are skipped.
+    """Read all rows with the columns of ``nccl_rows.csv``; those without a readable size or time say so.
 
     Raises
     ------
@@ -70,10 +74,8 @@ def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
     """
     rows = []
     for line, record in enumerate(csv_records(path, _REQUIRED), start=2):
-        numbers = [_positive(record[name]) for name in ("message_bytes", "time_us", "n_gpus")]
-        if None in numbers:
-            continue
-        size, time, gpus = (number or 0.0 for number in numbers)
+        numbers = {name: _positive(record[name]) for name in ("message_bytes", "time_us", "n_gpus")}
+        size, time, gpus = (number or 0.0 for number in numbers.values())
         rows.append(
             CollectiveRow(
                 line=line,
@@ -90,6 +92,7 @@ def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
                 nic_gbps=_positive(record.get("nic_gbps_per_gpu", "")),
                 grade=record["grade"],
                 notes=record.get("notes", ""),
+                unreadable=tuple(name for name, number in numbers.items() if number is None),
             )
         )
     return tuple(rows)

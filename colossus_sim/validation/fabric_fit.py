@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 
 from colossus_sim.errors import UsageError
 from colossus_sim.parallelism.collective_time import group_collective_time
@@ -21,10 +23,28 @@ from colossus_sim.validation.nccl_tests import NcclRun
 NOISE, SPREAD = 0.1, 1.0
 """Relative scatter of one timing; how far (logarithm) a constant may go from its value before."""
 LEAST_OVERHEAD = 20e-6
-"""Where the pipeline overhead across domains starts, if it is smaller. [s]"""
+"""Unit in which a smaller pipeline overhead across domains grows. [s]"""
+SLOWER = (1.0, 0.5, 0.25, 0.1, 0.05)
+"""Shares of an efficiency before that the search starts from. Where NVLink, not the NICs, sets the pace (NVLS
+between two hosts), no small change of the link efficiency changes a time, so that one start would keep it."""
+LARGEST, FAR_OFF = 0.25, 0.15
+"""Sizes from this share of a log's largest on show the bandwidth; their mean error that is worth a warning."""
 
 _INSIDE = ("base_latency", "ring_hop_scale_up", "tree_hop_scale_up")
 _ACROSS = ("ring_hop_scale_out", "tree_hop_scale_out")
+
+Change = Callable[[Topology, float], Topology]
+
+
+class _Knob(NamedTuple):
+    """A group of constants that is fitted."""
+
+    change: Change
+    """Return the network with it changed by a factor."""
+    limit: float = 6.0
+    """Largest logarithm of the factor, over `SPREAD`."""
+    starts: tuple[float, ...] = (1.0,)
+    """Factors to start from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +56,19 @@ class FabricFit:
     """Mean absolute error of the timings with the constants before. [-]"""
     after: float
     factors: Mapping[str, float]
-    """What each group of constants was multiplied by."""
+    """What each group of constants was multiplied by, one for the pipeline overhead across domains left out."""
+    overheads: tuple[float, float] | None
+    """That overhead before and after, of the protocol with most of it; None = no run crosses domains. [s]"""
+    far_off: Mapping[str, float]
+    """Logs whose largest sizes the fit does not reach, and their mean absolute error there. [-]"""
 
 
 def fit_fabric(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> FabricFit:
-    """Return the network with the constants that these runs can tell.
+    """Return the network with the constants that these runs can tell, or as it was where none fit better.
 
     Runs inside one domain fit the scale-up efficiency, latencies and pipeline overheads; runs across domains the
     link efficiency, the latency of steps across, and the pipeline overhead there. Least squares of relative errors
-    with the present values as priors.
+    with the present values as priors, the best from several starts.
 
     Raises
     ------
@@ -56,30 +80,65 @@ def fit_fabric(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> FabricF
     for run in runs:
         _check(run, topology, gpu)
     knobs = _knobs(topology, gpu, runs)
-
-    def errors(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        changed = topology
-        for (change, _), value in zip(knobs.values(), x, strict=True):
-            changed = change(changed, math.exp(SPREAD * value))
-        return np.array(_log_errors(changed, gpu, runs))
-
-    def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.concatenate([errors(x) / NOISE, x])
-
-    start = np.zeros(len(knobs))
-    upper = np.array([limit for _, limit in knobs.values()])
-    found = least_squares(
-        residuals, start, bounds=(-6.0, upper), diff_step=0.05, loss="soft_l1", f_scale=2.0
-    ).x
-    fitted = topology
-    for (change, _), value in zip(knobs.values(), found, strict=True):
-        fitted = change(fitted, math.exp(SPREAD * value))
+    before = _mean_error(topology, gpu, runs)
+    found = _search(topology, gpu, runs, knobs)
+    fitted = _changed(topology, knobs, found)
+    after = _mean_error(fitted, gpu, runs)
+    if after >= before:
+        fitted, after, found = topology, before, np.zeros(len(knobs))
+    factors = {name: math.exp(SPREAD * value) for name, value in zip(knobs, found, strict=True)}
+    across = factors.pop(_OVERHEAD_ACROSS, None) is not None
     return FabricFit(
         topology=fitted,
-        before=float(np.abs(np.expm1(errors(start))).mean()),
-        after=float(np.abs(np.expm1(errors(found))).mean()),
-        factors={name: math.exp(SPREAD * value) for name, value in zip(knobs, found, strict=True)},
+        before=before,
+        after=after,
+        factors=factors,
+        overheads=(_most_overhead(topology), _most_overhead(fitted)) if across else None,
+        far_off=_far_off(fitted, gpu, runs),
     )
+
+
+def _search(
+    topology: Topology, gpu: Gpu, runs: Sequence[NcclRun], knobs: Mapping[str, _Knob]
+) -> NDArray[np.float64]:
+    """Return the logarithms of the best factors, over `SPREAD`."""
+
+    def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        errors = _log_errors(_changed(topology, knobs, x), gpu, runs)
+        return np.concatenate([np.array(errors) / NOISE, x])
+
+    upper = np.array([knob.limit for knob in knobs.values()])
+
+    def best_from(factors: tuple[float, ...]) -> OptimizeResult:
+        start = np.log(factors) / SPREAD
+        return least_squares(
+            residuals, start, bounds=(-6.0, upper), diff_step=0.05, loss="soft_l1", f_scale=2.0
+        )
+
+    ends = map(best_from, itertools.product(*(knob.starts for knob in knobs.values())))
+    best: NDArray[np.float64] = min(ends, key=lambda end: float(end.cost)).x
+    return best
+
+
+def _changed(topology: Topology, knobs: Mapping[str, _Knob], x: NDArray[np.float64]) -> Topology:
+    for knob, value in zip(knobs.values(), x, strict=True):
+        topology = knob.change(topology, math.exp(SPREAD * value))
+    return topology
+
+
+def _mean_error(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> float:
+    return float(np.abs(np.expm1(_log_errors(topology, gpu, runs))).mean())
+
+
+def _far_off(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> dict[str, float]:
+    found = {}
+    for run in runs:
+        largest = max(size for size, _ in run.timings)
+        few = tuple((size, time) for size, time in run.timings if size >= LARGEST * largest)
+        error = _mean_error(topology, gpu, [replace(run, timings=few)])
+        if error > FAR_OFF:
+            found[str(run.path)] = error
+    return found
 
 
 def _check(run: NcclRun, topology: Topology, gpu: Gpu) -> None:
@@ -113,32 +172,30 @@ def _log_errors(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> list[f
     return found
 
 
-Change = Callable[[Topology, float], Topology]
+_OVERHEAD_ACROSS = "pipeline overhead across domains"
 
 
-def _knobs(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> dict[str, tuple[Change, float]]:
-    """Return name, change by a factor, and the largest logarithm of it."""
-    found: dict[str, tuple[Change, float]] = {}
-    free = 6.0
+def _knobs(topology: Topology, gpu: Gpu, runs: Sequence[NcclRun]) -> dict[str, _Knob]:
+    """Return the groups of constants that the runs can tell, by name."""
+    found = {}
     if any(_inside(run, gpu) for run in runs):
         found["scale_up_efficiency"] = _efficiency("scale_up_efficiency", topology.scale_up_efficiency)
-        found["latencies inside a domain"] = (lambda t, f: _scaled(t, f, _INSIDE), free)
-        found["pipeline overhead inside a domain"] = (
-            lambda t, f: _scaled(t, f, ("pipeline_overhead",)),
-            free,
-        )
+        found["latencies inside a domain"] = _Knob(lambda t, f: _scaled(t, f, _INSIDE))
+        found["pipeline overhead inside a domain"] = _Knob(lambda t, f: _scaled(t, f, ("pipeline_overhead",)))
     if any(not _inside(run, gpu) for run in runs):
         found["link_efficiency"] = _efficiency("link_efficiency", topology.link_efficiency)
-        found["latencies across domains"] = (lambda t, f: _scaled(t, f, _ACROSS), free)
-        found["pipeline overhead across domains"] = (_overhead_across, free)
+        found["latencies across domains"] = _Knob(lambda t, f: _scaled(t, f, _ACROSS))
+        # Times grow with the root of an overhead, infinitely fast from zero: one start is away from it.
+        starts = (1.0, 2.0) if _most_overhead(topology) < LEAST_OVERHEAD else (1.0,)
+        found[_OVERHEAD_ACROSS] = _Knob(_overhead_across, starts=starts)
     return found
 
 
-def _efficiency(field: str, value: float) -> tuple[Change, float]:
+def _efficiency(field: str, value: float) -> _Knob:
     def change(topology: Topology, factor: float) -> Topology:
         return topology.model_copy(update={field: min(1.0, getattr(topology, field) * factor)})
 
-    return change, max(-math.log(value) / SPREAD, 1e-6)
+    return _Knob(change, max(-math.log(value) / SPREAD, 1e-6), SLOWER)
 
 
 def _scaled(topology: Topology, factor: float, fields: Sequence[str]) -> Topology:
@@ -158,10 +215,16 @@ def _scaled(topology: Topology, factor: float, fields: Sequence[str]) -> Topolog
 
 def _overhead_across(topology: Topology, factor: float) -> Topology:
     def protocol(old: Protocol) -> Protocol:
-        before = max(old.pipeline_overhead_scale_out, LEAST_OVERHEAD)
-        return old.model_copy(update={"pipeline_overhead_scale_out": before * factor})
+        before = old.pipeline_overhead_scale_out
+        grown = max(0.0, before + max(before, LEAST_OVERHEAD) * (factor - 1.0))
+        return old.model_copy(update={"pipeline_overhead_scale_out": grown})
 
     return _with_protocols(topology, protocol)
+
+
+def _most_overhead(topology: Topology) -> float:
+    protocols = topology.collectives.protocols if topology.collectives else ()
+    return max((one.pipeline_overhead_scale_out for one in protocols), default=0.0)
 
 
 def _with_protocols(topology: Topology, change: Callable[[Protocol], Protocol]) -> Topology:

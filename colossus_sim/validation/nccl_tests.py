@@ -24,8 +24,10 @@ _LAUNCHER = re.compile(r"^\s*(?:\[[\d,]+\]<std(?:out|err)>:|\d+:)\s*")
 _RANK = re.compile(r"#\s+Rank\s+\d+\s.*?\bon\s+(\S+)\s+device\s+\d+")
 _PROGRAM = re.compile(rf"(?<![a-z])({'|'.join(OPERATIONS)})_perf\b")
 _ROW = re.compile(r"\s*\d+\s+\d+\s+[a-z]")
+_HEADER = re.compile(r"#\s+size\s+count\s.*\bbusbw\s+(\S+)\s*$")
+_OUT_OF_BOUNDS = re.compile(r"#\s*Out of bounds values\s*:\s*(\d+)\s+FAILED")
 _COLUMNS = 8
-"""Time, algbw, busbw, #wrong: out of place and in place."""
+"""Time, algbw, busbw, and #wrong or error: out of place and in place."""
 _LEAST_BUSBW = 10.0
 """Bus bandwidth from which two printed decimals tell the operation. [GB/s]"""
 _ROUNDING = 0.02
@@ -89,19 +91,24 @@ def _program(path: Path, lines: list[str]) -> str:
 
 
 def _rows(path: Path, lines: list[str], operation: str, ranks: int) -> Iterator[tuple[float, float]]:
-    factor = bus_factor(operation, ranks)
+    factor, counted = bus_factor(operation, ranks), True
     for number, line in enumerate(lines, start=1):
+        if header := _HEADER.match(line):
+            # Older versions print the largest error there, e.g. 5e-07; what is too large is in the last lines.
+            counted = header[1] != "error"
+        if failed := _OUT_OF_BOUNDS.match(line):
+            raise UsageError(f"{path}, line {number}: {_wrong(failed[1])}")
         if not _ROW.match(line):
             continue
         fields = line.split()
         try:
             time, algbw, busbw = (float(field) for field in fields[-_COLUMNS : -_COLUMNS + 3])
-            size = float(fields[0])
+            size, wrong = float(fields[0]), fields[-_COLUMNS + 3]
+            found_wrong = counted and wrong.upper() != "N/A" and float(wrong) >= 1
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: not a row of nccl-tests: {line.strip()!r}") from error
-        wrong = fields[-_COLUMNS + 3]
-        if wrong.upper() != "N/A" and float(wrong) > 0:
-            raise UsageError(f"{path}, line {number}: {wrong} wrong results; a broken run says nothing")
+        if found_wrong:
+            raise UsageError(f"{path}, line {number}: {_wrong(wrong)}")
         if busbw > _LEAST_BUSBW and abs(busbw / algbw / factor - 1.0) > _ROUNDING:
             raise UsageError(
                 f"{path}, line {number}: busbw / algbw is {busbw / algbw:.3f}, but {operation} on {ranks} ranks "
@@ -109,3 +116,7 @@ def _rows(path: Path, lines: list[str], operation: str, ranks: int) -> Iterator[
             )
         if size > 0 and time > 0:
             yield size, time * 1e-6
+
+
+def _wrong(count: str) -> str:
+    return f"{count} wrong results; a broken run says nothing"

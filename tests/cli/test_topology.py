@@ -29,6 +29,15 @@ def test_show_prints_what_it_is_made_of(capsys: pytest.CaptureFixture[str], tmp_
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_bill_of_a_list_of_cables_says_what_it_assumes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ports of its switches are not in the list: the number that is priced is told, in text and JSON."""
+    code, out, _ = call(capsys, "show", "custom_64")
+    assert code == 0
+    assert "each switch is priced with 64" in out
+    _, out, _ = call(capsys, "show", "custom_64", "--json")
+    assert "64" in json.loads(out)["material_notes"][0]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_show_draws_loads_light_and_dark(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, dark: bool

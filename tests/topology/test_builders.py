@@ -217,6 +217,32 @@ def dragonfly(p: int, a: int, h: int, radix: int = 64) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("gpus", "routers", "local", "cut", "diameter"),
+    [
+        (64, 4, 6, 4 * 50e9, 2),
+        (80, 5, 10, 6 * 50e9, 2),
+        (16, 1, 0, 8 * 50e9, 1),
+        (512, 32, 496, 256 * 50e9, 2),
+        (1024, 64, 992, 512 * 50e9, 4),
+    ],
+)
+def test_a_group_has_the_cables_of_its_routers(
+    gpus: int, routers: int, local: int, cut: float, diameter: int, load_gpu: LoadGpu
+) -> None:
+    """r routers alone have r (r - 1) / 2 cables; 2 x 2 of 4 routers are cut at 4 of them; whole groups have all."""
+    fabric = build_fabric(make(gpus, dragonfly(16, 32, 16)), load_gpu("h100"))
+    assert (fabric.switches["router"], fabric.links["local"]) == (routers, local)
+    assert fabric.bisection_bandwidth == pytest.approx(cut)
+    assert fabric.diameter == diameter
+
+
+def test_few_routers_share_few_cables(load_gpu: LoadGpu) -> None:
+    """Four routers of 16 GPUs: 3 cables each to the others, 3/16 of a GPU's rate."""
+    fabric = build_fabric(make(64, dragonfly(16, 32, 16)), load_gpu("h100"))
+    assert fabric.levels[-1].bandwidth == pytest.approx(fabric.injection_bandwidth * 3 / 16)
+
+
 def test_dragonfly_tapers_with_its_global_links(load_gpu: LoadGpu) -> None:
     """Half the global links halve what each GPU gets between groups, and nothing inside them."""
     fabric = build_fabric(make(37888, dragonfly(16, 32, 8)), load_gpu("h100"))
@@ -336,6 +362,14 @@ REFUSED = {
     "order": (
         make(1024, clos(("leaf", 256, 1), ("spine", 128, 1), ("core", 0, 1), rails=8)),
         "must be larger",
+    ),
+    "odd group": (
+        make(1000, clos(("leaf", 30, 1), ("spine", 0, 1))),
+        "whole scale-up domains, so not 30 GPUs; write 24 or 32",
+    ),
+    "odd pod": (
+        make(1000, clos(("leaf", 32, 1), ("spine", 100, 1), ("core", 0, 1))),
+        "whole groups of 'leaf', so not 100 GPUs; write 96 or 128",
     ),
     "inner all": (make(1024, clos(("leaf", 0, 1), ("spine", 0, 1), rails=8)), "no tier above"),
     "small": (make(1024, clos(("leaf", 4, 1), ("spine", 0, 1), rails=8)), "smaller than a scale-up domain"),

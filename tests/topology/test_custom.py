@@ -11,8 +11,11 @@ from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Custom, Topology
 from colossus_sim.topology.builders import build_fabric, topology_problems
 from colossus_sim.topology.cables import CableError, read_cables
+from colossus_sim.topology.custom import uniform_rate
+from colossus_sim.topology.full import full_graph
 
 LoadGpu = Callable[[str], Gpu]
+LoadTopology = Callable[[str], Topology]
 
 CSV = """from,to,bandwidth,links
 host0,leaf0,400 Gbit/s,8
@@ -169,6 +172,38 @@ def test_graphml(load_gpu: LoadGpu) -> None:
     fabric = build_fabric(network(GRAPHML, 16, "net.graphml"), load_gpu("h100"))
     assert fabric.levels[-1].bandwidth == pytest.approx(50e9 / 8)
     assert fabric.gpus == 16
+
+
+UNEVEN = CSV.replace("spine0,400 Gbit/s,4", "spine0,400 Gbit/s,12")
+"""16 uplinks per leaf: 12 to one spine, 4 to the other."""
+
+
+def test_parallel_cables_are_ports_of_their_own(load_gpu: LoadGpu) -> None:
+    """16 GPUs over 16 uplinks of 400G: each cable carries one GPU's rate, whichever spine it leads to."""
+    fabric = build_fabric(network(UNEVEN, 32), load_gpu("h100"))
+    assert fabric.levels[-1].bandwidth == pytest.approx(fabric.levels[-2].bandwidth)
+    level = fabric.levels[-1]
+    assert level.bandwidth == pytest.approx(50e9 * network(UNEVEN, 32).link_efficiency)
+
+
+def test_the_busier_direction_counts(load_gpu: LoadGpu) -> None:
+    """Leaf 1 has 8 cables to each spine: half of what it sends comes down 4 of leaf 0's 16, so 1/2 is left."""
+    text = UNEVEN.replace("leaf1,spine0,400 Gbit/s,12", "leaf1,spine0,400 Gbit/s,8").replace(
+        "leaf1,spine1,400 Gbit/s,4", "leaf1,spine1,400 Gbit/s,8"
+    )
+    fabric = build_fabric(network(text, 32), load_gpu("h100"))
+    assert fabric.levels[-1].bandwidth == pytest.approx(fabric.levels[-2].bandwidth / 2)
+
+
+def test_exported_fat_tree_keeps_its_width(load_topology: LoadTopology, load_gpu: LoadGpu) -> None:
+    """Two pods at 4:1 by hand: 12 uplinks for 52/1024 of a pod's traffic, of which 1024/2016 leaves the pod."""
+    topology = load_topology("ndr_fat_tree_4to1")
+    graph = full_graph(topology, load_gpu("h100"), 2048)
+    hosts = [node for node, kind in graph.nodes(data="kind") if kind == "host"]
+    for *_, fields in graph.edges(data=True):
+        fields["bandwidth"] *= fields["links"]
+    rate = uniform_rate(graph, hosts, near=32)
+    assert rate == pytest.approx(12 * 50e9 / 52 * 2016 / 1024)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,43 @@ def test_groups_of_a_dragonfly_send_straight_to_each_other() -> None:
     assert list(uniform_load(graph, 3.0).values()) == pytest.approx([3.0 * 10 * 10 / 60 / 100.0] * 15)
 
 
+def test_a_partial_group_of_a_dragonfly_loads_its_own_cables() -> None:
+    """Four routers of 16 GPUs: each cable carries a quarter of what 16 GPUs send, per direction."""
+    spec = Dragonfly(
+        kind="dragonfly",
+        endpoints_per_router=16,
+        routers_per_group=32,
+        global_links_per_router=8,
+        local_link_bandwidth="25 GB/s",
+        global_link_bandwidth="25 GB/s",
+        switch_radix=64,
+    )
+    assert dragonfly_inside(spec, 64, 5e9, 25e9)["local"] == pytest.approx(16 * 5e9 / 4 / 25e9)
+
+
+def diamond(first: tuple[int, int], second: tuple[int, int]) -> nx.Graph:
+    """Return two leaves of 8 GPUs and two spines; so many cables of each leaf to each spine, at 1 B/s."""
+    graph = nx.Graph()
+    graph.add_nodes_from(("a", "b"), gpus=8, tier=0)
+    for leaf, cables in (("a", first), ("b", second)):
+        for spine, links in zip("xy", cables, strict=True):
+            graph.add_edge(leaf, spine, links=links, bandwidth=float(links))
+    return graph
+
+
+def test_traffic_spreads_over_cables_not_neighbours() -> None:
+    """Three cables to one spine and one to the other: all four carry a quarter of the 4 B/s that cross."""
+    assert list(uniform_load(diamond((3, 1), (3, 1)), 1.0).values()) == pytest.approx([1.0] * 4)
+
+
+def test_a_cable_is_as_full_as_its_busier_direction() -> None:
+    """Leaf b has two cables to each spine: of its 4 B/s, half comes down the one cable from y to a."""
+    loads = uniform_load(diamond((3, 1), (2, 2)), 1.0)
+    assert loads["a", "y"] == pytest.approx(2.0)
+    assert loads["a", "x"] == pytest.approx(1.0)
+    assert loads["b", "x"] == pytest.approx(1.5)
+
+
 def test_a_ring_has_the_mean_distance_of_a_ring() -> None:
     """On a ring of even length k the load is injection k / 8 per cable and direction (Dally and Towles, 5.2.1)."""
     graph = nx.cycle_graph(8)

@@ -35,6 +35,7 @@ def lost(part: str, level: str = "", **fabric: Any) -> LostPart:
         ("rail", "", {}, LostPart(1, 1024, 1 / 8)),
         ("rail", "leaf", {}, LostPart(1, 256, 1 / 8)),
         ("plane", "", {"planes": 4}, LostPart(1, 1024, 1 / 4)),
+        ("plane", "", {"rail_only": True}, LostPart(1, 1024, 1 / 8)),
         ("switch", "leaf", {"rails": 1, "switch_radix": 512}, LostPart(1, 256, 1.0)),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,19 @@ def log(rows: list[tuple[int, float]], *, ranks: int, hosts: int, operation: str
     return "\n".join([*lines, "# Out of bounds values : 0 OK", ""])
 
 
-def modelled(topology: Any, gpu: Any, ranks: int) -> list[tuple[int, float]]:
-    """Return all-reduce times that the model gives on a network."""
+def modelled(topology: Any, gpu: Any, ranks: int, operation: str = "all_reduce") -> list[tuple[int, float]]:
+    """Return the times of an operation that the model gives on a network."""
     fabric = build_fabric(topology, gpu, ranks)
     span = packed_span(ranks, 8, fabric)
-    return [(size, group_collective_time("all_reduce", float(size), span, fabric).time) for size in SIZES]
+    return [(size, group_collective_time(operation, float(size), span, fabric).time) for size in SIZES]
+
+
+def model_log(folder: Path, topology: Any, gpu: Any, hosts: int, operation: str = "all_reduce") -> Path:
+    """Write the log that a network would give by the model on so many hosts of 8."""
+    path = folder / f"{hosts}_{operation}_perf.log"
+    rows = modelled(topology, gpu, 8 * hosts, operation)
+    path.write_text(log(rows, ranks=8 * hosts, hosts=hosts, operation=operation), encoding="utf-8")
+    return path
 
 
 def test_log_says_what_ran_where(tmp_path: Path) -> None:
@@ -84,15 +93,119 @@ def test_fit_finds_the_network_again(tmp_path: Path) -> None:
     """Logs made on a network with other constants lead back to them within a few percent of time."""
     topology, gpu = named_topology(NETWORK)
     worse = topology.model_copy(update={"link_efficiency": 0.7, "scale_up_efficiency": 0.65})
-    runs = []
-    for ranks, hosts in ((8, 1), (16, 2)):
-        path = tmp_path / f"{hosts}_all_reduce_perf.log"
-        path.write_text(log(modelled(worse, gpu, ranks), ranks=ranks, hosts=hosts), encoding="utf-8")
-        runs.append(read_nccl_tests(path))
+    runs = [read_nccl_tests(model_log(tmp_path, worse, gpu, hosts)) for hosts in (1, 2)]
     fit = fit_fabric(topology, gpu, runs)
     assert fit.before > 0.05
     assert fit.after < 0.03
     assert fit.topology.scale_up_efficiency == pytest.approx(0.65, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("operation", "hosts", "true"),
+    [("all_reduce", 2, 0.6), ("all_reduce", 2, 0.119), ("all_reduce", 2, 0.05), ("all_gather", 4, 0.475)],
+)
+def test_slow_fabrics_are_found_again(tmp_path: Path, operation: str, hosts: int, true: float) -> None:
+    """Where the NICs do not bind before the fit, a log of a slower fabric still gives its link efficiency."""
+    topology, gpu = named_topology(NETWORK)
+    slow = topology.model_copy(update={"link_efficiency": true})
+    run = read_nccl_tests(model_log(tmp_path, slow, gpu, hosts, operation))
+    fit = fit_fabric(topology, gpu, [run])
+    assert fit.topology.link_efficiency == pytest.approx(true, rel=0.02)
+    assert fit.after < 0.01
+    assert fit.far_off == {}
+    largest, measured = run.timings[-1]
+    fabric = build_fabric(fit.topology, gpu, run.ranks)
+    span = packed_span(run.ranks, 8, fabric)
+    fitted = group_collective_time(operation, largest, span, fabric).time
+    assert fitted == pytest.approx(measured, rel=0.02)
+
+
+def test_two_hosts_are_bound_by_their_nics_when_these_are_slow(tmp_path: Path) -> None:
+    """By hand: at 10 % of 400 Gbit/s each of the 8 NICs of a host carries an eighth of 4 GiB, once each way."""
+    topology, gpu = named_topology(NETWORK)
+    slow = topology.model_copy(update={"link_efficiency": 0.1})
+    size, time = modelled(slow, gpu, 16)[-1]
+    assert time == pytest.approx(size / 8 / (0.1 * 50e9), rel=0.02)
+
+
+def test_a_log_of_the_base_keeps_the_base(tmp_path: Path) -> None:
+    """The error before is that of the network itself: its own log gives none, and no constant moves."""
+    topology, gpu = named_topology(NETWORK)
+    fit = fit_fabric(topology, gpu, [read_nccl_tests(model_log(tmp_path, topology, gpu, 2))])
+    # Times are printed to 10 ns.
+    assert fit.before < 1e-3
+    assert fit.after <= fit.before
+    assert fit.overheads is not None
+    assert max(fit.overheads) < 1e-6
+    assert all(factor == pytest.approx(1.0, abs=0.02) for factor in fit.factors.values())
+
+
+def test_overhead_across_grows_from_nothing(tmp_path: Path) -> None:
+    """An overhead of 60 us on a network that had none is found within a quarter (the prior holds it back)."""
+    topology, gpu = named_topology(NETWORK)
+    assert topology.collectives is not None
+    protocols = [
+        one.model_copy(update={"pipeline_overhead_scale_out": 60e-6})
+        for one in topology.collectives.protocols
+    ]
+    constants = topology.collectives.model_copy(update={"protocols": tuple(protocols)})
+    slow = topology.model_copy(update={"collectives": constants})
+    fit = fit_fabric(topology, gpu, [read_nccl_tests(model_log(tmp_path, slow, gpu, 2))])
+    assert fit.overheads == (0.0, pytest.approx(60e-6, rel=0.25))
+    assert fit.after < 0.02
+
+
+def test_large_sizes_out_of_reach_are_told(tmp_path: Path) -> None:
+    """Two logs that contradict each other: the command warns of the one whose large sizes stay wrong."""
+    topology, gpu = named_topology(NETWORK)
+    slow = topology.model_copy(update={"link_efficiency": 0.1})
+    paths = []
+    for name, network, hosts in (("a", topology, 2), ("b", topology, 4), ("c", slow, 8)):
+        (tmp_path / name).mkdir()
+        paths.append(str(model_log(tmp_path / name, network, gpu, hosts)))
+    arguments = [*paths, "--topology", NETWORK]
+    result = CliRunner().invoke(
+        calibrate, [*arguments, "-o", str(tmp_path / "1.yaml")], catch_exceptions=False
+    )
+    assert f"misses the largest sizes of {paths[2]}" in result.output
+    assert f"misses the largest sizes of {paths[0]}" not in result.output
+    assert "pipeline overhead across domains: 0 us -> " in result.output
+    text = CliRunner().invoke(calibrate, [*arguments, "-o", str(tmp_path / "2.yaml"), "--json"])
+    document = json.loads(text.output)
+    assert list(document["far_off"]) == [paths[2]]
+    assert document["far_off"][paths[2]] > 0.15
+    assert document["pipeline_overhead_across_before_s"] == 0.0
+
+
+def test_base_file_is_named_from_the_written_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base beside the caller and a file written into a folder: the written one can be loaded."""
+    monkeypatch.chdir(tmp_path)
+    topology, gpu = named_topology(NETWORK)
+    path = model_log(tmp_path, topology, gpu, 1)
+    Path("base.yaml").write_text(f"use: {NETWORK}\nlink_efficiency: 0.5\n", encoding="utf-8")
+    Path("sub").mkdir()
+    arguments = [str(path), "--topology", "base.yaml", "-o", "sub/mine.yaml"]
+    CliRunner().invoke(calibrate, arguments, catch_exceptions=False)
+    assert "use: ../base.yaml\n" in Path("sub/mine.yaml").read_text(encoding="utf-8")
+    assert named_topology("sub/mine.yaml")[0].link_efficiency == 0.5
+
+
+HALF = "    time   algbw   busbw  error"
+OLD_HEADER = f"#       size         count      type   redop {HALF} {HALF}"
+
+
+def test_old_logs_print_an_error_where_newer_ones_count(tmp_path: Path) -> None:
+    """Under `error` stands the largest error: 5e-07 is none, and only the last line says that results are wrong."""
+    path = tmp_path / "all_reduce_perf.log"
+    rows = log([(2**26, 5e-4), (2**30, 4e-3)], ranks=8, hosts=1).replace("      0", "  5e-07")
+    text = rows.replace("# Using devices", f"# Using devices\n{OLD_HEADER}")
+    path.write_text(text, encoding="utf-8")
+    assert len(read_nccl_tests(path).timings) == 2
+    path.write_text(text.replace("5e-07", "3e+00"), encoding="utf-8")
+    assert len(read_nccl_tests(path).timings) == 2
+    path.write_text(text.replace("values : 0 OK", "values : 16 FAILED"), encoding="utf-8")
+    with pytest.raises(UsageError, match="16 wrong results"):
+        read_nccl_tests(path)
 
 
 def test_written_file_is_a_network(tmp_path: Path) -> None:

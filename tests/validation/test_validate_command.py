@@ -104,6 +104,34 @@ def test_collectives_json_scores_no_degraded_row(tmp_path: Path) -> None:
     assert document["groups"][0]["count"] == 1
 
 
+def test_collectives_name_every_row_that_is_left_out(tmp_path: Path) -> None:
+    """A row without a time and one of an unknown grade are counted with their reasons, not dropped or scored."""
+    with shipped("nccl_rows.csv").open(encoding="utf-8") as stream:
+        records = list(csv.DictReader(stream))
+    good = next(r for r in records if r["grade"] == "A" and r["n_gpus"] == "16")
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(records[0]))
+        writer.writeheader()
+        writer.writerows(
+            [
+                good,
+                good | {"time_us": "fast", "message_bytes": "-1"},
+                good | {"time_us": ""},
+                good | {"grade": "Z"},
+            ]
+        )
+    output = CliRunner().invoke(validate, ["collectives", str(path)], catch_exceptions=False).output
+    assert "3 rows left out" in output
+    assert "cells are no numbers above 0: message_bytes, time_us" in output
+    assert "cells are no numbers above 0: time_us (4:" in output
+    assert "grade 'Z' is none of A, B, C" in output
+    result = CliRunner().invoke(validate, ["collectives", str(path), "--json"], catch_exceptions=False)
+    document = json.loads(result.output)
+    assert (len(document["rows"]), len(document["left_out"])) == (1, 3)
+    assert document["groups"][0]["count"] == 1
+
+
 def test_campaigns_json_says_why_a_campaign_has_no_prediction(tmp_path: Path) -> None:
     """A campaign without tokens or GPU-hours is listed with what is missing."""
     path = small_file("campaigns.csv", tmp_path, ("camp-35", "camp-43"))
