@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from colossus_sim.engine.checkpointing import save_tiers
 from colossus_sim.engine.pool import SPARE
 from colossus_sim.engine.progress import SaveTier
+from colossus_sim.engine.recovery import launch_time
 from colossus_sim.engine.site import PartitionState, SiteState
 from colossus_sim.engine.storage_traffic import storage_traffic
 from colossus_sim.engine.work import Work
@@ -121,13 +122,17 @@ class Holding:
 
     def expected_run(self) -> float:
         """Return how long a run that starts now is announced to take. [s]"""
-        return self.time_left() if self.job.walltime is None else self.job.walltime
+        if self.job.walltime is not None:
+            return self.job.walltime
+        return launch_time(self.world.scenario.faults.restart, self.model.gpus_wanted) + self.time_left()
 
     def expected_end(self) -> float:
         """Return when a run under way is announced to end; never in the past. [s]"""
         if self.job.walltime is not None:
             return max(self.now, self.held_since + self.job.walltime)
-        return self.now + self.time_left()
+        if self.work.underway:
+            return max(self.now, self.work.time_of(self.work.total))
+        return max(self.now, self.held_since + self.expected_run())
 
     def held_gpu_seconds(self) -> float:
         """Return the GPU-seconds of the run under way, spares of its own included."""

@@ -35,6 +35,11 @@ def own_time(spec: Restart, gpus: int) -> tuple[float, str]:
     return math.fsum(times.values()), note
 
 
+def launch_time(spec: Restart, gpus: int) -> float:
+    """Return the mean time from GPUs to the first step, without loading. [s]"""
+    return own_time(spec, gpus)[0] + spec.selection_time + spec.manual_fraction * spec.manual_time
+
+
 class Recovery:
     """Detection, rollback, replacement, restart of one phase."""
 
@@ -263,6 +268,8 @@ class Recovery:
         phase.site.readers -= 1
         if not failures and not self.stopped:
             self._gpus = phase.gpus
+            if phase.world.scheduler.elastic:  # GPUs may have come free, or back, while it could not grow
+                phase.world.reschedule()
         return failures
 
     def deliver(self) -> Steps:

@@ -131,7 +131,7 @@ class Scheduler:
                     victims.append(victim)
                     need -= partition.pool.held(victim.number)
             if need <= 0:
-                for victim in victims:
+                for victim in _needed(victims, -need):
                     victim.leaving = True
                     victim.notify(Stop("gpu_wait"))
                 return partition if victims or leaving else None
@@ -160,3 +160,14 @@ class Scheduler:
                 phase.leaving = True
                 phase.notify(Grow())
                 return
+
+
+def _needed(victims: list[PhaseRun], surplus: int) -> list[PhaseRun]:
+    """Spare those that need not leave because the others free enough: high priorities first, then small ones."""
+    needed = list(victims)
+    freed = {victim: victim.held_partition().pool.held(victim.number) for victim in victims}
+    for victim in sorted(victims, key=lambda one: (-one.job.priority, freed[one])):
+        if freed[victim] <= surplus:
+            needed.remove(victim)
+            surplus -= freed[victim]
+    return needed

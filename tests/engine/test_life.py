@@ -154,6 +154,26 @@ def test_an_elastic_job_shrinks_and_grows_back(play: Play, failures_at: Callable
     assert seconds(result)["fewer_gpus"] > 0
 
 
+def test_an_elastic_job_takes_what_is_free_when_its_launch_is_over(play: Play) -> None:
+    """Nothing else happens: it starts on 64 GPUs, and grows to the 128 that were free all along."""
+    result = play(jobs={"one": a_job(gpus=64, max_gpus=128, tokens=10000)})
+    sizes = [row.gpus for row in result.intervals if row.state == "running" and row.units > 0]
+    assert sizes == [128]
+
+
+def test_a_node_that_comes_back_during_the_restart_is_taken(
+    play: Play, failures_at: Callable[..., None]
+) -> None:
+    """The repair takes a minute, the restart on fifteen nodes longer: the job is back on sixteen right after it."""
+    failures_at(1500.0 * 16)
+    node = fault(
+        "domain", "1 /s", "domain", repair={"auto_time": "1 min", "auto_fraction": 1, "distribution": "fixed"}
+    )
+    job = a_job(gpus=128, tokens=10000, min_gpus=64)
+    result = play(faults={"classes": {"node": node}}, jobs={"one": job}, policies={"resize_gain": 0.05})
+    assert [row.gpus for row in result.intervals if row.state == "running" and row.units > 0] == [128, 128]
+
+
 def test_work_on_corrupted_data_is_in_vain_until_it_is_noticed(
     play: Play, failures_at: Callable[..., None]
 ) -> None:

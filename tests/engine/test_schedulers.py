@@ -47,6 +47,31 @@ def test_easy_backfill_never_delays_the_first_one_that_waits() -> None:
     assert starts("easy_backfill", QUEUE) == {"running": 0.0, "wide": 100.0, "long": 150.0, "short": 3.0}
 
 
+@pytest.mark.parametrize("scheduler", ["easy_backfill", "conservative_backfill"])
+def test_a_job_without_walltime_is_expected_to_end_by_what_it_has_done(scheduler: str) -> None:
+    """At 50 s the running job has 50 s left: one of 60 s would delay the wide one and waits, one of 40 s passes."""
+    queue = {
+        "running": BenchJob(units=100, unit_time=1.0, gpus=6),
+        "wide": BenchJob(units=1, unit_time=50.0, gpus=10, submit=1.0),
+        "long": BenchJob(units=1, unit_time=60.0, gpus=4, submit=50.0),
+        "short": BenchJob(units=1, unit_time=40.0, gpus=4, submit=50.0),
+    }
+
+    assert starts(scheduler, queue) == {"running": 0.0, "wide": 100.0, "long": 150.0, "short": 50.0}
+
+
+def test_nobody_is_preempted_in_vain() -> None:
+    """The newest job is of no use to the urgent one, which needs the GPUs of the other anyway: it stays."""
+    jobs = {
+        "big": BenchJob(units=100, unit_time=1.0, gpus=8),
+        "small": BenchJob(units=100, unit_time=1.0, gpus=2),
+        "urgent": BenchJob(units=1, unit_time=10.0, gpus=8, submit=20.0, priority=5),
+    }
+    policies = Policies.model_validate({"preemption": "priority", "contention": "none"})
+    result = play_bench(jobs, site=a_site(10), policies=policies)
+    assert [row.job for row in result.events if row.kind == "preempt"] == ["big"]
+
+
 def test_conservative_backfill_delays_nobody_where_easy_may() -> None:
     """A job that fits now but would push back the second in the queue waits under conservative backfill only."""
     queue = {
