@@ -13,12 +13,8 @@ from colossus_sim.specs.topology import CollectiveConstants
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import distinct_targets
-<<<<<<< HEAD
-from colossus_sim.validation.collectives import CollectivePrediction, CollectiveRow
-from colossus_sim.validation.interconnects import Network
-=======
 from colossus_sim.validation.collectives import GRADES, CollectivePrediction, CollectiveRow
->>>>>>> NW
+from colossus_sim.validation.interconnects import Network
 from colossus_sim.validation.predict import topology_of
 from colossus_sim.validation.tables import Tables, collectives_name
 

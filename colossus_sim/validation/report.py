@@ -103,23 +103,16 @@ def _percents(stats: ErrorStats | None, names: Sequence[str]) -> list[str]:
 
 def left_out_text(left_out: Sequence[LeftOut], *, verbose: bool) -> str:
     """Return why rows were left out: by reason with counts, or row by row."""
-    return reasons_text([(item.row.id, item.reason) for item in left_out], verbose=verbose)
+    return reasons_text([(_place(item), item.reason) for item in left_out], verbose=verbose)
 
 
 def reasons_text(left_out: Sequence[tuple[str, str]], *, verbose: bool) -> str:
     """Return the same of names and reasons."""
     if verbose:
-<<<<<<< HEAD
-        return "\n".join(f"left out {_place(item)}: {item.reason}" for item in left_out)
-    reasons: dict[str, list[str]] = {}
-    for item in left_out:
-        reasons.setdefault(item.reason, []).append(_place(item))
-=======
         return "\n".join(f"left out {name}: {reason}" for name, reason in left_out)
     reasons: dict[str, list[str]] = {}
     for name, reason in left_out:
         reasons.setdefault(reason, []).append(name)
->>>>>>> NW
     lines = [f"{len(left_out)} rows left out (-v names each):"]
     for reason, ids in sorted(reasons.items(), key=lambda entry: (-len(entry[1]), entry[0])):
         lines.append(f"  {len(ids):4d}  {reason} ({ids[0]}{', ...' if len(ids) > 1 else ''})")
