@@ -47,7 +47,8 @@ class SharedSaves:
         if self._counted_from is None:
             self._counted_from = units
         if self._transfer is None:
-            return math.floor(self._counted_from) + self.tier.period
+            # A transfer may have taken longer than the interval: then at the end of the unit under way.
+            return max(math.floor(self._counted_from) + self.tier.period, math.ceil(units))
         if self._transfer.granted and not self._moves_alone:
             return math.ceil(units)
         return math.inf

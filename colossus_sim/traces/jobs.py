@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from colossus_sim.errors import Problem, ScenarioError, UsageError
 
@@ -25,8 +26,8 @@ CSV_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "walltime": ("walltime", "walltime_limit_s"),
     "account": ("account", "user"),
 }
-"""Columns of the CSV and the names under which they are found. submit: seconds, or a date and time (UTC);
-duration and walltime: seconds; walltime and account may be missing."""
+"""Columns of the CSV and the names under which they are found. submit: seconds, or dates with times (UTC unless one
+has an offset); duration and walltime: seconds; walltime and account may be missing."""
 
 _SWF = {"submit": 1, "run": 3, "given": 4, "cpu": 5, "asked": 7, "walltime": 8, "account": 11}
 """Places of the fields in a line of SWF (Feitelson, Parallel Workloads Archive, format version 2.2)."""
@@ -75,7 +76,7 @@ def read_trace(path: Path) -> tuple[TraceJob, ...]:
         raise UsageError(f"{path}: a trace ends in .swf or .csv (or these with .gz)")
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.name.endswith(".gz") else raw).decode()
+        text = (gzip.decompress(raw) if path.name.endswith(".gz") else raw).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     jobs = read_swf(text, str(path)) if kind == "swf" else read_csv(text, str(path))
@@ -101,16 +102,53 @@ def _from_zero(jobs: Iterable[TraceJob]) -> tuple[TraceJob, ...]:
     )
 
 
+class _Line(NamedTuple):
+    """A line of a log, which reads its cells or says what is wrong with them."""
+
+    source: str
+    number: int
+
+    def wrong(self, message: str) -> ScenarioError:
+        """Return the error of this line."""
+        return ScenarioError([Problem(path="", message=message, where=f"{self.source}:{self.number}:1")])
+
+    def value(self, column: str, text: str, least: float = -math.inf) -> float:
+        """Return the number in a cell, which must not be smaller."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.wrong(f"{column}: {text!r} is not a finite number")
+        if value < least:
+            raise self.wrong(f"{column}: {text} is less than {least:g}")
+        return value
+
+    def moment(self, column: str, text: str) -> tuple[float, bool]:
+        """Return seconds, from a number or from a date and time, and whether it is a date."""
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        else:
+            if not text.isdecimal():  # 20260101 is a number of seconds
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), True
+        try:
+            return self.value(column, text), False
+        except ScenarioError:
+            raise self.wrong(f"{column}: {text!r} is neither seconds nor a date and time") from None
+
+
 def read_swf(text: str, source: str = "trace") -> list[TraceJob]:
     """Return the jobs of a log in the Standard Workload Format."""
     jobs = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith(";"):
+    for number, content in enumerate(text.splitlines(), 1):
+        if not content.strip() or content.lstrip().startswith(";"):
             continue
-        fields = line.split()
+        fields, line = content.split(), _Line(source, number)
         if len(fields) < 18:
-            raise _wrong(source, number, f"an SWF line has 18 fields, this one {len(fields)}")
-        place = {name: _number(fields[index], source, number) for name, index in _SWF.items()}
+            raise line.wrong(f"an SWF line has 18 fields, this one {len(fields)}")
+        place = {name: line.value(f"field {index + 1}", fields[index]) for name, index in _SWF.items()}
         run = place["run"] if place["run"] >= 0 else place["cpu"]
         width = place["given"] if place["given"] > 0 else place["asked"]
         if run < 0 or width < 1:
@@ -137,49 +175,28 @@ def read_csv(text: str, source: str = "trace") -> list[TraceJob]:
     for key in ("submit", "gpus", "duration"):
         if not found[key]:
             names = " or ".join(CSV_COLUMNS[key])
-            raise _wrong(source, lines[0][0] if lines else 1, f"the header has no column {names}")
-    jobs = []
+            raise _Line(source, lines[0][0] if lines else 1).wrong(f"the header has no column {names}")
+    jobs, dated = [], set[bool]()
     for (number, _), row in zip(lines[1:], reader, strict=False):
-        duration = _number(row[found["duration"]], source, number)
-        gpus = _number(row[found["gpus"]], source, number)
-        if duration < 0 or gpus < 1:
-            continue
-        walltime = row.get(found["walltime"]) or ""
-        limit = _number(walltime, source, number) if walltime else duration
+        line = _Line(source, number)
+        cells = {key: row.get(name) or "" for key, name in found.items()}
+        submit, is_date = line.moment(found["submit"], cells["submit"])
+        dated.add(is_date)
+        if len(dated) > 1:
+            raise line.wrong(f"{found['submit']}: seconds and dates do not go together in one file")
+        duration = line.value(found["duration"], cells["duration"], least=0.0)
+        gpus = line.value(found["gpus"], cells["gpus"], least=1.0)
+        if gpus != int(gpus):
+            raise line.wrong(f"{found['gpus']}: {cells['gpus']} is not a whole number")
+        announced = cells["walltime"]
         jobs.append(
             TraceJob(
                 name=f"job{number}",
-                submit=_moment(row[found["submit"]], source, number),
+                submit=submit,
                 gpus=int(gpus),
                 duration=duration,
-                walltime=limit,
-                account=row.get(found["account"]) or "",
+                walltime=line.value(found["walltime"], announced, least=0.0) if announced else duration,
+                account=cells["account"],
             )
         )
     return jobs
-
-
-def _wrong(source: str, line: int, message: str) -> ScenarioError:
-    return ScenarioError([Problem(path="", message=message, where=f"{source}:{line}:1")])
-
-
-def _number(text: str | None, source: str, line: int) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise _wrong(source, line, f"{text!r} is not a finite number")
-    return value
-
-
-def _moment(text: str | None, source: str, line: int) -> float:
-    """Return seconds, from a number or from a date and time."""
-    try:
-        return float(text or "")
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text or "").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise _wrong(source, line, f"{text!r} is neither seconds nor a date and time") from None

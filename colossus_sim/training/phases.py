@@ -257,7 +257,9 @@ class _Builder:
         return model
 
     def _placed(self, problem: Problem, phase_name: str) -> Problem:
-        """Turn a path inside a plan into one of the scenario."""
+        """Turn a path inside a plan into one of the scenario; leave one that is."""
+        if problem.path.startswith("jobs."):
+            return problem
         own = self._job.phases[phase_name].parallel is not None or not problem.path.startswith("parallel")
         prefix = f"jobs.{self._name}"
         if own:

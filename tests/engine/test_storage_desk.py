@@ -88,6 +88,25 @@ def test_shares_are_max_min_fair_with_caps() -> None:
     assert weighted_shares([1.0], [0.5]) == [0.5]
 
 
+@pytest.mark.parametrize("strategy", ["shared", "blocking", "first_come", "least_waste"])
+def test_saves_that_take_longer_than_the_interval_between_them_let_time_pass(strategy: str) -> None:
+    """Four jobs that save every 20 s where their copies take 40: the next is due when the last one is out."""
+    offsets = {"a": "00", "b": "03", "c": "07", "d": "11"}
+    scenario = Scenario.model_validate(
+        a_scenario(
+            jobs={
+                name: a_job(gpus=32, tokens=300, submit=f"2026-01-01T00:00:{at}")
+                for name, at in offsets.items()
+            },
+            checkpoint={"tiers": [{"name": "storage", "mode": "async", "interval": "20 s"}]},
+            policies={"storage_access": strategy},
+            horizon="5 days",
+        )
+    )
+    result = simulate(scenario, seed=1, build_model=fake_model)
+    assert all(row.units_done == row.units for row in result.phases)
+
+
 @pytest.mark.parametrize("strategy", ["alone", "shared", "blocking", "first_come", "least_waste"])
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_fast_forward_equals_every_step_with_a_queue_at_the_storage(strategy: str, mode: str) -> None:

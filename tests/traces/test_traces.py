@@ -47,12 +47,32 @@ def test_csv_takes_dates_or_seconds_and_known_column_names() -> None:
         ("submit,gpus,duration\n0,1,soon\n", "t.csv:2:1"),
         ("submit,gpus,duration\nyesterday,1,5\n", "neither seconds nor a date"),
         ("submit,gpus,duration\n0,1,nan\n", "not a finite number"),
+        ("submit,gpus,duration\n0,1,\n", "duration: '' is not a finite number"),
+        ("submit,gpus,duration\n0,4.7,5\n", "gpus: 4.7 is not a whole number"),
+        ("submit,gpus,duration\n0,0,5\n", "gpus: 0 is less than 1"),
+        ("submit,gpus,duration\n0,1,-5\n", "duration: -5 is less than 0"),
+        ("submit,gpus,duration,walltime\n0,1,5,-5\n", "walltime: -5 is less than 0"),
+        ("submit,gpus,duration\n2026-03-01,1,5\n10,1,5\n", "t.csv:3:1"),
     ],
 )
 def test_wrong_lines_are_named(text: str, words: str) -> None:
     """File, line, and what is wrong."""
     with pytest.raises(ScenarioError, match=words):
         read_csv(text, "t.csv")
+
+
+def test_an_offset_from_utc_counts() -> None:
+    """Midnight five hours east of Greenwich is 19:00 there; without an offset times are UTC."""
+    lines = ("2026-01-01T00:00+05:00,1,5", "2025-12-31T19:00Z,1,5", "2025-12-31 19:00,1,5")
+    jobs = read_csv("submit,gpus,duration\n" + "\n".join(lines))
+    assert len({job.submit for job in jobs}) == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    """Spreadsheets write one."""
+    log = tmp_path / "log.csv"
+    log.write_bytes("\ufeffsubmit,gpus,duration\n0,1,5\n".encode())
+    assert len(read_trace(log)) == 1
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
