@@ -130,6 +130,23 @@ def test_llama3_405b(bench: Bench) -> None:
     assert estimate.mfu * estimate.peak == pytest.approx(400e12, rel=0.17)
 
 
+def test_deepseek_v3_on_its_own_cluster(bench: Bench) -> None:
+    """180K GPU-hours of H800 per trillion tokens (arXiv:2412.19437, sec. 1): 19.9 s a step; nothing is fitted."""
+    plan = bench.plan(
+        "deepseek_v3",
+        pipeline_parallel=16,
+        expert_parallel=64,
+        schedule="dualpipe",
+        activation_recomputation="selective",
+        global_batch_size=15360,
+        sequence_length=4096,
+        precision="fp8",
+    )
+    estimate = bench.estimate("deepseek_v3", "h800", 2048, plan)
+    assert estimate.step_time == pytest.approx(180e3 * 3600 / 2048 * 15360 * 4096 / 1e12, rel=0.12)
+    assert estimate.parts["expert_communication"] < 0.01 * estimate.step_time
+
+
 def test_deepseek_v3_on_gb300(bench: Bench) -> None:
     """DeepSeek-V3 on 256 GB300 in MXFP8 lies in the published region of 1,200 to 1,700 TFLOP/s per GPU."""
     plan = bench.plan(
