@@ -78,6 +78,16 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
     layers = fields["num_hidden_layers"]
     fields.update(window_fields(config, layers if isinstance(layers, int) and layers > 0 else None))
     moe = _experts(config)
+    dense = _dense_first(config)
+    if moe is not None and dense is not None:
+        if dense < 0:
+            raise refuse(
+                pointer.origin,
+                f"{shown} (model_type {kind!r}) has dense layers among the routed ones",
+                path=path,
+                hint="give the architecture field by field, as near as it gets",
+            )
+        moe["first_k_dense"] = dense
     missing = [name for name in _NEEDED if fields[name] is None]
     missing += [name for name in ("sliding_window_fraction",) if name in fields and fields[name] is None]
     if moe is None and fields["intermediate_size"] is None:
@@ -147,6 +157,16 @@ def _experts(config: dict[str, Any]) -> dict[str, Any] | None:
         if isinstance(value, int):
             moe[ours] = value
     return moe
+
+
+def _dense_first(config: dict[str, Any]) -> int | None:
+    """Return the leading dense layers where they are told layer by layer; -1 if others are dense too."""
+    dense, routed = config.get("mlp_only_layers"), config.get("moe_layer_freq")
+    if isinstance(routed, list):
+        dense = [layer for layer, value in enumerate(routed) if not value]
+    if not isinstance(dense, list) or not dense:
+        return None
+    return len(dense) if sorted(dense) == list(range(len(dense))) else -1
 
 
 def _completed(

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -402,6 +403,32 @@ def test_a_deepseek_config_json_gives_experts_and_latent_attention(tiny: str, wr
     assert (model.moe.n_group, model.moe.topk_group) == (8, 4)
     assert count.total == pytest.approx(671e9, rel=0.01)
     assert count.active == pytest.approx(37.6e9, rel=0.02)
+
+
+FOUR_LAYERS = {
+    "model_type": "qwen3_moe", "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 4,
+    "num_attention_heads": 16, "num_key_value_heads": 16, "num_experts": 8, "num_experts_per_tok": 2,
+    "moe_intermediate_size": 512, "vocab_size": 32000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [({"moe_layer_freq": [0, 1, 1, 1]}, 1), ({"mlp_only_layers": [0, 1]}, 2), ({"mlp_only_layers": []}, 0)],
+)
+def test_dense_layers_told_one_by_one_are_counted(
+    tiny: str, write: Writer, told: dict[str, Any], first: int
+) -> None:
+    """A list of routed layers, or of dense ones, as long as the dense ones come first."""
+    model = load_scenario(with_config(tiny, write, FOUR_LAYERS | told)).jobs["small"].model
+    assert model.moe is not None
+    assert (model.moe.first_k_dense, model.moe.moe_layer_frequency) == (first, 1)
+
+
+def test_dense_layers_among_routed_ones_are_refused(tiny: str, write: Writer) -> None:
+    """They cannot be expressed unless every n-th layer is routed."""
+    with pytest.raises(ScenarioError, match="dense layers among the routed ones"):
+        load_scenario(with_config(tiny, write, FOUR_LAYERS | {"mlp_only_layers": [2]}))
 
 
 def test_nested_and_old_spellings_are_understood(tiny: str, write: Writer) -> None:
