@@ -132,7 +132,7 @@ class Holding:
             return max(self.now, self.held_since + self.job.walltime)
         if self.work.underway:
             return max(self.now, self.work.time_of(self.work.total))
-        return max(self.now, self.held_since + self.expected_run())
+        return max(self.now + self.time_left(), self.held_since + self.expected_run())
 
     def held_gpu_seconds(self) -> float:
         """Return the GPU-seconds of the run under way, spares of its own included."""

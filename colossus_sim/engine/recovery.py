@@ -103,6 +103,7 @@ class Recovery:
         pool = phase.held_partition().pool
         failures = yield from self.save()
         if failures:
+            phase.leaving = False
             yield from self.recover(failures)
             return
         room = pool.domains_for(phase.most_gpus) - len(phase.domains)

@@ -166,7 +166,7 @@ def _dense_first(config: dict[str, Any]) -> int | None:
         dense = [layer for layer, value in enumerate(routed) if not value]
     if not isinstance(dense, list) or not dense:
         return None
-    return len(dense) if sorted(dense) == list(range(len(dense))) else -1
+    return len(dense) if set(dense) == set(range(len(dense))) else -1
 
 
 def _completed(

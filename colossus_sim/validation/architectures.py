@@ -53,7 +53,7 @@ def not_an_architecture(row: TrainingRow, tables: Tables) -> str:
 def needed(row: TrainingRow) -> tuple[str, ...]:
     """Return the columns that the architecture of a row cannot do without."""
     names = ["layers", "hidden", "heads", "vocab"]
-    if "GQA" in row.attn.upper():
+    if words.grouped(row.attn):
         names.append("kv_heads")
     if (row.moe_experts or 0) < 2:
         return (*names, "ffn_hidden")
@@ -79,7 +79,7 @@ def architecture_of(row: TrainingRow, tables: Tables) -> tuple[Architecture, tup
         "hidden_size": row.hidden,
         "num_hidden_layers": row.layers,
         "num_attention_heads": row.heads,
-        "num_key_value_heads": row.kv_heads or (1 if row.attn.upper().startswith("MQA") else 0),
+        "num_key_value_heads": row.kv_heads or (1 if words.of_one_key(row.attn) else 0),
         "head_dim": row.head_dim or 0,
         "intermediate_size": row.ffn_hidden or 0,
         "mlp_gated": row.mlp_gated != "N",
@@ -107,7 +107,11 @@ def _defaults(row: TrainingRow, details: Mapping[str, str], *, tied: bool) -> tu
     """Return the words for cells that are empty and stand for a default, or say more than is modelled."""
     latent = _is_latent(row, details)
     said = [more] if (more := words.beyond_attention(row.attn)) else []
-    if row.kv_heads is None and not latent and not row.attn.upper().startswith(("MHA", "MQA")):
+    if (
+        row.kv_heads is None
+        and not latent
+        and not (row.attn.upper().startswith("MHA") or words.of_one_key(row.attn))
+    ):
         said.append("kv_heads = heads assumed")
     if row.head_dim is None and not latent:
         said.append("head_dim = hidden / heads assumed")

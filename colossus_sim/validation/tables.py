@@ -120,13 +120,19 @@ class Tables:
         return not self._stack_record(row)["id_pattern"]
 
     def _stack_record(self, row: TrainingRow) -> Mapping[str, str]:
-        run = f"{row.precision} on {row.gpu} for {row.model}"
+        # As the patterns spell it, whatever the row does: `mxfp8 on GB200 for DeepSeek-V3`.
+        part = _PART.search(plain_gpu(row.gpu).upper())
+        model = row.model.rpartition("/")[2]
+        run = f"{row.precision.lower()} on {part[0] if part else row.gpu} for {model}"
         text = f"{row.source} | {row.notes} | {row.zero_stage_or_fsdp} | {run}"
         return next(
             record
             for record in self._stacks
             if _found(record["id_pattern"], row.id) and _found(record["text_pattern"], text)
         )
+
+
+_PART = re.compile(r"(?:GB|GH|MI|[A-Z])\d{3}")
 
 
 def collectives_name(device: Device, fabric: str, known: Collection[str]) -> str:

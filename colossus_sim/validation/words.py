@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 
-_STAGE = re.compile(r"^([0-3])$|(?:zero|stage)[-_ ]*(?:stage|dp|level)?[-_ ]*([0-3])\b", re.IGNORECASE)
+_STAGE = re.compile(r"^([0-3])$|(?:zero|stage)[-_ ]*(?:stage|dp|level)?[-_ =:]*([0-3])\b", re.IGNORECASE)
 _OPTIMIZER = re.compile(
     r"dist(?:ributed)?[-_ ]?opt|shard(?:ed)? optimizer|optimizer[- ]stat\w* shard", re.IGNORECASE
 )
-_GRADIENTS = re.compile(r"SHARD_GRAD_OP|no reshard|FSDP[^,;]*ZeRO-?2", re.IGNORECASE)
-_PARAMETERS = re.compile(r"FSDP|HSDP|FULL_SHARD|full(?:y)?[- ]shard|hybrid[- ]shard", re.IGNORECASE)
+_GRADIENTS = re.compile(
+    r"SHARD_GRAD_OP|no reshard|reshard_after_forward\W*(?:false|off|0)|FSDP[^,;]*ZeRO-?2", re.IGNORECASE
+)
+_PARAMETERS = re.compile(r"FSDP|HSDP|FULL_SHARD|full(?:y)?[-_ ]shard|hybrid[-_ ]shard", re.IGNORECASE)
 _UNSHARDED = re.compile(r"(?:none|ddp|dp|no|off|false|data[- ]parallel|replicated)\b", re.IGNORECASE)
-_PARTIAL = re.compile(r"HSDP|hybrid[- ]shard|hierarchical|HYBRID", re.IGNORECASE)
+_DENIED = re.compile(r"(?:no|without)\b(?! *reshard)|none *(?:\(|$)|.*\bNO_SHARD\b", re.IGNORECASE)
+_PARTIAL = re.compile(r"HSDP|hybrid[-_ ]shard|hierarchical|HYBRID", re.IGNORECASE)
 _OFFLOAD = re.compile(r"infinity|offload", re.IGNORECASE)
 
 
@@ -37,6 +40,8 @@ def zero_stage(text: str) -> tuple[int, str]:
 
 
 def _stage(text: str) -> int | None:
+    if _DENIED.match(text):
+        return 0
     named = _STAGE.search(text)
     number = int(named[1] or named[2]) if named else None
     if _OPTIMIZER.search(text) or number == 1:
@@ -132,7 +137,8 @@ def experts_in_every_second_layer(text: str) -> bool:
 
 
 _KINDS_OF_ATTENTION = re.compile(
-    r"MHA|GQA|MQA|MLA|SWA|full|causal|multi-?head|grouped-?query|multi-?query|sliding|softmax|flash",
+    r"MHA|GQA|MQA|MLA|SWA|full|causal|multi[- ]?head|group(?:ed)?[- ]?query|multi[- ]?query|latent|sliding|softmax"
+    r"|flash",
     re.IGNORECASE,
 )
 _OTHER_ATTENTION = re.compile(
@@ -163,4 +169,14 @@ def windowed(text: str) -> bool:
 
 def latent(text: str) -> bool:
     """Whether a cell names latent attention."""
-    return re.match(r"MLA", text, re.IGNORECASE) is not None
+    return re.search(r"\bMLA\b|latent", text, re.IGNORECASE) is not None
+
+
+def grouped(text: str) -> bool:
+    """Whether a cell names query heads that share keys and values in groups."""
+    return re.search(r"GQA|group(?:ed)?[- ]?query", text, re.IGNORECASE) is not None
+
+
+def of_one_key(text: str) -> bool:
+    """Whether a cell names query heads that all share one key and value head."""
+    return re.match(r"MQA|multi[- ]?query", text, re.IGNORECASE) is not None

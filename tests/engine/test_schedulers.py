@@ -60,6 +60,33 @@ def test_a_job_without_walltime_is_expected_to_end_by_what_it_has_done(scheduler
     assert starts(scheduler, queue) == {"running": 0.0, "wide": 100.0, "long": 150.0, "short": 50.0}
 
 
+def test_a_job_that_is_starting_again_is_expected_to_end_after_what_is_left() -> None:
+    """Ten days in, half of its ten days of work done, and no step under way: five days more, not now."""
+    from types import SimpleNamespace
+
+    from colossus_sim.engine.holding import Holding
+    from colossus_sim.specs.faults import Restart
+
+    day = 86400.0
+    restart = Restart.model_construct(
+        base=600.0,
+        per_doubling=0.0,
+        exponent=0.0,
+        parts={},
+        selection_time=0.0,
+        manual_fraction=0.0,
+        manual_time=0.0,
+    )
+    job = SimpleNamespace(
+        job=SimpleNamespace(walltime=None), now=10 * day, held_since=0.0,
+        work=SimpleNamespace(underway=False), model=SimpleNamespace(gpus_wanted=8),
+        world=SimpleNamespace(scenario=SimpleNamespace(faults=SimpleNamespace(restart=restart))),
+        time_left=lambda: 5 * day,
+    )  # fmt: skip
+    job.expected_run = lambda: Holding.expected_run(job)
+    assert Holding.expected_end(job) == 15 * day
+
+
 def test_nobody_is_preempted_in_vain() -> None:
     """The newest job is of no use to the urgent one, which needs the GPUs of the other anyway: it stays."""
     jobs = {

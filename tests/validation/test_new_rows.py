@@ -11,7 +11,8 @@ from colossus_sim.errors import UsageError
 from colossus_sim.validation.cases import Case, LeftOut
 from colossus_sim.validation.inputs import shipped_inputs
 from colossus_sim.validation.predict import Inputs, Predictor
-from colossus_sim.validation.rows import TrainingRow, read_training_rows
+from colossus_sim.validation.rows import TrainingRow, read_training_rows, shipped
+from colossus_sim.validation.tables import Tables
 
 DENSE = {
     "id": "new-0001", "source": "Megatron-Core", "model": "Llama-2-7B", "layers": "32", "hidden": "4096",
@@ -339,3 +340,43 @@ def test_a_row_with_a_comma_too_many_is_left_out(predictor: Predictor, tmp_path:
     outcome = predictor.predict_row(read_training_rows(path)[0])
     assert isinstance(outcome, LeftOut)
     assert outcome.reason == "row: more cells than columns (a comma without quotes?)"
+
+
+@pytest.mark.parametrize(
+    ("words", "stage"),
+    [
+        ("no FSDP", 0), ("FSDP NO_SHARD", 0), ("none (no ZeRO-1)", 0), ("zero_stage=3", 3), ("HYBRID_SHARD", 3),
+        ("FSDP2 reshard_after_forward=False", 2), ("DP with ZeRO-1", 1), ("data parallel, dist-opt", 1),
+        ("FSDP, no reshard", 2), ("no reshard (FSDP)", 2), ("DP", 0),
+    ],
+)  # fmt: skip
+def test_words_that_deny_sharding_are_heard(words: str, stage: int) -> None:
+    """And those that only name something beside it are not taken for a denial."""
+    from colossus_sim.validation.words import zero_stage
+
+    assert zero_stage(words)[0] == stage
+
+
+@pytest.mark.parametrize("attention", ["Multi-head Latent Attention", "DeepSeek MLA", "MLA"])
+def test_latent_attention_goes_by_several_names(attention: str) -> None:
+    """None of them is ordinary attention."""
+    from colossus_sim.validation.words import latent, unknown_attention
+
+    assert latent(attention)
+    assert not unknown_attention(attention)
+
+
+def test_a_stack_does_not_hang_on_how_the_part_is_spelt() -> None:
+    """GB200 with its maker's name, formats in capitals and a model with its owner's name: the same recipe."""
+    from dataclasses import replace
+
+    tables = Tables()
+    rows = {row.id: row for row in read_training_rows(shipped("training_rows.csv"))}
+    for name, change in (
+        ("dgxc-0305", {"gpu": "NVIDIA GB200"}),
+        ("bridge-0022", {"precision": "MXFP8"}),
+        ("bridge-0260", {"gpu": "H100 SXM"}),
+        ("bridge-0086", {"gpu": "DGX B200", "model": "deepseek-ai/DeepSeek-V3"}),
+    ):
+        row = rows[name]
+        assert tables.stack(replace(row, **change)) == tables.stack(row)
