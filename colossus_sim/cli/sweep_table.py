@@ -66,10 +66,11 @@ def show(
 
 def _cells(row: Mapping[str, Any], parameters: Sequence[str], cut: Collection[tuple[int, str]]) -> list[str]:
     """Return a row of the table; `cut` are the points and measures that the horizon cut off."""
+    from colossus_sim.results.words import open_mark
     from colossus_sim.sweeps.cut_off import grows
 
     name = row["measure"]
-    bound = ">= " if row["unfinished"] and grows(name) else "~ " if row["unfinished"] else ""
+    bound = open_mark(row["unfinished"], grows=grows(name))
     vague = "~ " if row["point"] and not {(row["point"], name), (0, name)}.isdisjoint(cut) else ""
     keys = ("ci_half_width", "difference", "difference_ci_half_width")
     half, change, half_of_change = (_cell(row[key]) for key in keys)

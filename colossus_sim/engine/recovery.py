@@ -102,8 +102,8 @@ class Recovery:
         phase = self._phase
         pool = phase.held_partition().pool
         failures = yield from self.save()
+        phase.leaving = False
         if failures:
-            phase.leaving = False
             yield from self.recover(failures)
             return
         room = pool.domains_for(phase.most_gpus) - len(phase.domains)
@@ -114,7 +114,6 @@ class Recovery:
             phase.domains = dict.fromkeys(sorted([*phase.domains, *added]))
             phase.resized()
             phase.world.recorder.event(phase.now, "resize", *phase.where(), value=phase.gpus)
-        phase.leaving = False
         yield from self.launch()
 
     # -- failures ------------------------------------------------------------------------------------

@@ -78,8 +78,14 @@ class ParameterCount(NamedTuple):
     @property
     def trained(self) -> int:
         """All parameters that training holds and checkpoints save."""
-        layer = self.moe_layer if self.moe_layers else self.dense_layer
-        return self.total + self.prediction_modules * (layer + self.prediction_projection)
+        dense, routed = self.predicting_layers
+        layers = dense * self.dense_layer + routed * self.moe_layer
+        return self.total + layers + self.prediction_modules * self.prediction_projection
+
+    @property
+    def predicting_layers(self) -> tuple[int, int]:
+        """Dense and routed layers of the modules that predict further tokens: of the kind of the last layer."""
+        return (0, self.prediction_modules) if self.moe_layers else (self.prediction_modules, 0)
 
     @property
     def active(self) -> int:
@@ -234,8 +240,8 @@ def token_flops(model: TransformerLike, sequence: float, *, causal: bool | None 
     count = count_parameters(model)
     modules, moe = count.prediction_modules, model.moe
     layers = model.num_hidden_layers + modules
-    dense, routed = count.dense_layers, count.moe_layers
-    dense, routed = (dense, routed + modules) if routed else (dense + modules, routed)
+    more_dense, more_routed = count.predicting_layers
+    dense, routed = count.dense_layers + more_dense, count.moe_layers + more_routed
     score, value = head_widths(model)
     keys = mean_attended_keys(model, sequence, causal=causal)
     core = layers * attention_core_flops(model.num_attention_heads, score, value, keys)

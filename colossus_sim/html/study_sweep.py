@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from colossus_sim.results.document import Section, Table
+from colossus_sim.results.words import open_mark
 
 COST = "cluster.gpu_days"
 NUMBERS = ("mean", "ci_half_width", "difference", "difference_ci_half_width")
@@ -55,22 +56,18 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
     """Return the table of points: settings, and mean, interval and difference of each measure asked for."""
     parameters, known = list(study["parameters"]), {item["name"]: item for item in study["measures"]}
     shown = [name for name in study["shown"] if name in set(points["measure"])]
+    cut = set(points["measure"][points["unfinished"] > 0])
     header = ["point", *parameters]
     for name in shown:
-        cut = _has_unfinished(points, name)
         header += [f"{known[name]['label']} [{known[name]['unit']}]", "\u00b1", "difference", "\u00b1"]
-        header += ["unfinished"] if cut else []
+        header += ["unfinished"] if name in cut else []
     indexed = points.set_index(["point", "measure"])
     rows = []
     for row in points.drop_duplicates("point").to_dict("records"):
         cells = [str(row["point"]), *(str(row[name]) for name in parameters)]
         for name in shown:
             cells += _cells(indexed, row["point"], known[name])
-            cells += (
-                [str(indexed.loc[(row["point"], name), "unfinished"])]
-                if _has_unfinished(points, name)
-                else []
-            )
+            cells += [str(indexed.loc[(row["point"], name), "unfinished"])] if name in cut else []
         rows.append(tuple(cells))
     paired = (
         "run by run with the same seeds" if study["paired"] else "of the means; each point has its own seeds"
@@ -79,7 +76,7 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
         f"Mean over {_runs(study)} and half of its 95 % t interval; difference to point 0, {paired}, "
         "with half of its 95 % interval. A difference smaller than its interval is not told from chance."
     )
-    if any(_has_unfinished(points, name) for name in shown):
+    if not cut.isdisjoint(shown):
         about += (
             " Unfinished: runs that the horizon cut off before what is measured had ended. >=: they enter with the "
             "end if nothing goes wrong any more, and with what was spent until then; ~: rests on such runs."
@@ -94,17 +91,14 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
     ]
 
 
-def _has_unfinished(points: pd.DataFrame, name: str) -> bool:
-    return bool((points["unfinished"][points["measure"] == name] > 0).any())
-
-
 def _cells(indexed: pd.DataFrame, point: int, measure: Mapping[str, Any]) -> list[str]:
     """Return mean, interval, difference and its interval; >= or ~: rests on runs that the horizon cut off."""
-    name, mark = measure["name"], ">= " if measure["grows"] else "~ "
+    name = measure["name"]
     mean, half, change, half_of_change = (_cell(indexed.loc[(point, name), key]) for key in NUMBERS)
     own, first = (bool(indexed.loc[(number, name), "unfinished"]) for number in (point, 0))
     vague = "~ " if change and point and (own or first) else ""
-    return [mark * (own and bool(mean)) + mean, half, vague + change, half_of_change]
+    mark = open_mark(own and bool(mean), grows=measure["grows"])
+    return [mark + mean, half, vague + change, half_of_change]
 
 
 def _cell(value: float) -> str:

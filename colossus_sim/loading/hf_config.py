@@ -37,6 +37,7 @@ _ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
 _PLAIN_ACTIVATIONS = ("relu2", "xielu")
 """Activations of plain feed-forward blocks, whatever the model is called, but for the gated families."""
 _GATED_FAMILIES = ("llama", "mistral", "bitnet")
+_SCATTERED = -1
 
 
 def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Collection[str] = ()) -> Node:
@@ -66,27 +67,23 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
     if isinstance(nested, dict):
         config = {"model_type": config.get("model_type", ""), **nested}
     kind = config.get("model_type") or "unknown"
-    mixers = other_mixers(config)
-    if mixers:
+    moe, dense = _experts(config), _dense_first(config)
+    beyond = other_mixers(config)
+    if beyond:
+        beyond += ": only full and sliding-window attention are modelled"
+    elif moe is not None and dense == _SCATTERED:
+        beyond = "has dense layers among the routed ones"
+    if beyond:
         raise refuse(
             pointer.origin,
-            f"{shown} (model_type {kind!r}) {mixers}: only full and sliding-window attention are modelled",
+            f"{shown} (model_type {kind!r}) {beyond}",
             path=path,
             hint="give the architecture field by field, as near as it gets",
         )
     fields = {name: _first(config, spellings) for name, spellings in _PLAIN.items()}
     layers = fields["num_hidden_layers"]
     fields.update(window_fields(config, layers if isinstance(layers, int) and layers > 0 else None))
-    moe = _experts(config)
-    dense = _dense_first(config)
     if moe is not None and dense is not None:
-        if dense < 0:
-            raise refuse(
-                pointer.origin,
-                f"{shown} (model_type {kind!r}) has dense layers among the routed ones",
-                path=path,
-                hint="give the architecture field by field, as near as it gets",
-            )
         moe["first_k_dense"] = dense
     missing = [name for name in _NEEDED if fields[name] is None]
     missing += [name for name in ("sliding_window_fraction",) if name in fields and fields[name] is None]
@@ -160,13 +157,13 @@ def _experts(config: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _dense_first(config: dict[str, Any]) -> int | None:
-    """Return the leading dense layers where they are told layer by layer; -1 if others are dense too."""
+    """Return the leading dense layers where they are told layer by layer; `_SCATTERED` if others are dense too."""
     dense, routed = config.get("mlp_only_layers"), config.get("moe_layer_freq")
     if isinstance(routed, list):
         dense = [layer for layer, value in enumerate(routed) if not value]
     if not isinstance(dense, list) or not dense:
         return None
-    return len(dense) if set(dense) == set(range(len(dense))) else -1
+    return len(dense) if set(dense) == set(range(len(dense))) else _SCATTERED
 
 
 def _completed(

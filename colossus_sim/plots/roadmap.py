@@ -120,7 +120,7 @@ class JobRow:
 
     def slip_colour(self, look: Theme) -> str:
         """Return the colour of its slip: muted where nobody knows whether the target is met."""
-        return {"missed": look.late, "met": look.early}.get(self.verdict, look.muted)
+        return look.of_verdict(self.verdict)
 
 
 def job_rows(result: Any, *, horizon: float) -> tuple[JobRow, ...]:

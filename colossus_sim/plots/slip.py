@@ -47,9 +47,8 @@ def draw_slip(result: Any, *, dark: bool = False, title: str | None = None) -> F
     marks = axes.scatter(totals, [n + 0.5 for n in range(len(totals))], marker="D", s=26, color=look.paper,
                          edgecolors=look.ink, linewidths=1.1, zorder=5.0)  # fmt: skip
     marks.set_gid("totals")
-    colour_of = {"missed": look.late, "met": look.early}
     for number, (total, bound) in enumerate(zip(totals, bounds, strict=True)):
-        colour = colour_of.get(verdict(total, ended=not bound), look.muted)
+        colour = look.of_verdict(verdict(total, ended=not bound))
         axes.text(1.012, number + 0.5, _text(total, bound), transform=axes.get_yaxis_transform(), size=9.0,
                   weight="bold", color=colour, va="center_baseline")  # fmt: skip
     if not labels:

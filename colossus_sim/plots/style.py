@@ -146,6 +146,10 @@ class Theme:
     failure: str
     edge: str
 
+    def of_verdict(self, verdict: str) -> str:
+        """Return the colour of a target that was met or missed; muted where nobody knows."""
+        return {"missed": self.late, "met": self.early}.get(verdict, self.muted)
+
 
 LIGHT = Theme(
     paper="#FFFFFF", ink="#1A1A1A", muted="#5F6368", grid="#DADCE0", stripe="#F6F7F9",

@@ -38,6 +38,11 @@ def length(days: float) -> str:
     return f"{number(abs(days), 1)} days" if abs(days) >= SMALL_DAYS else format_duration(abs(days) * DAY)
 
 
+def open_mark(unfinished: bool, *, grows: bool) -> str:
+    """Return the mark of a mean over runs that the horizon cut off: ``>= `` if it can only grow, else ``~ ``."""
+    return "" if not unfinished else ">= " if grows else "~ "
+
+
 def bound(job: Mapping[str, Any], name: str) -> str:
     """Return ``>= `` if a quantile of a job's end in ``forecast.json`` is a lower bound."""
     return ">= " if job.get("is_lower_bound", {}).get(name) else ""

@@ -11,7 +11,7 @@ from colossus_sim.errors import OutputError
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Clos, Dragonfly, Topology
 from colossus_sim.topology.clos import ClosTierPlan, networks, tier_plans
-from colossus_sim.topology.dragonfly import routers_in_group
+from colossus_sim.topology.dragonfly import dragonfly_sizes, routers_in_group
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.quotient import quotient_graph
 from colossus_sim.topology.torus import gpus_per_node
@@ -107,8 +107,7 @@ def _uplinks(graph: nx.Graph, plane: int, lower: ClosTierPlan, upper: ClosTierPl
 
 def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
     graph = nx.Graph()
-    per_group = spec.endpoints_per_router * spec.routers_per_group
-    groups = -(-ends.gpus // per_group)
+    per_group, groups, _ = dragonfly_sizes(spec, ends)
     in_group = routers_in_group(spec, ends.gpus)
     for group in range(groups):
         names = [f"router-{group}-{router}" for router in range(in_group)]
