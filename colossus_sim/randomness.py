@@ -6,6 +6,7 @@ every other stream alone, and two scenarios with one seed share their random num
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -21,6 +22,10 @@ def stream(seed: int, *names: str) -> np.random.Generator:
     *names : str
         What the stream is for, e.g. ``("failure", "colossus_2", "gb200", "gpu")``.
     """
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=_key(names))))
+
+
+@functools.lru_cache(maxsize=4096)
+def _key(names: tuple[str, ...]) -> tuple[int, ...]:
     digest = hashlib.blake2b("\x1f".join(names).encode(), digest_size=16).digest()
-    key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+    return tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))

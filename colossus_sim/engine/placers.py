@@ -50,8 +50,7 @@ def minimum_tier(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.ran
     Where no group of a tier has room, as few groups as possible, the fullest last.
     """
     for size in sizes:
-        groups, places = np.unique(free // size, return_inverse=True)
-        room = np.bincount(places.reshape(-1))
+        groups, room = _groups(free, size)
         enough = np.flatnonzero(room >= count)
         if len(enough):
             best = groups[enough[np.argmin(room[enough])]]
@@ -63,8 +62,7 @@ def minimum_tier(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.ran
 def _few_groups(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
     """The emptiest groups of the highest tier that has more than one, whole; the rest by best fit."""
     size = sizes[-1]
-    groups, places = np.unique(free // size, return_inverse=True)
-    room = np.bincount(places.reshape(-1))
+    groups, room = _groups(free, size)
     chosen: list[int] = []
     for index in np.argsort(-room, kind="stable"):
         if count - len(chosen) < room[index]:
@@ -74,6 +72,13 @@ def _few_groups(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.rand
         left = free[~np.isin(free, chosen)]
         chosen += minimum_tier(left, count - len(chosen), sizes, rng)
     return sorted(chosen)
+
+
+def _groups(free: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """Return the groups of so many domains in which some are free, and how many are."""
+    numbers = free // size
+    first = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return numbers[first], np.diff(first, append=len(free))
 
 
 def rail_aligned(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:

@@ -46,16 +46,22 @@ class Boundary:
         mode : str
             See `sharing.shared_bandwidths`.
         """
-        if mode == "none" or len(self.usage) < 2:
-            return self.alone()
-        if self.roomy():
-            return np.full(len(self.usage), self.limit)
+        known = self.settled(mode)
+        if known is not None:
+            return np.array(known)
         if mode == "worst_case":
             return self.fair(means > 0)
         free = self._between(means, mode)
         if bool((free >= self.alone()).all()):
             return free  # a fair rate is never above that
         return np.maximum(free, self.fair(means > 0))
+
+    def settled(self, mode: str) -> list[float] | None:
+        """Return each job's rate where the mean demands do not matter, else None."""
+        if mode == "none" or len(self.usage) < 2:
+            rates: list[float] = self.alone().tolist()
+            return rates
+        return [self.limit] * len(self.usage) if self.roomy() else None
 
     def _between(self, means: _Array, mode: str) -> _Array:
         """Return each job's rate between what the others send on average, or are met with by chance."""

@@ -178,7 +178,7 @@ class LinkSharing:
         self._check(demands, mode)
         boundaries = self._boundaries(demands, mode)  # jobs stay where they are while their paces settle
         shares = self._solved(demands, mode, boundaries)
-        if mode not in ("average", "best_case", "independent") or len(demands) < 2:
+        if mode not in ("average", "best_case", "independent") or all(map(_settled(mode), boundaries)):
             return shares
         for _ in range(_ROUNDS):
             times = [step_time(demand.name, shares[demand.name]) for demand in demands]
@@ -218,22 +218,24 @@ class LinkSharing:
         self, demands: Sequence[JobDemand], mode: str, boundaries: Sequence[Boundary]
     ) -> dict[str, tuple[float, ...]]:
         levels = self._fabric.levels
-        ceiling = np.full(len(demands), np.inf)
-        columns = [np.full(len(demands), levels[0].bandwidth)]
+        columns = [[levels[0].bandwidth] * len(demands)]
         if len(levels) > 1:
-            # Jobs do not share scale-up domains, so no one else is on these links.
-            ranks = np.array([demand.placement.ranks_per_domain for demand in demands], dtype=np.float64)
-            own = np.minimum(self._limit(levels[1]), levels[0].group_gpus / np.maximum(ranks, 1.0))
-            ceiling = levels[1].bandwidth * own
-            columns.append(ceiling)
+            columns.append([self._injected(demand.placement.ranks_per_domain) for demand in demands])
         for index, boundary in enumerate(boundaries, start=2):
             bandwidth = levels[index].bandwidth
-            means = np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
+            rates = boundary.settled(mode)
+            if rates is None:
+                means = np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
+                rates = boundary.rates(means, mode).tolist()
             # A path to this level also crosses all boundaries below.
-            ceiling = np.minimum(ceiling, bandwidth * boundary.rates(means, mode))
-            columns.append(ceiling)
-        table = np.column_stack(columns).tolist()
-        return {demand.name: tuple(row) for demand, row in zip(demands, table, strict=True)}
+            below = columns[-1]
+            columns.append([min(most, bandwidth * rate) for most, rate in zip(below, rates, strict=True)])
+        return {demand.name: row for demand, row in zip(demands, zip(*columns, strict=True), strict=True)}
+
+    def _injected(self, ranks: int) -> float:
+        """Return what each rank can send out of its domain, which jobs do not share, with so many in it. [B/s]"""
+        domain, level = self._fabric.levels[:2]
+        return level.bandwidth * min(self._limit(level), domain.group_gpus / max(ranks, 1))
 
     def _occupancy(self, demand: JobDemand, group_gpus: int, groups: int) -> _Array:
         """Return how many of the job's ranks each group holds."""
@@ -243,6 +245,10 @@ class LinkSharing:
                 self._occupied.clear()
             self._occupied[key] = occupancy(demand.placement, demand.gpus, group_gpus, groups)
         return self._occupied[key]
+
+
+def _settled(mode: str) -> Callable[[Boundary], bool]:
+    return lambda boundary: boundary.settled(mode) is not None
 
 
 def _without_storage(

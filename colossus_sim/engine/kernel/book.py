@@ -182,7 +182,7 @@ class Book:
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
         """Return the number of the bandwidths of each phase that computes on a partition."""
         mode = self.world.scenario.policies.contention
-        if mode == "none":
+        if mode == "none" or len(members) < 2:
             return {number: self._bandwidth_number(self.alone(number, at)) for number, at in members}
         layouts = {str(number): (number, at) for number, at in members}
 
@@ -220,7 +220,7 @@ class Desk:
         self.state: State
         self._rng = stream(seed, "placement")
         self._layouts: dict[tuple[int, int], Layout] = {}
-        self._sets: dict[tuple[Any, ...], int] = {}
+        self._sets: dict[tuple[int, bytes], int] = {}
         self.set_count = len(book.parts)
 
     def answer(self, question: int, a: int, b: int, c: int) -> int:
@@ -314,22 +314,28 @@ class Desk:
 
     def _note_shares(self, part: int, number: int) -> None:
         state = self.state
-        phases = state.phases
-        on = np.flatnonzero((phases["computing"] != 0) & (phases["part"] == part))
-        seated = list(zip(on.tolist(), phases["layout"][on].tolist(), strict=True))
-        members = tuple((other, self._layouts[other, layout]) for other, layout in seated)
-        key = (part, *seated)
-        if key not in self._sets:
-            if members and self.set_count >= len(state.shares):
-                raise KernelFullError
-            self._sets[key] = self.set_count if members else part
-            self.set_count += bool(members)
-            for other, mine in self.book.shares(part, members).items():
-                state.shares[self._sets[key], other] = mine
+        seated = state.members[: int(state.world["members"][0])]
+        key = part, seated.tobytes()
+        found = self._sets.get(key)
+        if found is None:
+            found = self._sets[key] = self._new_set(part, seated.tolist())
         old = int(state.parts["node"][part])
-        state.next_set[old, number] = self._sets[key]
-        state.next_layout[old, number] = phases["layout"][number]
-        state.parts["node"][part] = self._sets[key]
+        state.next_set[old, number] = found
+        state.next_layout[old, number] = state.phases["layout"][number]
+        state.parts["node"][part] = found
+
+    def _new_set(self, part: int, seated: list[list[int]]) -> int:
+        """Share the links of a partition among these phases in these layouts; return the number of the set."""
+        if not seated:
+            return part
+        number = self.set_count
+        if number >= len(self.state.shares):
+            raise KernelFullError
+        self.set_count += 1
+        members = tuple((other, self._layouts[other, layout]) for other, layout in seated)
+        for other, mine in self.book.shares(part, members).items():
+            self.state.shares[number, other] = mine
+        return number
 
     def _note_cost(self, number: int, node: int) -> None:
         domains = int(self.state.owned[number])

@@ -150,6 +150,7 @@ class Blueprint:
             slow=records(_SLOW, layout.SLOW),
             slow_now=np.zeros((parts, _SLOW), whole),
             shares=np.full((MOST_SETS, phases), -1, np.int32),
+            members=np.zeros((phases, 2), whole),
             next_set=np.full((MOST_SETS, phases), -1, np.int32),
             next_layout=np.full((MOST_SETS, phases), -1, np.int32),
             costs=records((MOST_SETS, phases), layout.COST),

@@ -137,15 +137,29 @@ def running_changed(state: State, hook: Any, phase: int) -> None:
     old = part.node
     if state.next_set[old, phase] >= 0 and state.next_layout[old, phase] == it.layout:
         part.node = state.next_set[old, phase]
-    elif hook(SHARES, it.part, phase, 0):
-        state.world[0].error = ASKED
-        return
+    else:
+        _list_members(state, it.part)
+        if hook(SHARES, it.part, phase, 0):
+            state.world[0].error = ASKED
+            return
     new = part.node
     for other in range(state.phases.shape[0]):
         before, after = state.shares[old, other], state.shares[new, other]
         if before >= 0 and after >= 0 and before != after:
             notify_change(state, other)
     power_changed(state, it.part)
+
+
+@compiled
+def _list_members(state: State, part: int) -> None:
+    """Note who computes on a partition, for the question about their shares."""
+    count = 0
+    for phase in range(state.phases.shape[0]):
+        it = state.phases[phase]
+        if it.computing and it.part == part:
+            state.members[count, 0], state.members[count, 1] = phase, it.layout
+            count += 1
+    state.world[0].members = count
 
 
 @compiled
