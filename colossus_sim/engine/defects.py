@@ -74,7 +74,9 @@ class Defects:
             seconds = repair_time(repair, strike)
             return Course(None, seconds) if hands else Course(seconds, None)
         rng = self._draws("repair", hit)
-        mended = float(rng.random()) >= (repair.manual_unmended if hands else repair.auto_unmended)
+        # Always three draws, so that they can be drawn ahead of knowing what fails.
+        lot, normal, exponential = float(rng.random()), rng.standard_normal(), rng.standard_exponential()
+        mended = lot >= (repair.manual_unmended if hands else repair.auto_unmended)
         note = ("by hand" if hands else "automatic") + ("" if mended else ", not mended")
         if not repair.auto_first:
             seconds = repair_time(repair, strike)
@@ -82,8 +84,7 @@ class Defects:
         first = repair_law(repair, repair.auto_time, strike.normal, strike.exponential)
         if not hands:
             return Course(first, None, mended, note)
-        normal, exponential = float(rng.standard_normal()), float(rng.standard_exponential())
-        second = repair_law(repair, repair.manual_time, normal, exponential)
+        second = repair_law(repair, repair.manual_time, float(normal), float(exponential))
         return Course(first, second, mended, note)
 
     # -- diagnosis -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from colossus_sim.engine.checkpointing import save_tiers
-from colossus_sim.engine.kernel.draws import Courses
+from colossus_sim.engine.kernel.draws import Defects
 from colossus_sim.engine.kernel.state import FREE, Ask, State
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.placers import PLACERS, IntArray, from_domain
@@ -213,9 +213,9 @@ class Book:
 class Desk:
     """Answers the questions of one run, and writes the answers into its arrays."""
 
-    def __init__(self, book: Book, seed: int, courses: Courses) -> None:
+    def __init__(self, book: Book, seed: int, defects: Defects) -> None:
         self.book = book
-        self._courses = courses
+        self._defects = defects
         self.error: Exception | None = None
         self.state: State
         self._rng = stream(seed, "placement")
@@ -232,16 +232,13 @@ class Desk:
                 self._note_saves(a, b)
             elif question == Ask.SHARES:
                 self._note_shares(a, b)
-            elif question == Ask.COURSE:
-                source = self.state.sources[a : a + 1]
-                source["mended"], source["second"] = self._courses.draw(a, bool(b))
             elif question == Ask.BLAME:
                 self._blame(a, b, c)
             elif question == Ask.RECUR_AFTER:
-                self.state.sources["wait"][a] = self._courses.recurs_after(a)
+                self.state.sources["wait"][a] = self._defects.recurs_after(a)
             elif question == Ask.RECUR:
                 source = self.state.sources[a : a + 1]
-                source["seconds"], source["by_hand"], source["hang"] = self._courses.again(a)
+                source["seconds"], source["by_hand"], source["hang"] = self._defects.again(a)
             else:
                 self._note_cost(a, b)
         except _FAILURES as error:  # it must not cross compiled code; the caller raises it
@@ -287,7 +284,7 @@ class Desk:
         mine = np.flatnonzero(state.owner[part] == number)
         in_order = mine[np.argsort(state.joined[part, mine])].tolist()
         nodes = self.book.parts[part].pool.nodes_per_domain
-        state.sources["blamed"][source] = self._courses.blamed(source, unit, in_order, nodes)
+        state.sources["blamed"][source] = self._defects.blamed(source, unit, in_order, nodes)
 
     def _note_saves(self, number: int, readers: int) -> None:
         state, share = self.state, float(self.state.world["share"][0])

@@ -16,7 +16,7 @@ from colossus_sim.engine.disciplines import SCHEDULERS, by_priority, strict
 from colossus_sim.engine.hits import failure_of
 from colossus_sim.engine.kernel import state as layout
 from colossus_sim.engine.kernel.book import MOST_SETS, TIER_SETS, Book
-from colossus_sim.engine.kernel.draws import Courses
+from colossus_sim.engine.kernel.draws import Defects
 from colossus_sim.engine.kernel.faults import PER_DOMAIN, PER_GPU, PER_NODE, PER_SITE
 from colossus_sim.engine.kernel.jit import COMPILED
 from colossus_sim.engine.kernel.state import ABSENT, RESERVED, TIERS, Kind, State
@@ -88,11 +88,15 @@ class Blueprint:
         partition = self.book.parts[part].pool.name if part >= 0 else ""
         return ("failure", list(self.book.world.sites)[site], partition, name)
 
-    def courses(self, seed: int) -> Courses:
-        """Return what draws the courses of repairs in a run."""
+    def course_name(self, index: int) -> tuple[str, ...]:
+        """Return the name of the random stream of the repairs after a source."""
+        return ("repair", *self.source_name(index)[1:])
+
+    def defects(self, seed: int) -> Defects:
+        """Return what draws the failures that come back, and who is blamed, in a run."""
         diagnosis = self.book.world.scenario.faults.diagnosis
         names = [self.source_name(index)[1:] for index in range(len(self.sources))]
-        return Courses(seed, names, [spec for *_, spec in self.sources], diagnosis)
+        return Defects(seed, names, [spec for *_, spec in self.sources], diagnosis)
 
     def lemons(self, seed: int, part: int) -> IntArray:
         """Return the lemons of a partition in a run, by node."""
@@ -122,6 +126,7 @@ class Blueprint:
             sites=records(sites, layout.SITE),
             sources=records(len(self.sources), layout.SOURCE),
             strikes=records((len(self.sources), 1), layout.STRIKE),
+            courses=records((len(self.sources), 1), layout.COURSE),
             hazards=records(len(self.hazards), layout.HAZARD),
             gaps=records((len(self.hazards), 1), layout.GAP),
             restarts=records((phases, 1), layout.RESTART),
@@ -231,6 +236,8 @@ class Blueprint:
             if spec.repair is not None:
                 row["recurs"], row["imperfect"] = spec.repair.recurs_after is not None, not plain(spec.repair)
                 row["auto_first"] = spec.repair.auto_first
+                row["auto_unmended"] = spec.repair.auto_unmended
+                row["manual_unmended"] = spec.repair.manual_unmended
             row["lemons"] = spec.per in ("gpu", "node") and lemons_of(self.book) > 0
         for index, (_, name, spec) in enumerate(self.hazards):
             row, failure = self.state.hazards[index : index + 1], failure_of(name, spec)

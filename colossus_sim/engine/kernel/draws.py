@@ -33,6 +33,14 @@ def _fill_restarts(rng: Any, out: Any) -> None:
         out[row, 1] = rng.standard_exponential()
 
 
+@entry_point
+def _fill_courses(rng: Any, out: Any) -> None:
+    for row in range(out.shape[0]):
+        out[row, 0] = rng.random()
+        out[row, 1] = rng.standard_normal()
+        out[row, 2] = rng.standard_exponential()
+
+
 def is_exponential(spec: FaultClass) -> bool:
     """Say whether the gaps of a class are plain exponential draws."""
     return spec.distribution == "exponential" or (spec.distribution == "weibull" and spec.shape == 1.0)
@@ -57,14 +65,29 @@ def _repair_times(spec: FaultClass, repair: Repair, drawn: FloatArray) -> FloatA
     first = repair.auto_first and spec.per != "site"
     hands = (drawn[:, 1] >= repair.auto_fraction) & (not first)
     mean: FloatArray = np.where(hands, repair.manual_time, repair.auto_time)
+    return _times(repair, mean, drawn[:, 2], drawn[:, 3])
+
+
+def _times(repair: Repair, mean: FloatArray, normal: FloatArray, exponential: FloatArray) -> FloatArray:
+    """Return times of these means [s] from standard draws, to the last bit what `repair_law` does one by one."""
     if repair.distribution == "fixed":
         return mean
     if repair.distribution == "exponential":
-        return mean * drawn[:, 3]
-    exponents = repair.sigma * drawn[:, 2] - 0.5 * repair.sigma**2
+        return mean * exponential
+    exponents = repair.sigma * normal - 0.5 * repair.sigma**2
     # numpy's own exponential may differ in the last bit
     factors: FloatArray = np.array([math.exp(value) for value in exponents.tolist()])
     return mean * factors
+
+
+def courses(spec: FaultClass, rng: np.random.Generator, count: int) -> FloatArray:
+    """Return the next courses of repairs: what decides whether they mend, and the time of a second stage [s]."""
+    if spec.repair is None:
+        raise ValueError("a failure without repair has no course of repair")
+    drawn = np.empty((count, 3))
+    _fill_courses(rng, drawn)
+    seconds = _times(spec.repair, np.full(count, spec.repair.manual_time), drawn[:, 1], drawn[:, 2])
+    return np.column_stack((drawn[:, 0], seconds))
 
 
 def gaps(spec: FaultClass, rng: np.random.Generator, count: int) -> FloatArray:
@@ -81,8 +104,8 @@ def restarts(rng: np.random.Generator, count: int) -> FloatArray:
     return drawn
 
 
-class Courses:
-    """How repairs go that may have two stages or mend nothing, and what comes back: what `engine.defects` draws.
+class Defects:
+    """What comes back, and which unit is blamed: what `engine.defects` draws.
 
     Which numbers it draws depends on the failures that hit, so they cannot be drawn ahead.
 
@@ -135,15 +158,6 @@ class Courses:
         else:
             seconds = repair_time(repair, strike)
         return seconds, by_hand(repair, strike), strike.hang
-
-    def draw(self, source: int, hands: bool) -> tuple[bool, float]:
-        """Return whether the next repair mends, and the time of its second stage [s], of a source."""
-        repair, rng = self._repair(source), self._rng("repair", source)
-        mended = rng.random() >= (repair.manual_unmended if hands else repair.auto_unmended)
-        if not (repair.auto_first and hands):
-            return mended, 0.0
-        normal, exponential = float(rng.standard_normal()), float(rng.standard_exponential())
-        return mended, repair_law(repair, repair.manual_time, normal, exponential)
 
     def blamed(self, source: int, unit: int, domains: list[int], nodes: int) -> int:
         """Return the unit (a node of the partition) that goes for repair; -1 = none.

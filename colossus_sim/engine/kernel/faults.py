@@ -11,7 +11,7 @@ from colossus_sim.engine.kernel.state import ABSENT, RESERVE, Ask, Error, Kind, 
 from colossus_sim.engine.kernel.workshop import begin_work, free_hands, plan_work
 
 FIRE, MENDED, BACK_UP, FOUND = int(Kind.FIRE), int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
-UNMENDED, COURSE, ASKED = int(Kind.UNMENDED), int(Ask.COURSE), int(Error.ASKED)
+UNMENDED, ASKED = int(Kind.UNMENDED), int(Error.ASKED)
 BLAME, RETURNED = int(Ask.BLAME), int(Kind.RETURNED)
 COMES_BACK, RECUR_AFTER, RECUR = int(Kind.RECUR), int(Ask.RECUR_AFTER), int(Ask.RECUR)
 PER_GPU, PER_NODE, PER_DOMAIN, PER_SITE = 0, 1, 2, 3
@@ -169,7 +169,7 @@ def remove(state: State, hook: Any, source: int, place: tuple[int, int], phase: 
         gpus = min(gpus, pool.domain_gpus - state.broken[part, domain])
         fail(state, part, domain, gpus)
         forget_slow(state, part, domain, -1 if it.removes == DOMAIN else node)
-        plan_return(state, hook, source, unit, gpus, unit == hit_unit)
+        plan_return(state, source, unit, gpus, unit == hit_unit)
         note_level(state, part)
     if phase >= 0:
         notify_failure(state, phase, it.rank, (detection(state, source), it.undetected), planned)
@@ -197,12 +197,26 @@ def detection(state: State, source: int) -> float:
 
 
 @compiled
-def plan_return(state: State, hook: Any, source: int, unit: int, gpus: int, is_found: bool) -> None:
+def draw_course(state: State, source: int) -> None:
+    """Decide whether the repair of a source that begins now mends, and how long its second stage takes."""
+    it = state.sources[source]
+    it.mended, it.second = 1, 0.0
+    if not it.imperfect:
+        return
+    drawn = state.courses[source, it.course]
+    it.course += 1
+    if it.course + RESERVE > it.course_limit:
+        state.world[0].refill = 1
+    it.mended = drawn.lot >= (it.manual_unmended if it.by_hand else it.auto_unmended)
+    if it.auto_first and it.by_hand:
+        it.second = drawn.second
+
+
+@compiled
+def plan_return(state: State, source: int, unit: int, gpus: int, is_found: bool) -> None:
     """Let a node, or its domain, come back when its repair is over, mended or not."""
     it, world = state.sources[source], state.world[0]
-    it.mended, it.second = 1, 0.0
-    if it.imperfect and hook(COURSE, source, int(it.by_hand), 0):
-        world.error = ASKED
+    draw_course(state, source)
     kind = MENDED if it.mended else UNMENDED if is_found else RETURNED
     if it.by_hand and state.sites[it.site].limited:
         plan_work(state, source, unit, gpus, kind)

@@ -60,7 +60,7 @@ class Kernel:
             If the SimPy engine has to play (or refuse) this run.
         """
         self._reset()
-        desk = Desk(self.book, seed, self._blueprint.courses(seed))
+        desk = Desk(self.book, seed, self._blueprint.defects(seed))
         desk.state = self.state
         streams = _Streams(self, self._blueprint, seed)
         streams.begin()
@@ -81,6 +81,7 @@ class Kernel:
         play(self.state, hook, reserve, CLOSE_RUN)
         self.used = {
             "strikes": self.state.sources["drawn"].tolist(),
+            "courses": self.state.sources["course"].tolist(),
             "gaps": self.state.hazards["drawn"].tolist(),
             "restarts": self.state.phases["restart_draw"].tolist(),
         }
@@ -164,6 +165,9 @@ class _Streams:
         for index in _used_up(sources["drawn"], sources["limit"], sources["rate"] > 0):
             spec, rng = plan.sources[index][-1], self._rng(plan.source_name(index))
             self._extend("strikes", index, sources["limit"], partial(draws.strikes, spec, rng))
+        for index in _used_up(sources["course"], sources["course_limit"], sources["imperfect"] != 0):
+            spec, rng = plan.sources[index][-1], self._rng(plan.course_name(index))
+            self._extend("courses", index, sources["course_limit"], partial(draws.courses, spec, rng))
         for index in _used_up(hazards["drawn"], hazards["limit"], hazards["rate"] > 0):
             spec, rng = plan.hazards[index][-1], self._rng(plan.hazard_name(index))
             self._extend("gaps", index, hazards["limit"], partial(draws.gaps, spec, rng))

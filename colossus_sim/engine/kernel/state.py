@@ -51,10 +51,9 @@ class Ask(IntEnum):
     SAVES = 1
     SHARES = 2
     COST = 3
-    COURSE = 4
-    RECUR_AFTER = 5
-    RECUR = 6
-    BLAME = 7
+    RECUR_AFTER = 4
+    RECUR = 5
+    BLAME = 6
 
 
 class Error(IntEnum):
@@ -111,6 +110,7 @@ SITE = _record(
 SOURCE = _record(
     "site:i8 part:i8 per:i8 removes:i8 rank:i8 interrupts:i8 planned:i8 mends:i8 rate detection undetected "
     "slowdown units left since version:i8 drawn:i8 limit:i8 under_load:i8 lemons:i8 imperfect:i8 auto_first:i8 "
+    "course:i8 course_limit:i8 auto_unmended manual_unmended "
     "seconds by_hand hang mended:i8 second recurs:i8 wait blamed:i8"
 )
 HAZARD = _record("rate left rank:i8 detection undetected planned:i8 drawn:i8 limit:i8")
@@ -125,6 +125,7 @@ SLOW = _record("source:i8 domain:i8 node:i8 active:i8 factor seconds by_hand han
 DEFECT = _record("source:i8 unit:i8 active:i8 now:i8")
 WORK = _record("source:i8 unit:i8 gpus:i8 kind:i8 seconds next:i8")
 STRIKE = _record("place seconds gap by_hand hang")
+COURSE = _record("lot second")
 GAP = _record("gap hang")
 LEMON = _record("node:i8 here:i8 place:i8 exchanged:i8")
 RESTART = _record("by_hand exponential")
@@ -151,6 +152,8 @@ class State(NamedTuple):
     sources: Any
     strikes: Any
     """Draws of each source (row): place, time of the (first) repair, next gap, by hand?, a hang?"""
+    courses: Any
+    """Draws of the repairs of each source (row): whether it mends, time of a second stage."""
     hazards: Any
     gaps: Any
     """Draws of each hazard (row)."""
