@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -244,6 +245,26 @@ def test_a_preempted_job_saves_leaves_and_comes_back(play: Play) -> None:
     assert [state for _, state, _, _ in story(result)] == [
         "restarting", "running", "running", "gpu_wait", "restarting", "running",
     ]  # fmt: skip
+    assert seconds(result).get("lost_work", 0.0) < 10.0  # the step under way
+
+
+def test_a_job_that_saves_to_grow_can_be_told_to_leave(play: Play) -> None:
+    """It grows when the other job ends; an urgent one waits for the end of that save, not for its launch too.
+
+    It was counted among those that give their GPUs back, so that it first grew and launched on all of them.
+    """
+    jobs = {
+        "one": a_job(gpus=64, max_gpus=128, tokens=10000, submit="2026-01-01T00:00:01"),
+        "other": a_job(gpus=64, tokens=50),
+    }
+    policies = {"preemption": "priority", "scheduler": "priority", "resize_gain": 0.05}
+    (saved,) = [row.time for row in play(jobs=jobs, policies=policies).events if row.kind == "resize"]
+    minutes, rest = divmod(math.floor(saved) - 5, 60)
+    submit = f"2026-01-01T00:{minutes:02d}:{rest:02d}"
+    jobs["two"] = a_job(gpus=128, tokens=100, priority=5, submit=submit)
+    result = play(jobs=jobs, policies=policies)
+    waits = [(start, end) for _, state, start, end in story(result, "two") if state == "gpu_wait"]
+    assert waits == [(math.floor(saved) - 5.0, pytest.approx(saved))]
     assert seconds(result).get("lost_work", 0.0) < 10.0  # the step under way
 
 
