@@ -293,7 +293,7 @@ def test_what_is_read_is_no_oddity(tiny: str, write: Writer) -> None:
 
 
 def test_capacity_after_the_horizon_does_not_refuse_a_job(tiny: str, write: Writer) -> None:
-    """A job that is too large until the horizon waits; of one that is submitted after it, or fits, nothing is said."""
+    """A job that is too large until the horizon waits; one that is submitted after it, or fits, is left alone."""
     late = f"{MAIN}.capacity=[{{at: 2026-01-01, gpus: 256}}, {{at: 2027-01-01, gpus: 1024}}]"
     path = write(tiny)
     assert problems(path, late) == []
