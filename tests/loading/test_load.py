@@ -301,6 +301,13 @@ def test_an_override_of_a_misspelt_entry_names_the_nearest(
     assert problem.where == "--set #1"
 
 
+@pytest.mark.parametrize("written", ["2e12 tokens", "2T tokens", "2T", "2_000_000_000_000"])
+def test_tokens_may_be_called_tokens(tiny: str, write: Writer, written: str) -> None:
+    """With a prefix or without one, as a number or with the word after it."""
+    scenario = load_scenario(write(tiny), overrides=[f"jobs.small.phases.pretrain.tokens={written}"])
+    assert scenario.jobs["small"].phases["pretrain"].tokens == 2e12
+
+
 def test_a_new_entry_is_given_whole(tiny: str, write: Writer) -> None:
     """A phase, or part of a restart, that an override gives as a mapping is new; another override may change it."""
     more = ["jobs.small.phases.extra={tokens: 1B}", "jobs.small.phases.extra.gpus=256"]
