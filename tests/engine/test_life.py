@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from colossus_sim.engine import failures
+from colossus_sim.engine import failures, runner
+from colossus_sim.engine.agenda import most_at_once
+from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.errors import SimulationError
 from colossus_sim.records import CAUSES, RunResult
 from tests.engine.conftest import a_job, fault
@@ -231,6 +233,24 @@ def test_another_number_of_gpus_costs_the_time_to_reshard(
         result = play(faults=faults, jobs={"one": job}, policies={"resize_gain": 0.05})
         lengths.append([row.end - row.start for row in result.intervals if row.state == "restarting"])
     assert [b - a for a, b in zip(*lengths, strict=True)] == pytest.approx([0.0, 300.0, 300.0])
+
+
+def test_a_job_that_goes_round_at_one_instant_is_named(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stretch that ends where it begins, by a bug, stops the run with the moment and the job; none hangs."""
+    monkeypatch.setattr(PhaseRun, "_next_stop", lambda self, limit: self.now)
+    monkeypatch.setattr(runner, "most_at_once", lambda phases, domains: 1000)
+    with pytest.raises(
+        SimulationError, match=r"more than 1,000 events at one instant, day 0\.\d+ .*: one/pretrain"
+    ):
+        play()
+
+
+def test_a_busy_instant_is_no_circle(play: Play) -> None:
+    """Hundreds of jobs that come and end together stay below the limit, which grows with jobs and domains."""
+    jobs = {f"job{number}": a_job(gpus=8, tokens=10) for number in range(300)}
+    assert play(jobs=jobs).warnings == ()
+    assert most_at_once(2, 16) == 1_000_000
+    assert most_at_once(100_000, 16_000) == 116_000_000
 
 
 def test_a_preempted_job_saves_leaves_and_comes_back(play: Play) -> None:
