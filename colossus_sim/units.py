@@ -19,7 +19,15 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 _DECIMAL = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60}
-_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+_UNSIGNED = r"(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = re.compile(rf"\s*([+-]?{_UNSIGNED})\s*(.*?)\s*$")
+_BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
+"""Limit of a field, as pydantic hands it on -> keyword of JSON Schema."""
+_ISO_DATE = (
+    r"^\s*\d{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])|(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])|-?W\d{2}(-?[1-7])?)"
+    r"(.\d{2}.*)?\s*$"
+)
+"""What `datetime.fromisoformat` reads, but for days that a month does not have."""
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -55,7 +63,9 @@ _ENERGY = _prefixed({"J": 1.0, "Wh": HOUR})
 _LENGTH = {"m": 1.0, "km": 1e3, "cm": 1e-2, "mm": 1e-3}
 _RATE_PER_TIME = {f"/{name}": 1.0 / scale for name, scale in _TIME.items()}
 _COUNT = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
-_TOKENS = {f"{prefix}{tail}": scale for prefix, scale in _COUNT.items() for tail in ("", " tokens", " token")}
+_TOKENS = {
+    f"{prefix}{tail}".strip(): scale for prefix, scale in _COUNT.items() for tail in ("", " tokens", " token")
+}
 _RATIO = {"": 1.0, "%": 0.01}
 _MONEY = _prefixed({"USD": 1.0})
 
@@ -111,6 +121,18 @@ class Quantity:
             raise ValueError(self._unit_problem(value, unit))
         return self._checked(float(number.replace("_", "")) * self.table[unit], value)
 
+    @property
+    def text_schema(self) -> JsonSchemaValue:
+        """JSON Schema of the texts that are a number with a unit of this kind."""
+        units = "|".join(re.escape(name).replace("\\ ", " ") for name in sorted(self.table))
+        sign = "[+-]?" if self.negative else r"\+?"
+        return {
+            "type": "string",
+            "pattern": rf"^\s*{sign}{_UNSIGNED}\s*({units})\s*$",
+            "examples": list(self.examples),
+            "x-si-unit": self.unit,
+        }
+
     def _spellings(self) -> str:
         return " or ".join(repr(example) for example in self.examples)
 
@@ -135,10 +157,13 @@ class Quantity:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        text: JsonSchemaValue = {"type": "string", "examples": list(self.examples), "x-si-unit": self.unit}
+        text = self.text_schema
         if not self.bare:
             return text
-        number = {"type": "integer" if self.integer else "number"}
+        limits = handler(schema)
+        number: JsonSchemaValue = {"type": "integer" if self.integer else "number"}
+        number |= {} if self.negative or "gt" in limits else {"minimum": 0}
+        number |= {keyword: limits[limit] for limit, keyword in _BOUNDS.items() if limit in limits}
         return {"anyOf": [number, text], "examples": list(self.examples), "x-si-unit": self.unit}
 
 
@@ -217,7 +242,12 @@ class _InstantSchema:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "format": "date", "examples": ["2026-04-08"], "x-si-unit": "date (UTC)"}
+        return {
+            "type": "string",
+            "pattern": _ISO_DATE,
+            "examples": ["2026-04-08"],
+            "x-si-unit": "date (UTC)",
+        }
 
 
 def _instant(value: Any) -> float:

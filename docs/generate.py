@@ -181,7 +181,8 @@ The file is strict YAML: an unknown or repeated key is an error, and every error
   (`colossus-sim catalog gpus`), by the path of a YAML file, by all their fields, or as `{use: name, field: value}`:
   the entry with some fields changed; `null` removes an item. A model may also be `{hf_config: path/config.json}`.
 - **`extends: other.yaml`** lays a file over another; later wins, `null` deletes.
-- **`--set jobs.my_job.gpus=4096`** changes any field on the command line and is checked like the file.
+- **`--set jobs.my_job.gpus=4096`** changes any field on the command line and is checked like the file. A new
+  job, phase or other entry is given whole: `--set jobs.my_job.phases.more={tokens: 1B}`.
 - **Links** count per direction, peaks are dense.
 - Editors complete and check with `colossus-sim schema > scenario.schema.json` and, as the first line of a
   scenario, `# yaml-language-server: $schema=scenario.schema.json`.

@@ -24,6 +24,7 @@ def show(
     settings: Settings,
 ) -> None:
     """Show means, intervals and paired differences."""
+    from colossus_sim.results.words import OPEN_MARKS
     from colossus_sim.sweeps.table import summary_table
 
     failed = sum(1 for item in outcomes.values() if item.status == "failed")
@@ -51,10 +52,7 @@ def show(
     cells = [_cells(row, parameters, cut) for row in wanted[:MAX_ROWS]]
     echo(text_table(header, cells, right=range(1 + len(parameters) + 1, len(header))))
     if cut:
-        echo(
-            "unfinished: runs that the horizon cut off; >=: they enter with their end if nothing goes wrong any "
-            "more, and with what was spent until then; ~: rests on such runs"
-        )
+        echo(OPEN_MARKS)
     if len(wanted) > MAX_ROWS:
         echo(f"... and {len(wanted) - MAX_ROWS} more rows in points.csv")
     first = next((item.error for item in outcomes.values() if item.error), "")

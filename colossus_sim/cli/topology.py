@@ -167,9 +167,20 @@ def export(network: str, graphml: str, gpus: int | None, quotient: bool, setting
     graph = make(built.topology, built.gpu, gpus)
     write_graphml(graph, graphml)
     note(f"wrote {graphml}: {graph.number_of_nodes():,} nodes, {graph.number_of_edges():,} edges", settings)
+    note(_read_back(built.fabric, quotient=quotient), settings)
     if settings.json:
         counts = {"nodes": graph.number_of_nodes(), "edges": graph.number_of_edges()}
         echo_json({"schema_version": SCHEMA_VERSION, "file": graphml, **counts})
+
+
+def _read_back(fabric: Fabric, *, quotient: bool) -> str:
+    """Return what a list of cables does not say of the network that it came from."""
+    if quotient or fabric.gpus_per_domain >= fabric.gpus:
+        why = "groups are no hosts" if quotient else "the scale-up domain has all GPUs"
+        return f"it cannot be read back as fabric: {{kind: custom}}: {why}"
+    above = [level.name for level in fabric.levels[2:]]
+    joined = f"; {' and '.join(above)} come back as one level" if len(above) > 1 else ""
+    return f"read it back with fabric: {{kind: custom, file: ...}}{joined}"
 
 
 def named_topology(network: str) -> tuple[Topology, Gpu]:

@@ -7,7 +7,9 @@ does not prevent it, and the scheduler sees everything that has happened.
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections import Counter
 from collections.abc import Callable, Sized
 from enum import IntEnum
 from heapq import heappop, heappush
@@ -16,6 +18,17 @@ from typing import Any
 import simpy
 
 from colossus_sim.errors import SimulationError
+
+LEAST_AT_ONCE, EACH_AT_ONCE = 1_000_000, 1_000
+"""Callbacks at one instant beyond which a run is taken to go round in circles: at least, and per phase and domain.
+Real ones are a few for each phase and domain that something happens to."""
+_LOOKED_AT = 1_000
+"""Callbacks and events of such a circle that are looked at to name who is in it."""
+
+
+def most_at_once(phases: int, domains: int) -> int:
+    """Return how many callbacks one instant may have."""
+    return max(LEAST_AT_ONCE, EACH_AT_ONCE * (phases + domains))
 
 
 class Order(IntEnum):
@@ -88,9 +101,23 @@ class Agenda(simpy.Environment):
         self.processed += 1
         action()
 
-    def play(self, stop: simpy.Event) -> None:
-        """Do what `run(until=stop)` does, without a method call for each callback and event."""
-        entries = self._entries
+    def play(self, stop: simpy.Event, most: float = math.inf) -> None:
+        """Do what `run(until=stop)` does, without a method call for each callback and event.
+
+        Parameters
+        ----------
+        stop : simpy.Event
+            The end.
+        most : float
+            Callbacks that one instant may have, see `most_at_once`. Events of SimPy are not counted: a phase that
+            sleeps is woken by a callback.
+
+        Raises
+        ------
+        SimulationError
+            If an instant has more of them: an endless loop, a bug of the engine.
+        """
+        entries, latest = self._entries, self.processed + most
         while stop.callbacks is not None:
             now, _, _, what = heappop(entries)
             self._now = self.now = now
@@ -106,5 +133,32 @@ class Agenda(simpy.Environment):
                 if self.unsettled:
                     self.settle()
                 self._instant = now
+                latest = self.processed + most
+            elif self.processed > latest:
+                what()
+                raise self._circle(most)
             self.processed += 1
             what()
+
+    def _circle(self, most: float) -> SimulationError:
+        """Go round a few times more, to say who is in the circle."""
+        jobs: Counter[str] = Counter()
+        for _ in range(_LOOKED_AT):
+            if not self._entries or self._entries[0][0] != self._now:
+                break
+            jobs.update({_job_of(self._entries[0][3])} - {""})
+            self.step()
+        named = ", ".join(job for job, _ in jobs.most_common(3)) or "no job in particular"
+        return SimulationError(
+            f"internal error: more than {most:,.0f} events at one instant, day {self._now / 86400:.6g} "
+            f"({self._now!r} s); going round: {named}. Please report the scenario and its seed"
+        )
+
+
+def _job_of(entry: Any) -> str:
+    """Return ``job/phase`` of the phase that a callback or an event of SimPy belongs to; empty if there is none."""
+    owners: list[Any] = [getattr(getattr(entry, "func", entry), "__self__", None)]
+    for waiting in getattr(entry, "callbacks", None) or ():
+        life = getattr(getattr(waiting, "__self__", None), "_generator", None)
+        owners.append(inspect.getgeneratorlocals(life).get("self") if inspect.isgenerator(life) else None)
+    return next((f"{own.job_name}/{own.name}" for own in owners if hasattr(own, "job_name")), "")

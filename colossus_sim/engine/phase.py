@@ -28,6 +28,9 @@ class PhaseRun(Waiting):
     def __init__(self, world: World, names: tuple[str, str], models: dict[str, PhaseModel]) -> None:
         super().__init__(world, names, models)
         self.leaving = False
+        """Whether it was told to give its GPUs back."""
+        self.growing = False
+        """Whether it was told to save and take more."""
         self.ready = math.nan
         self.started = math.nan
         self.ended = math.nan
@@ -135,8 +138,8 @@ class PhaseRun(Waiting):
         for signal in signals:
             if isinstance(signal, Stop):
                 yield from self.recovery.stop(signal)
-            elif isinstance(signal, Grow) and not self.recovery.stopped:
-                yield from self.recovery.grow()
+        if not self.recovery.stopped and any(isinstance(signal, Grow) for signal in signals):
+            yield from self.recovery.grow()
         return self.recovery.stopped
 
     def _starve(self) -> Generator[simpy.Event, Any, bool]:
@@ -241,7 +244,7 @@ class PhaseRun(Waiting):
         partition.pool.release(self.number)
         self.domains = {}
         self.gpus = 0
-        self.leaving = False
-        self.recovery.stopped = False
+        self.leaving = self.growing = False
+        self.recovery.stopped = self.recovery.evicted = False
         self.world.released(self, partition)
         self.partition = None

@@ -56,17 +56,22 @@ class Recovery:
         self._safe = 0
         self.stopped = False
         """Whether the phase has been told to give its GPUs back."""
+        self.evicted = False
+        """Whether they are gone already."""
 
     # -- controlled stops ----------------------------------------------------------------------------
 
     def save(self) -> Failures:
-        """Save to the safest tier before a controlled stop; return failures that spoilt it."""
+        """Save to the safest tier before a controlled stop; return failures that spoilt it.
+
+        Whoever is told to leave meanwhile ends the save first, unless the GPUs go now.
+        """
         phase = self._phase
         phase.leave()
         end = phase.now + phase.work.final_save_time
         while phase.now < end:
             failures = yield from self._spend("running", "checkpoint", end)
-            if self.stopped:
+            if self.evicted:
                 break
             if any(not failure.planned for failure in failures):
                 return failures
@@ -85,14 +90,16 @@ class Recovery:
 
     def save_or_roll_back(self) -> Steps:
         """Save before the GPUs go back; a failure meanwhile spoils the save, and older copies must do."""
-        phase = self._phase
-        failures = yield from self.save()
+        self._roll_back((yield from self.save()))
+
+    def _roll_back(self, failures: list[Failure]) -> None:
         if failures:
-            phase.work.roll_back(max(failure.rank for failure in failures), phase.now)
+            self._phase.work.roll_back(max(failure.rank for failure in failures), self._phase.now)
 
     def _note_stop(self, signal: Stop) -> None:
         phase = self._phase
         self.stopped = True
+        self.evicted |= signal.at_once
         phase.queue_cause = signal.cause
         phase.interruptions += 1
         phase.world.recorder.event(phase.now, "preempt", *phase.where(), subject=signal.cause)
@@ -102,13 +109,16 @@ class Recovery:
         phase = self._phase
         pool = phase.held_partition().pool
         failures = yield from self.save()
-        phase.leaving = False
+        phase.growing = False
+        if self.stopped:
+            self._roll_back(failures)
+            return
         if failures:
             yield from self.recover(failures)
             return
         room = pool.domains_for(phase.most_gpus) - len(phase.domains)
         more = min(room, phase.world.scheduler.room(phase.site, phase.held_partition()))
-        if more > 0 and not self.stopped:
+        if more > 0:
             policy = phase.world.scenario.policies.placement
             added = pool.allocate(phase.number, more, policy, phase.world.placement_rng)
             phase.domains = dict.fromkeys(sorted([*phase.domains, *added]))

@@ -10,7 +10,7 @@ from functools import partial
 
 import simpy
 
-from colossus_sim.engine.agenda import Agenda, Order
+from colossus_sim.engine.agenda import Agenda, Order, most_at_once
 from colossus_sim.engine.maintenance import plan_maintenance
 from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.engine.pool import PartitionPool
@@ -230,7 +230,7 @@ def _play(world: World, progress: Progress | None) -> float:
             report = partial(progress, index / _PROGRESS_STEPS, f"day {time / 86400:.0f}")
             world.agenda.at(time, Order.SCHEDULING, report)
     with rare_collections():
-        world.agenda.play(stop)
+        world.agenda.play(stop, most_at_once(len(world.phases), world.domains))
     end = world.agenda.now
     world.record_levels()
     for phase in world.phases:

@@ -147,7 +147,7 @@ class Scheduler:
         if not self.elastic or self.queue or self.broken:
             return
         for phase in self._sorted(self.holders.values()):
-            if phase.partition is None or phase.leaving or not phase.underway:
+            if phase.partition is None or phase.leaving or phase.growing or not phase.underway:
                 continue
             free = self.room(phase.site, phase.partition)
             more = phase.model.usable_gpus(
@@ -157,7 +157,7 @@ class Scheduler:
             if more >= phase.gpus * (1.0 + self._policies.resize_gain) and self.bookings.leave(
                 self, phase, phase.partition, wanted, phase.expected_end()
             ):
-                phase.leaving = True
+                phase.growing = True
                 phase.notify(Grow())
                 return
 

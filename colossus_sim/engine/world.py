@@ -49,6 +49,11 @@ class World:
         self.agenda.settle, self.agenda.unsettled = self.record_levels, self._changed
         self._reschedule_at = -1.0
 
+    @property
+    def domains(self) -> int:
+        """Scale-up domains of all partitions, at their largest."""
+        return sum(len(part.pool.owner) for site in self.sites.values() for part in site.partitions.values())
+
     # -- time and data -------------------------------------------------------------------------------
 
     def clock(self, posix: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from colossus_sim.results.document import Section, Table
-from colossus_sim.results.words import open_mark
+from colossus_sim.results.words import OPEN_MARKS, open_mark, open_note
 
 COST = "cluster.gpu_days"
 NUMBERS = ("mean", "ci_half_width", "difference", "difference_ci_half_width")
@@ -20,10 +20,14 @@ def sweep_chart(study: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any
     parameters = list(study["parameters"])
     settings = points.drop_duplicates("point")
     cut = points[points["measure"].isin(study["shown"])]["unfinished"].max() if len(points) else 0
-    open_text = " \u00b7 hollow: runs cut off at the horizon, at least these values" if cut else ""
+    open_text = f" \u00b7 {open_note('hollow, pale, >= or ~', 'runs')}" if cut else ""
     known = {item["name"]: item for item in study["measures"]}
     by_measure = dict(tuple(points.groupby("measure", sort=False)))
-    values = {name: _values(frame) for name, frame in by_measure.items() if frame["mean"].notna().any()}
+    values = {
+        name: _values(frame, grows=known[name]["grows"])
+        for name, frame in by_measure.items()
+        if frame["mean"].notna().any()
+    }
     shown = [name for name in study["shown"] if name in values]
     runs = f"{_runs(study)} per point"
     return {
@@ -43,9 +47,14 @@ def _runs(study: Mapping[str, Any]) -> str:
     return f"{most if least == most else f'{least} to {most}'} run{'s' if most > 1 else ''}"
 
 
-def _values(frame: pd.DataFrame) -> dict[str, list[float | None]]:
+def _values(frame: pd.DataFrame, *, grows: bool) -> dict[str, list[Any]]:
+    """Return the numbers of a measure by point, and the marks of means over runs that the horizon cut off."""
     ordered = frame.sort_values("point")
-    return {name: [_rounded(value) for value in ordered[name].tolist()] for name in (*NUMBERS, "unfinished")}
+    marks = [open_mark(bool(count), grows=grows) for count in ordered["unfinished"].tolist()]
+    numbers = {
+        name: [_rounded(value) for value in ordered[name].tolist()] for name in (*NUMBERS, "unfinished")
+    }
+    return {**numbers, "marks": marks}
 
 
 def _rounded(value: float) -> float | None:
@@ -77,10 +86,7 @@ def sweep_sections(study: Mapping[str, Any], points: pd.DataFrame) -> list[Secti
         "with half of its 95 % interval. A difference smaller than its interval is not told from chance."
     )
     if not cut.isdisjoint(shown):
-        about += (
-            " Unfinished: runs that the horizon cut off before what is measured had ended. >=: they enter with the "
-            "end if nothing goes wrong any more, and with what was spent until then; ~: rests on such runs."
-        )
+        about += f" {OPEN_MARKS[0].upper()}{OPEN_MARKS[1:]}."
     right = (0, *range(1 + len(parameters), len(header)))
     return [
         Section(

@@ -36,13 +36,20 @@ def is_spec(kind: Any) -> bool:
 
 def records_at(root: type[BaseModel], path: Path, tree: Node) -> list[type[BaseModel]]:
     """Return the record types that the mapping at `path` may be, narrowed by its ``kind`` where there is one."""
+    records = [kind for kind in _kinds_at(root, path) if is_spec(kind)]
+    return _narrowed(records, lookup(tree, path)) or records
+
+
+def has_names(root: type[BaseModel], path: Path) -> bool:
+    """Say whether the mapping at `path` has entries under names that its writer chooses, such as jobs."""
+    return any(get_origin(kind) is dict for kind in _kinds_at(root, path))
+
+
+def _kinds_at(root: type[BaseModel], path: Path) -> list[Any]:
     kinds: list[Any] = [root]
-    node: Node | None = tree
     for segment in path:
         kinds = [inner for kind in kinds for inner in _below(kind, segment)]
-        node = node.child(segment) if node is not None else None
-    records = [kind for kind in kinds if is_spec(kind)]
-    return _narrowed(records, node) or records
+    return kinds
 
 
 def field_at(root: type[BaseModel], path: Path, tree: Node) -> FieldInfo | None:

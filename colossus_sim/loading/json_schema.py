@@ -32,6 +32,7 @@ _REFERENCED = (
 )
 _ROOTS: dict[str, type[BaseModel]] = {"scenario": Scenario, "topology": Topology}
 
+_RANGE = "#/$defs/Assumption"
 _ANY: Schema = {"description": "The value, as it would be written without a range."}
 _ASSUMPTION: Schema = {
     "type": "object",
@@ -55,7 +56,7 @@ _EXTENDS: Schema = {
 
 def file_schema(kind: str) -> Schema:
     """Return the JSON Schema of a ``scenario`` or ``topology`` file."""
-    root = _ROOTS[kind].model_json_schema()
+    root: Schema = _lists_and_names(_ROOTS[kind].model_json_schema())
     definitions: dict[str, Schema] = root.pop("$defs", {})
     definitions[kind.capitalize()] = root
     full = {name: _with_ranges(schema) for name, schema in definitions.items()}
@@ -76,7 +77,30 @@ def file_schema(kind: str) -> Schema:
 
 def schema_of(kind: str, record: type[BaseModel]) -> Schema:
     """Return the JSON Schema of a file that is one record, without ranges or catalog entries."""
-    return {"$schema": DIALECT, **record.model_json_schema(), "title": f"colossus-sim {kind}"}
+    return {
+        "$schema": DIALECT,
+        **_lists_and_names(record.model_json_schema()),
+        "title": f"colossus-sim {kind}",
+    }
+
+
+def _lists_and_names(schema: Any) -> Any:
+    """Return a copy with lengths of lists as such, and no names beside those that match a pattern.
+
+    Lists pass a function before they are checked, for which pydantic writes the lengths of a text.
+    """
+    if isinstance(schema, list):
+        return [_lists_and_names(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _lists_and_names(value) for key, value in schema.items()}
+    if result.get("type") == "array":
+        for text, items in (("minLength", "minItems"), ("maxLength", "maxItems")):
+            if text in result:
+                result[items] = result.pop(text)
+    if isinstance(result.get("patternProperties"), dict) and "additionalProperties" not in result:
+        result["additionalProperties"] = False
+    return result
 
 
 def _scenario_root(definitions: dict[str, Schema]) -> Schema:
@@ -93,6 +117,8 @@ def _scenario_root(definitions: dict[str, Schema]) -> Schema:
 def _map_values(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
     """Return a copy with every place where a value of the file stands changed, the innermost first."""
     result = dict(schema)
+    if result.get("$ref") == _RANGE:
+        return result
     if "properties" in result:
         result["properties"] = {
             name: change(_map_values(inner, change)) for name, inner in result["properties"].items()
@@ -115,7 +141,9 @@ def _with_ranges(schema: Schema) -> Schema:
     def change(inner: Schema) -> Schema:
         outer: Schema = {key: inner[key] for key in ("description", "default") if key in inner}
         rest = {key: value for key, value in inner.items() if key not in ("description", "default", "title")}
-        return {**outer, "anyOf": [rest, {"$ref": "#/$defs/Assumption"}]}
+        # What stands in a range is a value of the field too.
+        ends = {"patternProperties": {"^(low|central|high|value)$": {"anyOf": [rest]}}}
+        return {**outer, "anyOf": [rest, {"$ref": _RANGE, **ends}]}
 
     return _map_values(schema, change)
 

@@ -16,7 +16,7 @@ from colossus_sim.loading.checks import check_scenario
 from colossus_sim.loading.checks.sites import misspelt_network_gpu
 from colossus_sim.loading.facts import Assumption, LoadedFacts
 from colossus_sim.loading.files import STDIN, Files, ParsedTrees, find_scenario, show
-from colossus_sim.loading.messages import problems_of
+from colossus_sim.loading.messages import absent_entry, problems_of
 from colossus_sim.loading.nodes import Node, Origin, leaves, lookup, plain, problem_at, refuse
 from colossus_sim.loading.references import reaches_into_reference
 from colossus_sim.loading.tree import (
@@ -145,13 +145,13 @@ def _resolve(root: Node, overrides: list[Override], case: str, files: Files) -> 
         if reaches_into_reference(matched_path(root, item.path)):
             inner.append(item)
         else:
-            root = apply_override(root, item)
+            root = _overridden(root, item)
     root = insert_default(root, ("calibration",), "default")
     root, assumptions = resolve_cases(root, case)
     root, problems, failed = expand(root, Catalog(files))
     if inner and not problems:
         for item in inner:
-            root = apply_override(root, item)
+            root = _overridden(root, item)
         # Such an override may itself name an entry, e.g. the collectives of a topology.
         root, more = resolve_cases(root, case)
         root, problems, failed = expand(root, Catalog(files))
@@ -159,6 +159,14 @@ def _resolve(root: Node, overrides: list[Override], case: str, files: Files) -> 
     root, more = resolve_cases(root, case)
     found = {item.path: item for item in (*assumptions, *more)}
     return _Resolved(tree=root, assumptions=tuple(found.values()), problems=problems, failed=failed)
+
+
+def _overridden(root: Node, override: Override) -> Node:
+    """Return the tree with one override applied; refuse one that changes an entry that is not there."""
+    problem = absent_entry(matched_path(root, override.path), override.node, Scenario, root)
+    if problem is not None:
+        raise ScenarioError([problem])
+    return apply_override(root, override)
 
 
 def _validated(resolved: _Resolved) -> Scenario:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.fields import field_at, quantity_of, records_at
+from colossus_sim.loading.fields import field_at, has_names, quantity_of, records_at
 from colossus_sim.loading.nodes import Node, Origin, join, lookup, plain, problem_at
 from colossus_sim.loading.references import Path, reference_kind
 from colossus_sim.loading.suggest import nearest, nearest_hint
@@ -74,9 +74,6 @@ def _problem(item: Mapping[str, Any], root: type[BaseModel], tree: Node) -> Prob
     path, node, nearest_node = _locate(item["loc"], item["type"], tree)
     dotted = dotted_path(path)
     if item["type"] == "missing":
-        new = _new_entry(path, root, tree)
-        if new is not None:
-            return new
         return _missing(path, nearest_node, root, tree)
     if item["type"] == "extra_forbidden":
         return _unknown_key(path, node, root, tree)
@@ -130,19 +127,23 @@ def _missing(path: Path, parent: Node, root: type[BaseModel], tree: Node) -> Pro
     )
 
 
-def _new_entry(path: Path, root: type[BaseModel], tree: Node) -> Problem | None:
-    """Return what is wrong if an override made the entry at or above `path`, as its name is misspelt."""
-    for length in range(2, len(path)):
-        above, node = lookup(tree, path[: length - 1]), lookup(tree, path[:length])
-        if above is None or node is None:
+def absent_entry(path: Path, value: Node, root: type[BaseModel], tree: Node) -> Problem | None:
+    """Return what is wrong if an override changes or deletes an entry (a job, a site ...) that is not there.
+
+    A new entry is given whole, so that a misspelt name cannot make one out of a single field.
+    """
+    for length, segment in enumerate(path):
+        whole = length == len(path) - 1
+        if whole and value.value is not None:
             return None
-        name, others = str(path[length - 1]), set(above.mapping or ()) - {str(path[length - 1])}
-        made = node.key is not None and not node.key.line and field_at(root, path[:length], tree) is None
-        alone = len(node.mapping or ()) == 1
-        if made and others and (alone or nearest(name, others) is not None):
-            entry, where = dotted_path(path[:length]), dotted_path(path[: length - 1])
-            hint = nearest_hint(name, others)
-            return problem_at(node.key, f"there is no {name!r} in {where}", path=entry, hint=hint)
+        above = lookup(tree, path[:length])
+        if (above is not None and above.child(segment) is not None) or not has_names(root, path[:length]):
+            continue
+        entry, where = dotted_path(path[: length + 1]), dotted_path(path[:length])
+        hint = nearest_hint(str(segment), (above.mapping or ()) if above is not None else ())
+        if not whole:
+            hint += f"{'; ' if hint else ''}a new one is given whole: {entry}={{...}}"
+        return problem_at(value.origin, f"there is no {str(segment)!r} in {where}", path=entry, hint=hint)
     return None
 
 

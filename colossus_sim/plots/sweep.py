@@ -36,6 +36,7 @@ from colossus_sim.plots.style import (
     themed,
 )  # fmt: skip
 from colossus_sim.plots.views import Bar, Measured, Parameter, SweepView
+from colossus_sim.results.words import open_mark
 
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 """Colours of lines."""
@@ -194,7 +195,7 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
         cell = y_texts.index(second.texts[point]), x_texts.index(first.texts[point])
         cells[cell] = value
         if measure.is_open(point):
-            cut[cell] = "\u2265 " if measure.grows else "~ "
+            cut[cell] = open_mark(True, grows=measure.grows)
     width = max(7.0, 2.2 + 0.85 * len(x_texts))
     slant = slanted(new_figure(width, 1.0), x_texts, width - 2.0)
     foot = 0.75 + slant
@@ -226,7 +227,7 @@ def draw_heatmap(view: SweepView, measure: Measured, *, dark: bool = False) -> F
 
 
 def _heat_note(note: str) -> str:
-    return note.partition(";")[0].replace("hollow:", "\u2265, ~:")
+    return note.partition(";")[0].replace("hollow:", ">= or ~:")
 
 
 def decimals_for(values: Sequence[float]) -> int:

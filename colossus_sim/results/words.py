@@ -11,6 +11,11 @@ NONE = "-"
 """Shown where there is no value."""
 SMALL_DAYS = 0.05
 """Times below this read as 0.0 days; causes of slip below it are not worth a word. [days]"""
+OPEN_MARKS = (
+    "unfinished: runs that the horizon cut off before what is measured had ended; >=: they enter with their end if "
+    "nothing goes wrong any more, and with what was spent until then; ~: rests on such runs"
+)
+"""What the marks of `open_mark` mean."""
 
 
 def day(text: str | None) -> str:
@@ -41,6 +46,11 @@ def length(days: float) -> str:
 def open_mark(unfinished: bool, *, grows: bool) -> str:
     """Return the mark of a mean over runs that the horizon cut off: ``>= `` if it can only grow, else ``~ ``."""
     return "" if not unfinished else ">= " if grows else "~ "
+
+
+def open_note(mark: str, runs: str) -> str:
+    """Return what a picture says of marks (hollow, hatched, ``>=``): on which runs they rest."""
+    return f"{mark}: {runs} that the horizon cut off"
 
 
 def bound(job: Mapping[str, Any], name: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from colossus_sim.specs.base import AsTuple, Spec, default
 from colossus_sim.units import DURATION, Bandwidth, Bytes, Count, Duration, Ratio
 
+_Formula = Literal["young", "optimal", "optimised"]
+
 
 def _interval(value: Any) -> Any:
-    if value in ("young", "optimal", "optimised"):
+    if value in get_args(_Formula):
         return value
     try:
         return DURATION.parse(value)
@@ -24,7 +26,13 @@ def _interval(value: Any) -> Any:
         ) from None
 
 
-Interval = Annotated[float | Literal["young", "optimal", "optimised"], BeforeValidator(_interval), DURATION]
+_WRITTEN = {"anyOf": [{"enum": list(get_args(_Formula)), "type": "string"}, DURATION.text_schema]}
+Interval = Annotated[
+    float | _Formula,
+    BeforeValidator(_interval),
+    DURATION,
+    WithJsonSchema(_WRITTEN | {"examples": list(DURATION.examples), "x-si-unit": DURATION.unit}),
+]
 
 
 class CheckpointTier(Spec):

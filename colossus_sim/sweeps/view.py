@@ -18,6 +18,7 @@ from colossus_sim.plots.views import (
     PhaseBand,
     SweepView,
 )
+from colossus_sim.results.words import open_note
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.cut_off import grows, is_cut_off
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
@@ -94,7 +95,7 @@ def _open_text(plan: Plan, outcomes: Mapping[int, Outcome], drawn: Sequence[Meas
     if not count:
         return ""
     mark = "hatched" if plan.kind in ("tornado", "changes") else "hollow"
-    return f", {mark}: {count:,} of {len(outcomes):,} runs not done at the horizon"
+    return f", {open_note(mark, f'{count:,} of {len(outcomes):,} runs')}"
 
 
 def _changes(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Change, ...]:

@@ -54,13 +54,17 @@ def read_cables(spec: Custom) -> nx.Graph:
     CableError
         If the contents are not what the format says.
     """
-    ending = "." + spec.file.rsplit(".", 1)[-1].lower()
-    kind = spec.format or SUFFIXES.get(ending)
+    kind = file_format(spec)
     if kind is None:
         raise CableError(
             f"cannot tell what is in {spec.file!r}; write format: graphml, csv, ibnetdiscover or nvidia-smi"
         )
     return READERS[kind](spec)
+
+
+def file_format(spec: Custom) -> str | None:
+    """Return what is in the file: as the network says, or by the ending of its name; None = cannot be told."""
+    return spec.format or SUFFIXES.get("." + spec.file.rsplit(".", 1)[-1].lower())
 
 
 def add_cable(graph: nx.Graph, first: str, second: str, bandwidth: float, links: int) -> None:
@@ -97,7 +101,10 @@ def _count(text: object, where: str, least: int) -> int:
 
 
 def read_graphml(spec: Custom) -> nx.Graph:
-    """Read GraphML: nodes with `kind` (host, switch) and `gpus`; edges with `bandwidth` and `links`."""
+    """Read GraphML: nodes with `kind` (host, switch), `gpus` and `domain`; edges with `bandwidth` and `links`.
+
+    Hosts of one `domain` are one host with the cables of all: their GPUs reach each other by scale-up links.
+    """
     if "<!DOCTYPE" in spec.text or "<!ENTITY" in spec.text:
         raise CableError("document types and entities are not allowed in GraphML")
     try:
@@ -105,12 +112,16 @@ def read_graphml(spec: Custom) -> nx.Graph:
     except (ParseError, nx.NetworkXError, ValueError, KeyError) as error:
         raise CableError(f"this is no GraphML: {error}") from None
     graph = nx.Graph()
+    name = {node: str(fields.get("domain", node)) for node, fields in raw.nodes(data=True)}
     for node, fields in raw.nodes(data=True):
         kind = str(fields.get("kind", "host" if fnmatch.fnmatch(str(node), spec.hosts) else "switch"))
         if kind not in ("host", "switch"):
             raise CableError(f"node {node!r}: kind must be host or switch, got {kind!r}")
         gpus = _count(fields.get("gpus", 0), f"node {node!r}: gpus", 0)
-        graph.add_node(str(node), host=kind == "host", gpus=gpus)
+        if "domain" in fields and (kind != "host" or not gpus):
+            raise CableError(f"node {node!r}: only hosts that say their gpus belong to a domain")
+        gpus += graph.nodes[name[node]]["gpus"] if name[node] in graph else 0
+        graph.add_node(name[node], host=kind == "host", gpus=gpus)
     for first, second, fields in raw.edges(data=True):
         where = f"edge {first!r} - {second!r}"
         if "bandwidth" not in fields:
@@ -120,7 +131,7 @@ def read_graphml(spec: Custom) -> nx.Graph:
         if not (bandwidth > 0 and math.isfinite(bandwidth)):
             raise CableError(f"{where}: a bandwidth must be finite and above 0 B/s, got {given}")
         links = _count(fields.get("links", 1), f"{where}: links", 1)
-        add_cable(graph, str(first), str(second), bandwidth * links, links)
+        add_cable(graph, name[first], name[second], bandwidth * links, links)
     return graph
 
 

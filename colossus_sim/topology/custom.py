@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 import networkx as nx
 
 from colossus_sim.specs.topology import Custom
-from colossus_sim.topology.cables import CableError, add_cable, read_cables
+from colossus_sim.topology.cables import CableError, add_cable, file_format, read_cables
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
 from colossus_sim.topology.load import Edge, busier_direction, flows_to
@@ -32,6 +32,12 @@ def custom_problems(spec: Custom, ends: Endpoints) -> list[str]:
         ]
     if len(graph) > MAX_NODES:
         return [f"{spec.file}: {len(graph)} nodes are too many to measure; the limit is {MAX_NODES}"]
+    if len(hosts) == len(graph) and ends.domain >= ends.gpus and file_format(spec) != "nvidia-smi":
+        return [
+            f"{spec.file}: the hosts are joined without switches, and a scale-up domain of {ends.domain} has all "
+            f"{ends.gpus} GPUs, so that no cable of the file would count; write such a network as fabric: "
+            "{kind: torus, dims: [...], link_bandwidth: ...}"
+        ]
     problems = _sizes(spec, graph, hosts, ends)
     if not nx.is_connected(graph):
         parts = sorted(nx.connected_components(graph), key=len, reverse=True)
@@ -122,8 +128,8 @@ def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:
     """Return the least bandwidth between two halves of the hosts, over the splits tried. [B/s]
 
     Each split is measured exactly, as a maximum flow; finding the worst split of all is NP-hard, so this is an
-    upper bound of the bisection bandwidth. Tried: blocks of hosts in their order, in order of distance, and every
-    second block.
+    upper bound of the bisection bandwidth. Tried: blocks of hosts in their order, in order of distance, every
+    second block, and those together that few tiers of switches join.
     """
     if len(hosts) < 2:
         return 0.0
@@ -131,8 +137,28 @@ def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:
     distance = nx.single_source_shortest_path_length(graph, hosts[0])
     near = sorted(hosts, key=lambda host: (distance.get(host, 0), hosts.index(host)))
     quarter = max(1, half // 2)
-    orders = (list(hosts), near, [*hosts[:quarter], *hosts[-(half - quarter) :]] if half > quarter else near)
+    ends = [*hosts[:quarter], *hosts[-(half - quarter) :]] if half > quarter else near
+    # Of an odd number the halves differ by one host, and either may be the larger.
+    orders = [
+        list(hosts),
+        near,
+        ends,
+        _nested(graph, hosts),
+        *([list(reversed(hosts))] if len(hosts) % 2 else []),
+    ]
     return min(_flow(graph, set(order[:half]), hosts) for order in orders)
+
+
+def _nested(graph: nx.Graph, hosts: Sequence[str]) -> list[str]:
+    """Return the hosts in such an order that those stand together which the lower tiers of switches join."""
+    height = nx.multi_source_dijkstra_path_length(graph, set(hosts), weight=lambda *_: 1)
+    parts: dict[str, list[int]] = {host: [] for host in hosts}
+    for tier in range(int(max(height.values())) - 1, 0, -1):
+        lower = graph.subgraph([node for node, above in height.items() if above <= tier])
+        for number, part in enumerate(nx.connected_components(lower)):
+            for host in part & parts.keys():
+                parts[host].append(number)
+    return sorted(hosts, key=parts.__getitem__)
 
 
 def _flow(graph: nx.Graph, first: set[str], hosts: Sequence[str]) -> float:

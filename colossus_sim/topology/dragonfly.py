@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from colossus_sim.specs.topology import Dragonfly
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
@@ -76,13 +74,7 @@ def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
                     latency=ends.latency(switches),
                 )
             )
-    half = groups // 2
     global_links = groups * a * h // 2 if groups > 1 else 0
-    # Links are spread evenly over pairs of groups, so the cut between halves has half * (groups - half) pairs.
-    pairs = groups * (groups - 1) / 2
-    cut = global_links * half * (groups - half) / pairs * spec.global_link_bandwidth if groups > 1 else 0.0
-    if groups == 1:
-        cut = min(ends.gpus / 2 * ends.nic, (a // 2) * (a - a // 2) * spec.local_link_bandwidth or math.inf)
     return Fabric(
         name=ends.topology.name or ends.topology.title,
         kind="dragonfly",
@@ -92,7 +84,34 @@ def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
         gpus_per_domain=ends.domain,
         switches={"router": routers},
         links={"host": ends.gpus, "local": groups * a * (a - 1) // 2, "global": global_links},
-        bisection_bandwidth=cut,
+        bisection_bandwidth=_bisection(spec, ends, global_links),
         diameter=4 if groups > 1 else min(a, 2),
         collectives=ends.topology.collectives,
     )
+
+
+def _bisection(spec: Dragonfly, ends: Endpoints, global_links: int) -> float:
+    """Return the least bandwidth between two halves of the GPUs, one direction. [B/s]
+
+    A cut has `r` whole groups and `q` routers of the next one on one side, and cuts their cables to the others, and
+    those of the GPUs that the halves do not leave on the side of their router: none where half of the routers is a
+    whole number. That is concave between the numbers of routers that hold half of the GPUs, so the least is at one
+    of those or at an end. Global links are spread evenly over the pairs of groups.
+    """
+    a = routers_in_group(spec, ends.gpus)
+    per_group, groups, _ = dragonfly_sizes(spec, ends)
+    pair = 2 * global_links / (groups * (groups - 1)) * spec.global_link_bandwidth if groups > 1 else 0.0
+
+    def cut(half: int, whole: int, routers: int) -> float:
+        there = min(ends.gpus, whole * per_group + routers * spec.endpoints_per_router)
+        others, part = groups - whole - 1, routers / a
+        across = pair * (whole * others + part * others + (1.0 - part) * whole)
+        return across + routers * (a - routers) * spec.local_link_bandwidth + abs(there - half) * ends.nic
+
+    found = []
+    for half in {ends.gpus // 2, -(-ends.gpus // 2)}:
+        whole, left = divmod(half, per_group) if groups > 1 else (0, half)
+        full = left // spec.endpoints_per_router
+        found.append(half * ends.nic)
+        found += [cut(half, whole, routers) for routers in {0, min(full, a), min(full + 1, a), a}]
+    return min(found)

@@ -21,8 +21,9 @@ def full_graph(topology: Topology, gpu: Gpu, gpus: int | None = None) -> nx.Grap
     """Return the network with a node per GPU and per switch, as plain names and numbers.
 
     Nodes carry `kind` (host, switch) and `tier`, edges `bandwidth` (of one cable, one direction [B/s]) and
-    `links`. Scale-up links are not in it, so rails that only those join are apart. The cables of a tier go round
-    the switches above in turn, one group after the other.
+    `links`. Scale-up links are not in it, so rails that only those join are apart; `domain` of a host names the
+    scale-up domain of its GPU where the GPUs of one hang on different switches. The cables of a tier go round the
+    switches above in turn, one group after the other.
     """
     ends = Endpoints.of(topology, gpu, gpus)
     spec = topology.fabric
@@ -72,6 +73,8 @@ def _clos(spec: Clos, ends: Endpoints) -> nx.Graph:
     rails = spec.rails
     for index in range(ends.gpus):
         host = _host(graph, index)
+        if rails > 1:
+            graph.nodes[host]["domain"] = f"domain{index // ends.domain}"
         rail = index % ends.domain * rails // ends.domain
         group = index // plans[0].group_gpus
         for plane in range(spec.planes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from colossus_sim.cli.main import run_command_line
-from colossus_sim.loading.files import shipped_folder
+from colossus_sim.errors import ScenarioError
+from colossus_sim.loading.files import Files, shipped_folder
 from colossus_sim.loading.json_schema import file_schema, schema_of
-from colossus_sim.loading.nodes import plain
+from colossus_sim.loading.load import _resolve, _validated
+from colossus_sim.loading.nodes import Node, Origin, plain
 from colossus_sim.loading.yaml_source import parse_yaml
 from colossus_sim.sweeps.spec import SweepSpec
 from tests.loading.conftest import SCENARIO
@@ -99,6 +102,89 @@ def test_what_loading_accepts_is_accepted(old: str, new: str, scenario: Draft202
 def test_mistakes_are_found(old: str, new: str, scenario: Draft202012Validator) -> None:
     """Wrong types, names, choices and missing keys are errors in the editor too."""
     assert not scenario.is_valid(document(SCENARIO.replace(old, new, 1)))
+
+
+WRONG: tuple[Any, ...] = (-1, 0, 2, "x", "-5 days", "2026-02-40", [], {"central": -1})
+
+
+def changed(content: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """Return a document with the value at a path replaced."""
+    if not path:
+        return value
+    copy = list(content) if isinstance(content, list) else dict(content)
+    copy[path[0]] = changed(content[path[0]], path[1:], value)
+    return copy
+
+
+def values(content: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of everything in a document that is not the document itself."""
+    inner = (
+        content.items()
+        if isinstance(content, dict)
+        else enumerate(content)
+        if isinstance(content, list)
+        else ()
+    )
+    for name, item in inner:
+        yield (*path, name)
+        yield from values(item, (*path, name))
+
+
+def refusal(content: Any) -> str:
+    """Return why loading refuses a document, rules between fields aside; empty if it does not."""
+    origin = Origin("x")
+
+    def node(value: Any) -> Node:
+        if isinstance(value, dict):
+            return Node({name: node(item) for name, item in value.items()}, origin, origin)
+        return Node(tuple(map(node, value)) if isinstance(value, list) else value, origin, origin)
+
+    try:
+        _validated(_resolve(node(content), [], "central", Files()))
+    except ScenarioError as error:
+        return error.problems[0].message
+    return ""
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_schema_and_loading_refuse_the_same(wrong: Any, scenario: Draft202012Validator) -> None:
+    """Each value of a scenario in turn is replaced: units, signs, limits, dates, lengths, ranges.
+
+    What a schema cannot say: which catalog entries there are, and limits of numbers written as text. Loading does
+    not look at the ends of a range that the case does not use.
+    """
+    content = document(SCENARIO)
+    for path in values(content):
+        if path[-1] in ("low", "high"):
+            continue
+        mutant = changed(content, path, wrong)
+        why, valid = refusal(mutant), scenario.is_valid(mutant)
+        if why.startswith("there is no") or (why.startswith("must be") and isinstance(wrong, str)):
+            continue
+        assert valid == (not why), (path, wrong, why)
+
+
+def test_names_and_dates_are_checked(scenario: Draft202012Validator) -> None:
+    """A name of a job that loading refuses is an error in the editor; a date with a time is none."""
+    content = document(SCENARIO)
+    assert not scenario.is_valid(
+        {**content, "jobs": {**content["jobs"], "bad name!": content["jobs"]["small"]}}
+    )
+    for date in ("2026-01-01T12:00", "2026-01-01 12:00Z", "2026-01-01", "20260101"):
+        assert scenario.is_valid({**content, "start": date})
+    assert not scenario.is_valid({**content, "start": "2026-13-01"})
+
+
+@pytest.mark.parametrize(
+    ("interval", "right"), [("optimal", True), ("1 h", True), ("optimale", False), ("1", False)]
+)
+def test_intervals_of_saves_are_a_time_or_a_formula(
+    interval: str, right: bool, scenario: Draft202012Validator
+) -> None:
+    """The three names pass, and durations."""
+    content = document(SCENARIO)
+    path = ("checkpoint", "tiers", 0, "interval")
+    assert scenario.is_valid(changed(content, path, interval)) is right
 
 
 def test_an_extending_file_needs_nothing_else(scenario: Draft202012Validator) -> None:

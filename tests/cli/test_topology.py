@@ -101,6 +101,24 @@ def test_export_can_be_read_back(capsys: pytest.CaptureFixture[str], tmp_path: P
     )
 
 
+def test_export_says_what_comes_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Tiers that a list of cables joins are named; groups, and a torus that is one domain, cannot be read back."""
+    file = ("--graphml", str(tmp_path / "net.graphml"))
+    said = [
+        call(capsys, "export", *words, *file)[2].splitlines()[-1]
+        for words in (
+            ("hgx_h100_1k", "--gpus", "512"),
+            ("ndr_fat_tree_4to1", "--gpus", "2048"),
+            ("hgx_h100_1k", "--quotient"),
+            ("torus_3d",),
+        )
+    ]
+    assert "come back" not in said[0]
+    assert "spine and core come back as one level" in said[1]
+    assert "cannot be read back as fabric: {kind: custom}: groups are no hosts" in said[2]
+    assert "cannot be read back as fabric: {kind: custom}: the scale-up domain has all GPUs" in said[3]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -134,13 +134,30 @@ def differences(number: int) -> list[str]:
 
 def bench_differences() -> list[str]:
     """Play a job of a bench, whose records have few fields, with both engines; return what differs."""
-    scenario, models = bench_world(
+    return compared("bench", *a_bench())
+
+
+def a_bench() -> tuple[Scenario, ModelBuilder]:
+    """Return a job of a bench that nodes fail under."""
+    return bench_world(
         {"one": BenchJob(units=5000, unit_time=60.0, state_bytes=1.0)},
         site=a_site(8, spare_domains=1),
         faults=faults(300.0, any=fault_class("node", 2e-5, "node", repair={"manual_time": "1 h"})),
         checkpoint=saves(3600.0, 60.0),
     )
-    return compared("bench", scenario, models)
+
+
+def unseen_circle() -> list[str]:
+    """Allow an instant a single event: the kernel has to leave such a run, with two at its start, to SimPy."""
+    from colossus_sim.engine.kernel.play import Kernel, StuckError
+
+    kernel = Kernel(*a_bench())
+    kernel._blueprint.state.world["most_at_once"] = 0
+    try:
+        kernel.play(0)
+    except StuckError:
+        return []
+    return ["a circle is not seen"]
 
 
 def compared(name: str, scenario: Scenario, models: ModelBuilder) -> list[str]:
@@ -170,7 +187,7 @@ def compared(name: str, scenario: Scenario, models: ModelBuilder) -> list[str]:
 def main(first: int, count: int) -> None:
     """Compare so many worlds, and that of a bench, and print what differs."""
     wrong = [line for number in range(first, first + count) for line in differences(number)]
-    wrong += bench_differences()
+    wrong += bench_differences() + unseen_circle()
     print(f"{count} worlds, {len(wrong)} differences", *wrong, sep="\n")
 
 

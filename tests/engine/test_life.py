@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from colossus_sim.engine import failures
+from colossus_sim.engine import failures, runner
+from colossus_sim.engine.agenda import most_at_once
+from colossus_sim.engine.phase import PhaseRun
 from colossus_sim.errors import SimulationError
 from colossus_sim.records import CAUSES, RunResult
 from tests.engine.conftest import a_job, fault
@@ -232,6 +235,24 @@ def test_another_number_of_gpus_costs_the_time_to_reshard(
     assert [b - a for a, b in zip(*lengths, strict=True)] == pytest.approx([0.0, 300.0, 300.0])
 
 
+def test_a_job_that_goes_round_at_one_instant_is_named(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stretch that ends where it begins, by a bug, stops the run with the moment and the job; none hangs."""
+    monkeypatch.setattr(PhaseRun, "_next_stop", lambda self, limit: self.now)
+    monkeypatch.setattr(runner, "most_at_once", lambda phases, domains: 1000)
+    with pytest.raises(
+        SimulationError, match=r"more than 1,000 events at one instant, day 0\.\d+ .*: one/pretrain"
+    ):
+        play()
+
+
+def test_a_busy_instant_is_no_circle(play: Play) -> None:
+    """Hundreds of jobs that come and end together stay below the limit, which grows with jobs and domains."""
+    jobs = {f"job{number}": a_job(gpus=8, tokens=10) for number in range(300)}
+    assert play(jobs=jobs).warnings == ()
+    assert most_at_once(2, 16) == 1_000_000
+    assert most_at_once(100_000, 16_000) == 116_000_000
+
+
 def test_a_preempted_job_saves_leaves_and_comes_back(play: Play) -> None:
     """The urgent job takes the whole machine; the other one loses nothing but time."""
     jobs = {
@@ -244,6 +265,26 @@ def test_a_preempted_job_saves_leaves_and_comes_back(play: Play) -> None:
     assert [state for _, state, _, _ in story(result)] == [
         "restarting", "running", "running", "gpu_wait", "restarting", "running",
     ]  # fmt: skip
+    assert seconds(result).get("lost_work", 0.0) < 10.0  # the step under way
+
+
+def test_a_job_that_saves_to_grow_can_be_told_to_leave(play: Play) -> None:
+    """It grows when the other job ends; an urgent one waits for the end of that save, not for its launch too.
+
+    It was counted among those that give their GPUs back, so that it first grew and launched on all of them.
+    """
+    jobs = {
+        "one": a_job(gpus=64, max_gpus=128, tokens=10000, submit="2026-01-01T00:00:01"),
+        "other": a_job(gpus=64, tokens=50),
+    }
+    policies = {"preemption": "priority", "scheduler": "priority", "resize_gain": 0.05}
+    (saved,) = [row.time for row in play(jobs=jobs, policies=policies).events if row.kind == "resize"]
+    minutes, rest = divmod(math.floor(saved) - 5, 60)
+    submit = f"2026-01-01T00:{minutes:02d}:{rest:02d}"
+    jobs["two"] = a_job(gpus=128, tokens=100, priority=5, submit=submit)
+    result = play(jobs=jobs, policies=policies)
+    waits = [(start, end) for _, state, start, end in story(result, "two") if state == "gpu_wait"]
+    assert waits == [(math.floor(saved) - 5.0, pytest.approx(saved))]
     assert seconds(result).get("lost_work", 0.0) < 10.0  # the step under way
 
 

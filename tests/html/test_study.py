@@ -14,6 +14,7 @@ from colossus_sim.cli.main import run_command_line
 from colossus_sim.errors import OutputError
 from colossus_sim.html.study import is_study, render_study, write_study
 from colossus_sim.html.study_forecast import noise_level
+from colossus_sim.results.words import OPEN_MARKS, open_note
 from tests.html.conftest import HOSTILE, fetched
 from tests.html.test_page import embedded
 
@@ -100,7 +101,38 @@ def test_runs_cut_off_at_the_horizon_are_marked_on_the_page(tmp_path: Path) -> N
     assert not second[2].startswith(">= ")
     assert second[4].startswith("~ ")
     assert (first[6], second[6]) == ("2", "0")
-    assert "hollow" in data["chart"]["headline"]
+    assert slip["marks"] == [">= ", ""]
+    ratios = [item for item in data["chart"]["measures"] if item["unfinished"][0] and not item["grows"]]
+    assert ratios
+    assert {mark for item in ratios for mark in item["marks"]} == {"~ ", ""}
+
+
+def test_one_meaning_of_marks_in_table_page_and_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal, the page and the picture say of cut off runs the same; no picture calls a ratio a bound."""
+    words = ["sweep", "tiny", "--set-grid", "horizon=1 day,20 days", "--jobs", "1", "--no-plots"]
+    assert run_command_line([*words, "--out", str(tmp_path / "cut")]) == 0
+    assert OPEN_MARKS in capsys.readouterr().out
+    data = embedded(render_study(tmp_path / "cut"))
+    assert OPEN_MARKS[1:] in data["sections"][0]["paragraphs"][0]
+    assert data["chart"]["headline"].endswith(open_note("hollow, pale, >= or ~", "runs"))
+    assert "at least" not in data["chart"]["headline"]
+
+
+def test_cells_of_the_heat_map_have_the_marks_of_the_table(browser: Any, tmp_path: Path) -> None:
+    """What only grows is a bound, >=, on the page as in the picture and the table."""
+    grid = ("--set-grid", "horizon=1 day,20 days", "--set-grid", "jobs.large.priority=1,2")
+    folder = played(tmp_path / "cut", "sweep", *grid)
+    browser.get(write_study(folder, tmp_path / "page.html").as_uri())
+    written = browser.execute_script("""
+      const measures = colossus.plan.measures;
+      colossus.state.map = true;
+      colossus.state.measure = measures.findIndex((item) => item.name === "jobs.large.slip_days");
+      colossus.draw();
+      const series = echarts.getInstanceByDom(document.querySelector("#first .canvas")).getOption().series[0];
+      return series.data.map((cell) => series.label.formatter({ data: cell, value: cell.value }));""")
+    assert [text.startswith(">= ") for text in written] == [True, True, False, False]
 
 
 def test_the_command_on_the_page_makes_the_folder_again(forecast: Path, sweep: Path) -> None:

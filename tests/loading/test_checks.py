@@ -93,6 +93,15 @@ VIOLATIONS = [
     ([f"{JOB}.phases.sft.gpus=2048", f"{JOB}.parallel.global_batch_size=4096"],
      f"{JOB}.phases.sft.gpus: wants 2048 GPUs"),
     ([f"{MAIN}.spare_domains=65", f"{JOB}.gpus=512"], f"{JOB}.gpus: wants 512 GPUs, but lab/main never has more"),
+    ([f"{MAIN}.capacity=[{{at: 2026-01-01, gpus: 512}}, {{at: 2027-01-01, gpus: 1024}}]", f"{JOB}.gpus=2048",
+      f"{JOB}.parallel.global_batch_size=4096", f"{JOB}.phases.sft.gpus=512"],
+     f"{JOB}.gpus: wants 2048 GPUs, but lab/main never has more than 1024 that jobs can use (from 2027-01-01 on)"),
+    ([f"{JOB}.min_gpus=256", f"{JOB}.gpus=1024", f"{MAIN}.gpus_used_per_domain=7",
+      f"{JOB}.parallel.global_batch_size=1024"],
+     f"{JOB}.gpus: 1024 GPUs fill 147 scale-up domains with 7 GPUs used of each, but lab/main never has more than "
+     "128: min_gpus lets the job start smaller, not want more than there is; at most 896, or add capacity"),
+    ([f"{JOB}.min_gpus=256", f"{JOB}.phases.sft.gpus=1032", f"{JOB}.parallel.global_batch_size=1032"],
+     f"{JOB}.phases.sft.gpus: 1032 GPUs fill 129 scale-up domains"),
     ([f"{JOB}.site=lap"], f"{JOB}.site: there is no site called 'lap'; did you mean 'lab'?"),
     ([f"{JOB}.partition=mian"], "there is no partition of site 'lab' called 'mian'; did you mean 'main'?"),
     ([f"{JOB}.target.phase=sfd"], f"{JOB}.target.phase: there is no phase of this job called 'sfd'; did"),
@@ -217,6 +226,11 @@ ADVISED = [
     ([f"{MAIN}.capacity[0].gpus=1020"], "1020 is not a whole number of domains of 8 GPUs; 4 are never used"),
     ([f"{JOB}.submit=2027-01-01", f"{JOB}.target=null"], f"{JOB}.submit: the job never starts"),
     ([f"{JOB}.target={{date: 2027-01-01}}"], f"{JOB}.target.date: lies after the horizon, which ends"),
+    ([f"{MAIN}.capacity=[{{at: 2026-01-01, gpus: 256}}, {{at: 2027-01-01, gpus: 1024}}]"],
+     f"{JOB}.gpus: the job waits to the end: jobs at lab can have 256 of these 512 GPUs before the horizon, "
+     "2026-04-01, and all of them from 2027-01-01 on"),
+    ([f"{MAIN}.capacity=[{{at: 2026-05-01, gpus: 256}}, {{at: 2027-01-01, gpus: 1024}}]"],
+     f"{JOB}.gpus: the job waits to the end: jobs at lab can have 0 of these 512 GPUs"),
     ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
     ([CROWDED], f"{JOB}.phases.sft.rollouts.concurrency_per_replica: of 367 responses at once 57 fit beside the "
      "weights in 1 GPUs, at a mean context of 8,448 tokens; the others wait"),
@@ -276,6 +290,27 @@ def test_what_is_read_is_no_oddity(tiny: str, write: Writer) -> None:
             f"{SITE}.part_lead_time=3 days", f"{JOB}.parallel.activation_recomputation=full",
             f"{JOB}.parallel.recomputed_share=0.5"]  # fmt: skip
     assert not [line for line in warnings(path, *read) if "has no effect" in line]
+
+
+def test_capacity_after_the_horizon_does_not_refuse_a_job(tiny: str, write: Writer) -> None:
+    """A job that is too large until the horizon waits; one that is submitted after it, or fits, is left alone."""
+    late = f"{MAIN}.capacity=[{{at: 2026-01-01, gpus: 256}}, {{at: 2027-01-01, gpus: 1024}}]"
+    path = write(tiny)
+    assert problems(path, late) == []
+    assert problems(path, late, f"{SITE}.power_limit=10 MW", f"{SITE}.power_control=queue") == []
+    after = warnings(path, late, f"{JOB}.submit=2027-02-01", f"{JOB}.target=null")
+    assert [line.split(":")[0] for line in after] == [f"{JOB}.submit"]
+    assert not [line for line in warnings(path, late, f"{JOB}.min_gpus=128") if "waits" in line]
+
+
+def test_an_elastic_job_may_want_all_domains(tiny: str, write: Writer) -> None:
+    """128 domains of 7 used GPUs are 896: so many are fine, and refused is where the file says how many."""
+    path = write(tiny.replace("gpus: 512\n", "gpus: 1024\n    min_gpus: 256\n"))
+    batch = f"{JOB}.parallel.global_batch_size=896"
+    assert problems(path, f"{MAIN}.gpus_used_per_domain=7", f"{JOB}.gpus=896", batch) == []
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(path, overrides=[f"{MAIN}.gpus_used_per_domain=7"])
+    assert [problem.source_line for problem in caught.value.problems] == ["    gpus: 1024"]
 
 
 def test_a_domain_of_which_nothing_is_used_is_one_problem(tiny: str, write: Writer) -> None:

@@ -273,6 +273,21 @@ def test_a_wrong_override_names_the_option(tiny: str, write: Writer, override: s
         ),
         ("jobs.other.gpus=64", "jobs.other: there is no 'other' in jobs; known here: small"),
         ("faults.classes.gpus.rate=1 /day", "there is no 'gpus' in faults.classes; did you mean 'gpu'?"),
+        (
+            "jobs.small.phases.typo.tokens=1",
+            "jobs.small.phases.typo: there is no 'typo' in jobs.small.phases; known here: pretrain, sft; a new one "
+            "is given whole: jobs.small.phases.typo={...}",
+        ),
+        ("jobs.small.phases.pretrian.gpu_hours=1", "in jobs.small.phases; did you mean 'pretrain'?"),
+        ("jobs.small.phases.pretrian.parallel.tensor_parallel=2", "did you mean 'pretrain'?"),
+        ("jobs.small.phases.pretrian=null", "in jobs.small.phases; did you mean 'pretrain'?"),
+        ("cluster.sites.lap.power_limit=1 MW", "there is no 'lap' in cluster.sites; did you mean 'lab'?"),
+        ("cluster.sites.lap.partitions.main.spare_domains=1", "in cluster.sites; did you mean 'lab'?"),
+        ("cluster.sites.lab.partitions.mian.spare_domains=1", "did you mean 'main'?"),
+        (
+            "faults.restart.parts.load.time=5 min",
+            "there is no 'load' in faults.restart.parts; a new one is given",
+        ),
     ],
 )
 def test_an_override_of_a_misspelt_entry_names_the_nearest(
@@ -284,6 +299,21 @@ def test_an_override_of_a_misspelt_entry_names_the_nearest(
     (problem,) = caught.value.problems
     assert said in str(caught.value)
     assert problem.where == "--set #1"
+
+
+@pytest.mark.parametrize("written", ["2e12 tokens", "2T tokens", "2T", "2_000_000_000_000"])
+def test_tokens_may_be_called_tokens(tiny: str, write: Writer, written: str) -> None:
+    """With a prefix or without one, as a number or with the word after it."""
+    scenario = load_scenario(write(tiny), overrides=[f"jobs.small.phases.pretrain.tokens={written}"])
+    assert scenario.jobs["small"].phases["pretrain"].tokens == 2e12
+
+
+def test_a_new_entry_is_given_whole(tiny: str, write: Writer) -> None:
+    """A phase, or part of a restart, that an override gives as a mapping is new; another override may change it."""
+    more = ["jobs.small.phases.extra={tokens: 1B}", "jobs.small.phases.extra.gpus=256"]
+    scenario = load_scenario(write(tiny), overrides=[*more, "faults.restart.parts.load={time: 5 min}"])
+    assert scenario.jobs["small"].phases["extra"].gpus == 256
+    assert scenario.faults.restart.parts["load"].time == 300.0
 
 
 def test_the_seed_option_replaces_the_seed(tiny: str, write: Writer) -> None:

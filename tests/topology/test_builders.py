@@ -221,7 +221,7 @@ def dragonfly(p: int, a: int, h: int, radix: int = 64) -> dict[str, Any]:
     ("gpus", "routers", "local", "cut", "diameter"),
     [
         (64, 4, 6, 4 * 50e9, 2),
-        (80, 5, 10, 6 * 50e9, 2),
+        (80, 5, 10, (6 + 8) * 50e9, 2),
         (16, 1, 0, 8 * 50e9, 1),
         (512, 32, 496, 256 * 50e9, 2),
         (1024, 64, 992, 512 * 50e9, 4),
@@ -230,7 +230,10 @@ def dragonfly(p: int, a: int, h: int, radix: int = 64) -> dict[str, Any]:
 def test_a_group_has_the_cables_of_its_routers(
     gpus: int, routers: int, local: int, cut: float, diameter: int, load_gpu: LoadGpu
 ) -> None:
-    """r routers alone have r (r - 1) / 2 cables; 2 x 2 of 4 routers are cut at 4 of them; whole groups have all."""
+    """r routers alone have r (r - 1) / 2 cables; 2 x 2 of 4 routers are cut at 4 of them; whole groups have all.
+
+    Of 5 routers, 2 x 3 are cut at 6 cables and at the NICs of the 8 GPUs that are not in their router's half.
+    """
     fabric = build_fabric(make(gpus, dragonfly(16, 32, 16)), load_gpu("h100"))
     assert (fabric.switches["router"], fabric.links["local"]) == (routers, local)
     assert fabric.bisection_bandwidth == pytest.approx(cut)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from colossus_sim.engine.agenda import Order
+from colossus_sim.engine.agenda import Order, most_at_once
 from colossus_sim.engine.checkpointing import REMOVES
 from colossus_sim.engine.defects import plain
 from colossus_sim.engine.disciplines import SCHEDULERS, by_priority, strict
@@ -171,6 +171,7 @@ class Blueprint:
         world["horizon"] = scenario.horizon
         world["reschedule_at"] = -1.0
         world["unfinished"] = len(self.book.world.phases)
+        world["most_at_once"] = most_at_once(len(self.book.world.phases), self.book.world.domains)
         world["most_restarts"] = scenario.faults.max_restarts_without_progress
         world["by_priority"] = policy.order is by_priority
         world["strict"] = policy.discipline is strict

@@ -20,10 +20,11 @@ from colossus_sim.engine.kernel.jit import compiled, entry_point
 from colossus_sim.engine.kernel.life import advance
 from colossus_sim.engine.kernel.pools import close_level, note_level, record_levels
 from colossus_sim.engine.kernel.scheduler import schedule
-from colossus_sim.engine.kernel.state import Kind, State
+from colossus_sim.engine.kernel.state import Error, Kind, State
 from colossus_sim.engine.kernel.waiting import book_interval, close_stretch
 from colossus_sim.engine.kernel.workshop import delivered, take_in
 
+STUCK = int(Error.STUCK)
 BEGIN_RUN, GO_ON, CLOSE_RUN = range(3)
 SLEEP, WAKE, BEGIN, FIRE = int(Kind.SLEEP), int(Kind.WAKE), int(Kind.BEGIN), int(Kind.FIRE)
 REPAIR, BACK_UP, FOUND = int(Kind.REPAIR), int(Kind.BACK_UP), int(Kind.FOUND)
@@ -85,7 +86,11 @@ def go_on(state: State, hook: Any, reserve: int) -> None:
         else:
             if time != world.instant:
                 record_levels(state)
-                world.instant = time
+                world.instant, world.at_once = time, 0
+            else:
+                world.at_once += 1
+                if world.at_once > world.most_at_once:
+                    world.error = STUCK
             act(state, hook, kind, a, b, c)
 
 

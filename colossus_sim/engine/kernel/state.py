@@ -75,7 +75,8 @@ WORLD = _record(
     "failures:i8 slow_units:i8 entries:i8 levels:i8 queued:i8 broken:i8 holders:i8 changed:i8 error:i8 "
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
     "manual_fraction manual_time swap_time selection_time lemon_factor lemons_mended:i8 "
-    "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8 works:i8 members:i8"
+    "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8 works:i8 members:i8 "
+    "at_once:i8 most_at_once:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(

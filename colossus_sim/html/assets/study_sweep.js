@@ -20,7 +20,7 @@
   const mark = (measure, i, theme, colour) => (open(measure, i) ? { itemStyle: { color: theme.paper, borderColor: colour, borderWidth: 2 } } : {});
 
   function pointTip(measure, i) {
-    return tip(pointName(i), [open(measure, i) ? `${measure.unfinished[i]} runs were not done at the horizon: incomplete values` : "", `${measure.label}: ${number(measure.mean[i])} ± ${number(measure.ci_half_width[i])} ${measure.unit}`,
+    return tip(pointName(i), [open(measure, i) ? `unfinished: ${measure.unfinished[i]} runs that the horizon cut off` : "", `${measure.label}: ${measure.marks[i]}${number(measure.mean[i])} ± ${number(measure.ci_half_width[i])} ${measure.unit}`,
       `difference to point 0: ${number(measure.difference[i])} ± ${number(measure.difference_ci_half_width[i])} ${measure.unit}`]);
   }
 
@@ -115,7 +115,7 @@
         itemHeight: 160, inRange: { color: CIVIDIS }, text: [number(high), number(low)], textStyle: { color: theme.ink } },
       xAxis: named(across.name, { data: columns.map(value), nameGap: 30 }), yAxis: named(up.name, { data: rows.map(value), nameGap: 76 }),
       series: [{ type: "heatmap", data: cells, itemStyle: { borderColor: theme.paper, borderWidth: 1 },
-        label: { show: fits, formatter: (at) => (open(measure, at.data.point) ? "~ " : "") + number(at.value[2]) } }],
+        label: { show: fits, formatter: (at) => measure.marks[at.data.point] + number(at.value[2]) } }],
     });
   }
 

@@ -10,7 +10,15 @@ from colossus_sim.formulas import rollout
 from colossus_sim.formulas.reliability import restart_time
 from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.loading.checks.faults import policies
-from colossus_sim.loading.checks.walk import job_partitions, partitions, phase_gpus, plan_uses, plans
+from colossus_sim.loading.checks.walk import (
+    job_partitions,
+    needs,
+    partitions,
+    phase_gpus,
+    plan_uses,
+    plans,
+    room_for,
+)
 from colossus_sim.specs.checkpoint import CheckpointPolicy
 from colossus_sim.specs.cluster import Partition
 from colossus_sim.specs.faults import FaultClass
@@ -177,6 +185,29 @@ def beyond_horizon(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem(
                     path=f"jobs.{name}.phases.{phase_name}.data_ready",
                     message=f"the phase never starts: the horizon ends {format_instant(end)}",
+                )
+
+
+def late_capacity(scenario: Scenario) -> Iterator[Problem]:
+    """Jobs whose GPUs come after the horizon."""
+    end = scenario.start + scenario.horizon
+    for name, job in scenario.jobs.items():
+        if job.submit >= end:
+            continue
+        rooms = [
+            (step.at, room_for(job, partition, step))
+            for partition in job_partitions(scenario, job).values()
+            for step in partition.capacity
+        ]
+        most = max((room for at, room in rooms if at < end), default=0)
+        for path, need in needs(name, job):
+            enough = min((at for at, room in rooms if room >= need), default=end)
+            if need > most and enough >= end:
+                yield Problem(
+                    path=path,
+                    message=f"the job waits to the end: jobs at {job.site} can have {most} of these {need} GPUs "
+                    f"before the horizon, {format_instant(end)}, and all of them from {format_instant(enough)} on",
+                    hint="a longer horizon",
                 )
 
 

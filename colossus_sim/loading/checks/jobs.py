@@ -6,9 +6,16 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import busy_at_once, job_partitions, largest_capacity, phase_gpus
+from colossus_sim.loading.checks.walk import (
+    busy_at_once,
+    gpus_path,
+    job_partitions,
+    needs,
+    phase_gpus,
+    room_for,
+)
 from colossus_sim.loading.suggest import nearest_hint
-from colossus_sim.specs.cluster import CapacityStep, Partition
+from colossus_sim.specs.cluster import CapacityStep
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import format_instant
@@ -196,26 +203,58 @@ def data_releases(scenario: Scenario) -> Iterator[Problem]:
 
 
 def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
-    """Some partition of its site can hold the job at some time before the end."""
-    end = scenario.start + scenario.horizon
+    """Some partition of its site can hold the job at some time; that the horizon ends before is advice."""
     for name, job in scenario.jobs.items():
-        # A partition of which nothing is used is refused by itself.
-        choices = {
-            part: item for part, item in job_partitions(scenario, job).items() if item.used_per_domain > 0
-        }
-        if not choices:
+        found = _largest_room(scenario, job)
+        if found is None:
             continue
-        room = {part: _room(job, partition, end) for part, partition in choices.items()}
-        best = max(room, key=lambda part: room[part][0])
-        most, step = room[best]
+        most, part, step = found
         own = f" beside its {job.spare_domains} spare domains" if job.spare_domains else ""
-        for path, need in _needs(name, job):
+        for path, need in needs(name, job):
             if need > most:
                 yield Problem(
                     path=path,
-                    message=f"wants {need} GPUs, but {job.site}/{best} never has more than {most} that jobs "
+                    message=f"wants {need} GPUs, but {job.site}/{part} never has more than {most} that jobs "
                     f"can use{own} (from {format_instant(step.at)} on): {need - most} too few",
                     hint="ask for fewer, add capacity, or move the job to another site or partition",
+                )
+
+
+def _largest_room(scenario: Scenario, job: Job) -> tuple[int, str, CapacityStep] | None:
+    """Return the most GPUs that a job can ever have beside its own spares, where, and from which step on."""
+    rooms = [
+        (room_for(job, partition, step), name, step)
+        for name, partition in job_partitions(scenario, job).items()
+        # A partition of which nothing is used is refused by itself.
+        if partition.used_per_domain > 0
+        for step in partition.capacity
+    ]
+    return max(rooms, key=lambda room: room[0], default=None)
+
+
+def full_size_fits(scenario: Scenario) -> Iterator[Problem]:
+    """An elastic job, which starts with fewer GPUs, is planned on all that it wants: its domains exist."""
+    for name, job in scenario.jobs.items():
+        choices = job_partitions(scenario, job)
+        if job.min_gpus is None or not choices:
+            continue
+        domains = {part: item.most_gpus // max(1, item.gpu.scale_up_domain) for part, item in choices.items()}
+        part = max(choices, key=lambda one: domains[one] * choices[one].used_per_domain)
+        used, have = choices[part].used_per_domain, domains[part]
+        if job.min_gpus > have * used or used < 1:
+            continue
+        wanted = {f"jobs.{name}.gpus": job.gpus} | {
+            gpus_path(f"jobs.{name}.phases.{phase_name}", f"jobs.{name}", phase): phase_gpus(job, phase)
+            for phase_name, phase in job.phases.items()
+        }
+        for path, gpus in wanted.items():
+            if gpus > have * used:
+                yield Problem(
+                    path=path,
+                    message=f"{gpus} GPUs fill {-(-gpus // used)} scale-up domains with {used} GPUs used of each, "
+                    f"but {job.site}/{part} never has more than {have}: min_gpus lets the job start smaller, not "
+                    "want more than there is",
+                    hint=f"at most {have * used}, or add capacity",
                 )
 
 
@@ -232,35 +271,18 @@ def placed_in_its_partition(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
-def _room(job: Job, partition: Partition, end: float) -> tuple[int, CapacityStep]:
-    """Return the most GPUs that a job can ever have beside its own spares, and the step at which that is so."""
-    most, step = largest_capacity(partition, end)
-    return max(0, most - job.spare_domains * partition.used_per_domain), step
-
-
 def power_for_each_job(scenario: Scenario) -> Iterator[Problem]:
-    """Where jobs wait for power, each could run alone at some time before the end."""
-    end = scenario.start + scenario.horizon
+    """Where jobs wait for power, each could run alone at some time."""
     for name, job in scenario.jobs.items():
         site = scenario.cluster.sites.get(job.site)
         if site is None or site.power_limit is None or site.power_control != "queue":
             continue
         choices = job_partitions(scenario, job)
-        most = max((busy_at_once(site, part, end) for part in choices.values()), default=None)
-        for path, need in _needs(name, job) if most is not None else ():
+        most = max((busy_at_once(site, part) for part in choices.values()), default=None)
+        for path, need in needs(name, job) if most is not None else ():
             if most is not None and need > most:
                 yield Problem(
                     path=path,
                     message=f"wants {need} GPUs, but the power limit of site {job.site!r} lets at most {most} run",
                     hint="ask for fewer, raise power_limit, or set power_control to throttle",
                 )
-
-
-def _needs(name: str, job: Job) -> Iterator[tuple[str, int]]:
-    if job.min_gpus is not None:
-        yield f"jobs.{name}.min_gpus", job.min_gpus
-        return
-    yield f"jobs.{name}.gpus", job.gpus
-    for phase_name, phase in job.phases.items():
-        if phase.gpus is not None:
-            yield f"jobs.{name}.phases.{phase_name}.gpus", phase.gpus

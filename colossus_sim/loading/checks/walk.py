@@ -52,7 +52,7 @@ def plan_uses(scenario: Scenario) -> Iterator[PlanUse]:
             seen.add(key)
             yield PlanUse(
                 path=f"{own}.parallel" if phase.parallel else f"jobs.{name}.parallel",
-                gpus_path=_gpus_path(own, f"jobs.{name}", phase),
+                gpus_path=gpus_path(own, f"jobs.{name}", phase),
                 job_name=name,
                 job=job,
                 phase=phase,
@@ -79,7 +79,8 @@ def phase_gpus(job: Job, phase: Phase) -> int:
     return job.gpus
 
 
-def _gpus_path(own: str, job: str, phase: Phase) -> str:
+def gpus_path(own: str, job: str, phase: Phase) -> str:
+    """Return the dotted path of the field that gives the GPUs of a phase."""
     if phase.gpus is not None:
         return f"{own}.gpus"
     return f"{own}.gpu_share" if phase.gpu_share is not None else f"{job}.gpus"
@@ -115,11 +116,20 @@ def usable_gpus(partition: Partition, step: CapacityStep) -> int:
     return max(0, step.gpus // domain - partition.kept_domains) * partition.used_per_domain
 
 
-def largest_capacity(partition: Partition, end: float) -> tuple[int, CapacityStep]:
-    """Return the most GPUs that jobs can ever have before `end`, and the step at which that is so."""
-    steps = [step for step in partition.capacity if step.at < end] or [partition.capacity[0]]
-    best = max(steps, key=lambda step: usable_gpus(partition, step))
-    return usable_gpus(partition, best), best
+def room_for(job: Job, partition: Partition, step: CapacityStep) -> int:
+    """Return the GPUs that a job can have at a capacity step beside its own spares."""
+    return max(0, usable_gpus(partition, step) - job.spare_domains * partition.used_per_domain)
+
+
+def needs(name: str, job: Job) -> Iterator[tuple[str, int]]:
+    """Yield the fields that say without how many GPUs a job does not run, and how many."""
+    if job.min_gpus is not None:
+        yield f"jobs.{name}.min_gpus", job.min_gpus
+        return
+    yield f"jobs.{name}.gpus", job.gpus
+    for phase_name, phase in job.phases.items():
+        if phase.gpus is not None:
+            yield f"jobs.{name}.phases.{phase_name}.gpus", phase.gpus
 
 
 def capacity_moments(site: Site, end: float) -> list[float]:
@@ -132,16 +142,16 @@ def idle_power(site: Site, moment: float) -> float:
     return math.fsum(installed_at(part, moment) * part.gpu.base_power for part in site.partitions.values())
 
 
-def busy_at_once(site: Site, partition: Partition, end: float) -> int:
-    """Return the most GPUs of one partition that a site's power limit ever lets run at full clocks before `end`."""
+def busy_at_once(site: Site, partition: Partition) -> int:
+    """Return the most GPUs of one partition that a site's power limit ever lets run at full clocks."""
     gpu = partition.gpu
     domain = max(1, gpu.scale_up_domain)
     each = partition.used_per_domain * gpu.dynamic_power
     most = 0
-    for moment in capacity_moments(site, end):
+    for moment in capacity_moments(site, math.inf):
         left = (site.power_limit or math.inf) / site.pue - idle_power(site, moment)
         if each <= 0 or math.isinf(left):
-            return installed_at(partition, end)
+            return partition.most_gpus
         domains = min(math.floor(left / each + 1e-9), installed_at(partition, moment) // domain)
         most = max(most, domains * partition.used_per_domain)
     return most
