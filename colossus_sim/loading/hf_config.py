@@ -71,7 +71,7 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
     fields, moe = _fields(config), None
     if not (wrong := _no_numbers(fields)):
         moe = experts_of(config, fields["num_hidden_layers"])
-        wrong = _no_numbers(moe or {})
+        wrong = _no_numbers({**(moe or {}), **_latent(config)})
     if wrong:
         raise refuse(pointer.origin, f"{what}: {wrong}", path=path)
     beyond = other_mixers(config)
@@ -82,7 +82,10 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
     if beyond:
         hint = "give the architecture field by field, as near as it gets"
         raise refuse(pointer.origin, f"{what} {beyond}", path=path, hint=hint)
-    missing = [name for name in _lacking(fields, moe) if name.partition(".")[0] not in beside]
+    lacking = _lacking(fields, moe) + [
+        f"mla.{name}" for name, value in _latent(config).items() if value is None
+    ]
+    missing = [name for name in lacking if name.partition(".")[0] not in beside]
     if missing:
         raise refuse(
             pointer.origin,
@@ -118,6 +121,13 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
         fields["intermediate_size"] = ratio * hidden if isinstance(ratio, int) else None
     fields.update(window_fields(config, layers if isinstance(layers, int) and layers > 0 else None))
     return fields
+
+
+def _latent(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of latent attention, None = not given; nothing for other attention."""
+    if not config.get("kv_lora_rank"):
+        return {}
+    return {"q_lora_rank": config.get("q_lora_rank") or 0, **{name: config.get(name) for name in _MLA}}
 
 
 def _no_numbers(fields: dict[str, Any]) -> str:
@@ -163,8 +173,8 @@ def _completed(
         result["mlp_gated"] = False
     if moe is not None:
         result["moe"] = moe
-    if config.get("kv_lora_rank") and all(isinstance(config.get(name), int) for name in _MLA):
-        result["mla"] = {"q_lora_rank": config.get("q_lora_rank") or 0, **{n: config[n] for n in _MLA}}
+    if mla := _latent(config):
+        result["mla"] = {name: value for name, value in mla.items() if value is not None}
         result.pop("head_dim", None)
     name = config.get("_name_or_path") or kind or "model"
     result["title"] = str(name)[:80]

@@ -30,6 +30,7 @@ _FIRST_DENSE = ("first_k_dense_replace", "num_dense_layers", "moe_layer_num_skip
 _FREQUENCY = ("decoder_sparse_step", "moe_layer_freq", "moe_layer_frequency", "interleave_moe_layer_step")
 _START, _END, _INTERVAL = "moe_layer_start_index", "moe_layer_end_index", "moe_layer_interval"
 _LISTED = ("moe_layers", "moe_layers_enum")
+_SCATTERED = -1
 _FLAGS = ("use_moe", "is_moe", "use_mixed_mlp_moe")
 _KNOWN = frozenset(
     (*_COUNT, *_PER_TOKEN, *_WIDTH, *_SHARED_COUNT, *_SHARED_WIDTH, *_WIDTH_OF_ONE_SHARED, *_GROUPS, *_FREQUENCY,
@@ -106,20 +107,22 @@ def _shared_width(config: Mapping[str, Any], width: Any) -> Any:
 
 
 def _places(config: Mapping[str, Any], layers: int | None) -> dict[str, Any]:
-    """Return `first_k_dense` and `moe_layer_frequency`; the former None where the file's list cannot be read."""
+    """Return `first_k_dense` and `moe_layer_frequency`.
+
+    The former is None where the file's list cannot be read, `_SCATTERED` where the two do not give its layers.
+    """
     routed = _routed_layers(config, layers)
     if routed is not None:
-        fitted = _every_nth(routed, layers or 0)
-        return {"first_k_dense": None} if fitted is None else dict(zip(_PLACE, fitted, strict=True))
+        if not routed or not layers:
+            return {"first_k_dense": None}
+        first, every = _every_nth(routed, layers)
+        return {"first_k_dense": first, "moe_layer_frequency": every}
     found: dict[str, Any] = {}
     if isinstance(first := first_of(config, _FIRST_DENSE), int):
         found["first_k_dense"] = first
     if isinstance(every := first_of(config, _FREQUENCY), int):
         found["moe_layer_frequency"] = every
     return found
-
-
-_PLACE = ("first_k_dense", "moe_layer_frequency")
 
 
 def _routed_layers(config: Mapping[str, Any], layers: int | None) -> list[int] | None:
@@ -132,17 +135,23 @@ def _routed_layers(config: Mapping[str, Any], layers: int | None) -> list[int] |
     if listed := _indices(next((config[name] for name in _LISTED if config.get(name)), None)):
         return listed
     numbers = range(layers or 0)
-    if dense := config.get("mlp_only_layers"):
-        step = config.get("decoder_sparse_step") or 1
-        return [layer for layer in numbers if layer not in dense and (layer + 1) % step == 0]
+    if config.get("mlp_only_layers"):
+        dense, step = _indices(config["mlp_only_layers"]), config.get("decoder_sparse_step", 1)
+        readable = dense and _is_step(step)
+        return (
+            [layer for layer in numbers if layer not in dense and (layer + 1) % step == 0] if readable else []
+        )
     if not any(name in config for name in (_START, _END, _INTERVAL)):
         return None
-    start, step = config.get(_START) or 0, config.get(_INTERVAL) or 1
-    last = config.get(_END)
+    start, step, last = config.get(_START) or 0, config.get(_INTERVAL, 1), config.get(_END)
     end = last if isinstance(last, int) and last >= 0 else len(numbers) - 1
-    if not isinstance(start, int) or not isinstance(step, int):
+    if not isinstance(start, int) or not _is_step(step):
         return []
     return [layer for layer in numbers if start <= layer <= end and (layer + 1) % step == 0]
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
 
 
 def _indices(listed: Any) -> list[int]:
@@ -152,13 +161,12 @@ def _indices(listed: Any) -> list[int]:
     return sorted(int(text) for text in texts) if all(text.isdecimal() for text in texts) else []
 
 
-def _every_nth(routed: Sequence[int], layers: int) -> tuple[int, int] | None:
-    """Return first dense layers and step of which the routed layers are the rest, None if there are no such two."""
-    if not routed:
-        return None
+def _every_nth(routed: Sequence[int], layers: int) -> tuple[int, int]:
+    """Return first dense layers and step of which the routed layers are the rest; `_SCATTERED` without such two."""
     step = routed[1] - routed[0] if len(routed) > 1 else 1
     first = routed[0] - step + 1
-    return (first, step) if first >= 0 and list(routed) == list(range(routed[0], layers, step)) else None
+    fits = first >= 0 and list(routed) == list(range(routed[0], layers, step))
+    return (first, step) if fits else (_SCATTERED, 1)
 
 
 def not_expressed(config: Mapping[str, Any], moe: Mapping[str, Any] | None) -> str:
@@ -168,7 +176,7 @@ def not_expressed(config: Mapping[str, Any], moe: Mapping[str, Any] | None) -> s
     unknown = sorted(_unknown(config))
     if unknown:
         return f"says of its experts what is not understood: {', '.join(unknown)}"
-    scattered = moe is not None and "first_k_dense" in moe and moe["first_k_dense"] is None
+    scattered = moe is not None and moe.get("first_k_dense") == _SCATTERED
     return "has dense layers among the routed ones" if scattered else ""
 
 

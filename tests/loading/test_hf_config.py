@@ -182,6 +182,12 @@ def test_experts_by_other_names_are_experts(read: Reader, keys: tuple[str, str])
         (SHAPE | {"hybrid_layer_pattern": [0, 1] * 14}, "does not give sliding_window;"),
         ({"model_type": "gpt2", "n_embd": "wide", "n_layer": 2, "n_head": 2, "vocab_size": 10},
          "hidden_size is 'wide'; a whole number is needed"),
+        (SHAPE | {"kv_lora_rank": "512"}, "kv_lora_rank is '512'; a whole number is needed"),
+        (SHAPE | {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64},
+         "does not give mla.v_head_dim;"),
+        (ROUTED | {"mlp_only_layers": "first"}, "does not give moe.first_k_dense;"),
+        (ROUTED | {"mlp_only_layers": [0], "decoder_sparse_step": "x"}, "does not give moe.first_k_dense;"),
+        (ROUTED | {"num_hidden_layers": None, "moe_layer_start_index": 1}, "does not give num_hidden_layers, moe."),
         (SHAPE | {"num_key_value_heads": True}, "num_key_value_heads is True; a whole number is needed"),
     ],
 )  # fmt: skip
