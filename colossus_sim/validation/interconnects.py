@@ -35,7 +35,9 @@ _PER_NODE = re.compile(
     rf"{_RATE}[^,;+]*?(?:\bper (?:node|server|host)|/ ?(?:node|server|host))", re.IGNORECASE
 )
 _NAMED_PER_GPU = re.compile(r"\b([NHXE]DR)\b[^,;+\d]*(?:\bper GPU|/ ?GPU)", re.IGNORECASE)
-_ALONE = re.compile(r"(\d+(?:\.\d+)?)\s*-?\s*(Gb/s|Tb/s|Gbps|Gbit/s|Tbps|Tbit/s)")
+_ALONE = re.compile(
+    r"(\d+(?:\.\d+)?)\s*-?\s*(Gb/s|Tb/s|Gbps|Gbit/s|Tbps|Tbit/s)(?![^;,+]*(?:switch|bisection|aggregate|total|cluster))"
+)
 _NUMERALS = {"one": 1, "two": 2, "four": 4, "eight": 8, "sixteen": 16}
 _SPELT = re.compile(
     rf"(\b(?:{'|'.join(_NUMERALS)})|(?:^|[;,+]\s*)\d{{1,2}})\s+(?=\d{{2,4}}\s*-?\s*G)", re.IGNORECASE

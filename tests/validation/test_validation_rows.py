@@ -149,7 +149,13 @@ def test_an_unstated_network_is_marked_as_an_assumption() -> None:
     assert network.nic_gbps is None
     assert network.assumed
     assert network.reference.startswith("not stated")
-    for words in ("14.4 Tb/s per GPU", "51.2 Tb/s switches", "900 GB/s", "8x80GB, 400 Gb/s IB"):
+    for words in (
+        "14.4 Tb/s per GPU",
+        "51.2 Tb/s switches",
+        "NDR, 6.4 Tb/s switch",
+        "900 GB/s",
+        "8x80GB, 400 Gb/s IB",
+    ):
         assert stated_network(words, 8).nic_gbps is None
         assert stated_network(words, 8).reference.startswith(f"{words!r} is not understood")
     assert stated_network("NVL72 1.8 TB/s per GPU", 72).reference.startswith("not stated")
