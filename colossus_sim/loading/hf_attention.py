@@ -13,6 +13,8 @@ _LAYERS = ("layer_types", "attention_layers", "layers_block_type", "block_types"
 _FULL = ("full_attention", "attention", "global", 1)
 _LOCAL = ("sliding_attention", "chunked_attention", "local")
 _NAMED = {"0": "linear_attention"}
+_MARKS = "hybrid_layer_pattern"
+"""MiMo-V2: 1 for a layer with a window, 0 for a full one."""
 _PATTERNS = ("sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers")
 _FULL_LAYER_EVERY = {
     "gpt_neo": 2, "gemma2": 2, "gpt_oss": 2, "cohere2": 4, "exaone4": 4, "olmo3": 4, "llama4": 4, "llama4_text": 4,
@@ -39,11 +41,11 @@ def other_mixers(config: Mapping[str, Any]) -> str:
 def window_fields(config: Mapping[str, Any], layers: int | None) -> dict[str, Any]:
     """Return `sliding_window` and `sliding_window_fraction` of an architecture, or nothing for full attention.
 
-    A fraction of None is neither said nor known, as where it takes a number of layers that is not given. Attention
+    None is neither said nor known, as a fraction that takes a number of layers which is not given. Attention
     within chunks counts as a window of their length: exact for sequences of one chunk, too much for longer ones.
     """
-    window = _window(config)
-    if window is None or config.get("use_sliding_window") is False:
+    window, listed = _window(config), _listed(config)
+    if config.get("use_sliding_window") is False or not (window or any(name in _LOCAL for name in listed)):
         return {}
     share = _share(config, layers)
     return {} if share == 0.0 else {"sliding_window": window, "sliding_window_fraction": share}
@@ -55,12 +57,15 @@ def window_is_chunk(config: Mapping[str, Any]) -> bool:
 
 
 def _listed(config: Mapping[str, Any]) -> Sequence[Any]:
+    marks = config.get(_MARKS)
+    if isinstance(marks, list) and marks and all(mark in (0, 1) for mark in marks):
+        return [_LOCAL[0] if mark else _FULL[0] for mark in marks]
     lists = (config.get(name) for name in _LAYERS)
     return next((found for found in lists if isinstance(found, list) and found), [])
 
 
 def _window(config: Mapping[str, Any]) -> int | None:
-    value = config.get(_window_name(config))
+    value = config.get(_window_name(config), config.get("sliding_window_size"))
     return value if isinstance(value, int) and value > 0 else None
 
 

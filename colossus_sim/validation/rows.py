@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from colossus_sim.errors import UsageError
+from colossus_sim.validation.cells import COLUMNS_OF_FEW_VALUES, value_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +98,6 @@ _SIMILAR = 0.8
 """Likeness (difflib's ratio) from which an unknown column is taken for a misspelling of one that is absent."""
 _BLANK = ("n/a", "na", "-", "--", "?", "unknown", "not stated")
 """Words that say as little as an empty cell."""
-_YES, _NO = ("y", "yes", "true", "1", "on"), ("n", "no", "false", "0", "off")
-_SPELLINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "sequence_parallel": {"y": _YES, "n": _NO},
-    "mlp_gated": {"Y": _YES, "N": _NO},
-    "fully_specified": {"Y": _YES, "N": _NO, "near": ("near",)},
-    "outcome": {"ok": ("ok", "ran", "success"), "oom": ("oom", "out of memory", "out-of-memory")},
-    "recompute": {"none": ("none", *_NO), "selective": ("selective",), "full": ("full",)},
-    "model_kind": {
-        "dense": ("dense",),
-        "moe": ("moe", "mixture of experts"),
-        "hybrid": ("hybrid",),
-        "layer-microbench": ("layer-microbench",),
-    },
-}
-"""Columns of few values: each value with the words that mean it, whatever their case."""
 _REQUIRED = ("id", "gpu", "n_gpus", "layers", "hidden", "heads", "global_batch", "fully_specified")
 
 
@@ -192,13 +178,9 @@ def _row(record: Mapping[str, str], line: int) -> TrainingRow:
 
 def _word(column: str, text: str) -> tuple[str, str]:
     """Return the column's own word for a text, and what is wrong with it."""
-    if column not in _SPELLINGS or text.lower() in ("", *_BLANK):
-        return ("" if column in _SPELLINGS else text), ""
-    plain = text.partition("(")[0].strip().lower()
-    for value, words in _SPELLINGS[column].items():
-        if plain in words:
-            return value, ""
-    return "", f"{text!r} is none of {', '.join(_SPELLINGS[column])}"
+    if column not in COLUMNS_OF_FEW_VALUES:
+        return text, ""
+    return ("", "") if text.lower() in ("", *_BLANK) else value_of(column, text)
 
 
 def _number(text: str, *, whole: bool) -> tuple[float | None, str]:

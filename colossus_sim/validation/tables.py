@@ -11,6 +11,13 @@ from colossus_sim.validation.rows import TrainingRow, csv_records, shipped
 
 _MAKERS = re.compile(r"^(?:(?:NVIDIA|AMD|AWS|Google|Instinct|Tesla|DGX|HGX|Ascend)[\s_-]+)+", re.IGNORECASE)
 
+_HOW_MANY = re.compile(
+    r"^\d+\s*[x*\N{MULTIPLICATION SIGN}]\s*|(?<!NVL36)\s+[x*\N{MULTIPLICATION SIGN}]\s*\d+\b"
+    r"|[\s,;]*\(?(?<![\w.-])\d+\s*[x*\N{MULTIPLICATION SIGN}]?\s*"
+    r"(?:GPUs?|nodes?|cards?|devices?|servers?|hosts?)\b\)?",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
@@ -143,8 +150,8 @@ def collectives_name(device: Device, fabric: str, known: Collection[str]) -> str
 
 
 def plain_gpu(name: str) -> str:
-    """Return a GPU's name without its maker's: ``H100 SXM5`` of ``NVIDIA H100 SXM5``."""
-    return _MAKERS.sub("", name)
+    """Return a GPU's name without its maker's and without how many there are: ``A100`` of ``8x NVIDIA A100``."""
+    return _MAKERS.sub("", _HOW_MANY.sub("", name).strip())
 
 
 def _found(pattern: str, text: str) -> bool:

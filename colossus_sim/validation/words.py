@@ -7,6 +7,7 @@ assumed.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _STAGE = re.compile(r"^([0-3])$|(?:zero|stage)[-_ ]*(?:stage|dp|level)?[-_ =:]*([0-3])\b", re.IGNORECASE)
 _OPTIMIZER = re.compile(
@@ -16,10 +17,27 @@ _GRADIENTS = re.compile(
     r"SHARD_GRAD_OP|no reshard|reshard_after_forward\W*(?:false|off|0)|FSDP[^,;]*ZeRO-?2", re.IGNORECASE
 )
 _PARAMETERS = re.compile(r"FSDP|HSDP|FULL_SHARD|full(?:y)?[-_ ]shard|hybrid[-_ ]shard", re.IGNORECASE)
-_UNSHARDED = re.compile(r"(?:none|ddp|dp|no|off|false|data[- ]parallel|replicated)\b", re.IGNORECASE)
-_DENIED = re.compile(r"(?:no|without)\b(?! *reshard)|none *(?:\(|$)|.*\bNO_SHARD\b", re.IGNORECASE)
+_UNSHARDED = re.compile(
+    r"(?:none|ddp|dp|no|not|without|off|false|data[- ]parallel|replicated)\b", re.IGNORECASE
+)
+_NO_SHARD = re.compile(r"\bNO_SHARD\b")
 _PARTIAL = re.compile(r"HSDP|hybrid[-_ ]shard|hierarchical|HYBRID", re.IGNORECASE)
 _OFFLOAD = re.compile(r"infinity|offload", re.IGNORECASE)
+
+_NOT = re.compile(r"\b(?:no|not|non|without|w/o|instead of|unlike|than|disabled?)\b[^,;.|]*$", re.IGNORECASE)
+_NOT_AFTER = re.compile(
+    r"\W*(?:is |was )?(?:not (?:used|enabled|applied)\b|not\s*(?:$|[,;.|)])|(?:off|unused|disabled)\b)",
+    re.IGNORECASE,
+)
+
+
+def affirmed(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """Return where a pattern occurs without a negation before it in the same clause, or right after it."""
+    return [
+        found
+        for found in pattern.finditer(text)
+        if not _NOT.search(text[: found.start()]) and not _NOT_AFTER.match(text[found.end() :])
+    ]
 
 
 def zero_stage(text: str) -> tuple[int, str]:
@@ -40,30 +58,39 @@ def zero_stage(text: str) -> tuple[int, str]:
 
 
 def _stage(text: str) -> int | None:
-    if _DENIED.match(text):
+    numbers = {int(found[1] or found[2]) for found in affirmed(_STAGE, text)}
+    if _NO_SHARD.search(text):
         return 0
-    named = _STAGE.search(text)
-    number = int(named[1] or named[2]) if named else None
-    if _OPTIMIZER.search(text) or number == 1:
+    if affirmed(_OPTIMIZER, text) or 1 in numbers:
         return 1
-    if _GRADIENTS.search(text) or number == 2:
+    if affirmed(_GRADIENTS, text) or 2 in numbers:
         return 2
-    if _PARAMETERS.search(text) or number == 3:
+    if affirmed(_PARAMETERS, text) or 3 in numbers:
         return 3
-    return 0 if number == 0 or _UNSHARDED.match(text) else None
+    denied = any(pattern.search(text) for pattern in (_STAGE, _OPTIMIZER, _GRADIENTS, _PARAMETERS))
+    return 0 if denied or _UNSHARDED.match(text) else None
 
 
 def offloaded(text: str) -> bool:
     """Whether the words name states that are kept outside the GPUs."""
-    return _affirmed(_OFFLOAD, text)
+    return bool(affirmed(_OFFLOAD, text))
 
 
-_FORMATS = ("nvfp4", "mxfp8", "fp8", "bf16", "fp16", "tf32", "fp32")
-_OTHER_NAMES = {
-    "bfloat16": "bf16", "float16": "fp16", "float8": "fp8", "float32": "fp32", "half": "fp16", "bf-16": "bf16",
-    "fp-16": "fp16", "fp-8": "fp8",
-}  # fmt: skip
-_WORD = re.compile("|".join((*_FORMATS, *_OTHER_NAMES)))
+_FORMATS: Mapping[str, str] = {
+    "nvfp4": r"nv[-_ ]?fp[-_ ]?4",
+    "mxfp8": r"mx[-_ ]?(?:fp|float)[-_ ]?8|fp[-_ ]?8(?:[-_ ]?mx|(?:(?!\bnot?\b)[^,;|/+])*\bmx\b)"
+    r"|microscal\w*[-_ ]*fp[-_ ]?8",
+    "fp8": r"(?:fp|float)[-_ ]?8",
+    "bf16": r"b(?:f|fp|float)[-_ ]?16",
+    "fp16": r"(?:fp|float)[-_ ]?16|\bhalf\b",
+    "tf32": r"tf[-_ ]?32",
+    "fp32": r"(?:fp|float)[-_ ]?32",
+}
+"""Number formats, narrowest first, with their spellings."""
+_OTHER_FORMATS = re.compile(
+    r"(?<!nv)(?<!nv[-_ ])(?:fp|float|\bu?int)[-_ ]?[46](?!\d)|\bu?int[-_ ]?8(?!\d)", re.IGNORECASE
+)
+_FORMAT = re.compile("|".join(f"(?P<{name}>{words})" for name, words in _FORMATS.items()), re.IGNORECASE)
 _WIDTHS = ({"nvfp4"}, {"mxfp8", "fp8"}, {"bf16", "fp16"}, {"tf32", "fp32"})
 
 
@@ -71,15 +98,15 @@ def precision(text: str, gpu: str) -> tuple[str, str]:
     """Return the format of the matrix products, the narrowest that a cell names, and what was assumed.
 
     Of two with "or" between them, both equally wide: ``mxfp8`` on Blackwell, ``fp8`` before it, or ``bf16``. A
-    format that is not known comes back as it is.
+    format that is denied does not count; one that is not known comes back as it is.
 
     Raises
     ------
     ValueError
         If the cell names two formats of different width with "or".
     """
-    names = {_OTHER_NAMES.get(word, word) for word in _WORD.findall(text.lower())}
-    if not names:
+    names = {str(found.lastgroup) for found in affirmed(_FORMAT, text)}
+    if not names or affirmed(_OTHER_FORMATS, text):
         return text.lower(), ""
     if re.search(r"\bor\b", text.lower()) and len(names) > 1:
         if not any(names <= width for width in _WIDTHS):
@@ -87,7 +114,7 @@ def precision(text: str, gpu: str) -> tuple[str, str]:
         blackwell = gpu.upper().startswith(("B", "GB"))
         chosen = ("mxfp8" if blackwell else "fp8") if "fp8" in names else "bf16"
         return chosen, f"precision = {chosen} of {text!r} assumed"
-    narrowest = min(names, key=_FORMATS.index)
+    narrowest = min(names, key=list(_FORMATS).index)
     widths = sum(bool(names & width) for width in _WIDTHS[:3])
     return narrowest, f"precision = {narrowest}, the narrowest of {text!r}, assumed" if widths > 1 else ""
 
@@ -97,13 +124,11 @@ _SCHEDULES = (
     ("zero_bubble", re.compile(r"zero[-_ ]?bubble|\bZB-?(?:H1|H2|V|1P|2P)\b", re.IGNORECASE)),
     ("gpipe", re.compile(r"\bg-?pipe\b", re.IGNORECASE)),
 )
-_NOT = re.compile(r"\b(?:no|not|without|w/o|instead of|unlike|than|disabled?)\b[^,;.|]*$", re.IGNORECASE)
-_NOT_AFTER = re.compile(r"\W*(?:is |was )?(?:not|off|unused|disabled)\b", re.IGNORECASE)
 
 
 def named_schedule(text: str) -> str:
     """Return the pipeline schedule that the words of a source name; empty for none but the usual."""
-    return next((name for name, pattern in _SCHEDULES if _affirmed(pattern, text)), "")
+    return next((name for name, pattern in _SCHEDULES if affirmed(pattern, text)), "")
 
 
 _FROZEN = re.compile(
@@ -113,15 +138,7 @@ _FROZEN = re.compile(
 
 def freezes_weights(text: str) -> bool:
     """Whether the words say that only adapters are trained."""
-    return _affirmed(_FROZEN, text)
-
-
-def _affirmed(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether a pattern occurs in a text without a negation before it in the same clause, or right after it."""
-    return any(
-        not _NOT.search(text[: found.start()]) and not _NOT_AFTER.match(text[found.end() :])
-        for found in pattern.finditer(text)
-    )
+    return bool(affirmed(_FROZEN, text))
 
 
 _EVERY_SECOND = re.compile(

@@ -256,6 +256,9 @@ def test_defaults_of_empty_cells_are_said(predictor: Predictor, tmp_path: Path) 
         ("H100 NVL", "gpu 'H100 NVL': the NVL card has no entry of its own"),
         ("A100-SXM-64GB", "gpu 'A100-SXM-64GB': the custom A100 of 64 GB has no entry"),
         ("TPU v5p", "gpu 'TPU v5p': TPUs are not predicted: a pod is a torus"),
+        ("A100-64", "gpu 'A100-64': the custom A100 of 64 GB has no entry"),
+        ("GB200 NVL64", "gpu 'GB200 NVL64': no NVLink domain of that size is known"),
+        ("Rubin Ultra NVL576", "gpu 'Rubin Ultra NVL576': this part of the Rubin generation has no entry"),
         ("H20", "gpu 'H20': no line of gpus.csv has that name"),
     ],
 )
@@ -273,6 +276,49 @@ def test_what_is_assumed_about_a_gpu_is_said(predictor: Predictor, tmp_path: Pat
     found = case(predictor, tmp_path, DENSE | {"gpu": "GH200-96GB"})
     assert (found.device.catalog, found.device.hbm_capacity) == ("h100", 102.6e9)
     assert not any(text.startswith("gpu") for text in found.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "catalog"),
+    [
+        ("A100-SXM4-80GB (64 GPUs)", "a100_80gb"), ("A100-80GB (40 GPUs)", "a100_80gb"),
+        ("64x NVIDIA A100 40GB", "a100_40gb"), ("A100 (DGX A100 640GB)", "a100_80gb"),
+        ("V100-32GB, 16 nodes", "v100_32gb"), ("GH200 x 96", "h100"), ("H100 SXM5 80GB x8", "h100"),
+    ],
+)  # fmt: skip
+def test_how_many_gpus_there_are_is_not_their_memory(gpu: str, catalog: str) -> None:
+    """Counts of GPUs, nodes and whole machines beside a name do not make another part of it."""
+    device = Tables().device(gpu)
+    assert device is not None
+    assert device.catalog == catalog
+
+
+@pytest.mark.parametrize(
+    ("gpu", "domain"),
+    [
+        ("GB200 NVL2", 2), ("NVIDIA GB200-NVL4", 4), ("GB200 NVL36", 36), ("GB200 NVL36x2", 72),
+        ("GB200NVL72", 72), ("GB300 NVL4", 4), ("GH200 NVL32", 32), ("GH200 NVL2", 2), ("HGX Rubin NVL8", 8),
+    ],
+)  # fmt: skip
+def test_the_scale_up_domain_is_what_the_name_says(
+    predictor: Predictor, tmp_path: Path, gpu: str, domain: int
+) -> None:
+    """NVL4 is four GPUs with NVLink between them, not a rack of 72."""
+    found = predictor.gpu(case(predictor, tmp_path, DENSE | {"gpu": gpu, "gpus_per_node": "4"}))
+    assert found.scale_up_domain == domain
+
+
+@pytest.mark.parametrize(
+    ("model", "tied"),
+    [
+        ("MT-NLG-530B", True), ("Megatron-Turing NLG 530B", True), ("microsoft/Megatron-Turing-NLG-530B", True),
+        ("MT NLG", True), ("Turing-NLG 17B", True), ("Megatron-GPT 175B", True), ("GPT3-5B", True),
+        ("OPT-175B", True), ("GPT-NeoX-20B", False), ("GPT-J-6B", False), ("Optimus-7B", False), ("MT5-XXL", False),
+    ],
+)  # fmt: skip
+def test_embeddings_are_tied_in_the_lineage_of_gpt_2(model: str, tied: bool) -> None:
+    """Whatever its members are called; GPT-NeoX, GPT-J and names that only begin alike have their own output."""
+    assert Tables().model(model)["tie_word_embeddings"] == str(int(tied))
 
 
 def test_links_of_two_variants_of_one_part_are_kept_apart(predictor: Predictor, tmp_path: Path) -> None:

@@ -113,6 +113,29 @@ def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
         ("50 GB/s per GPU", 8, 400.0),
         ("NVLink 900 GB/s per GPU; 8x400GbE", 8, 400.0),
         ("100 GbE", 8, 12.5),
+        ("NVL72 1.8 TB/s per GPU; 400 Gb/s per GPU", 72, 400.0),
+        ("NVL72, 1.8 TB/s per GPU; 400 Gb/s per GPU", 72, 400.0),
+        ("GB200 NVL72 (130 TB/s), 4x 400 Gb/s per 4-GPU tray", 72, 400.0),
+        ("NVLink 900 GB/s and 8x 400 Gb/s", 8, 400.0),
+        ("NVLink 900GB/s bidirectional per GPU and InfiniBand 3.2 Tb/s per node", 8, 400.0),
+        ("NVLink 900 GB/s per GPU 8x400 Gb/s", 8, 400.0),
+        ("NVLink4 900 GB/s + 50 GB/s per GPU IB", 8, 400.0),
+        ("8x 50 GB/s IB, 900 GB/s NVLink", 8, 400.0),
+        ("18x NVLink5 100 GB/s, 8x400 Gb/s", 8, 400.0),
+        ("8 x NVIDIA ConnectX-7 400Gb/s", 8, 400.0),
+        ("8x CX-7", 8, 400.0),
+        ("4x BlueField-3", 8, 200.0),
+        ("4x HDR200", 8, 100.0),
+        ("1.6 Tb/s per node", 8, 200.0),
+        ("3.2Tbps EFA", 8, 400.0),
+        ("32x 100Gbps EFA per node", 8, 400.0),
+        ("400Gbps RoCEv2 per GPU", 8, 400.0),
+        ("4x Slingshot-11 200 Gb/s", 4, 200.0),
+        ("8*400Gbps", 8, 400.0),
+        ("eight 400 Gb/s NICs", 8, 400.0),
+        ("8 NICs per node, 400 Gb/s each", 8, 400.0),
+        ("400 Gb/s per NIC, 8 NICs per node", 8, 400.0),
+        ("NDR per GPU", 8, 400.0),
     ],
 )
 def test_the_network_rate_is_per_gpu(text: str, gpus_per_node: int, gbps: float) -> None:
@@ -126,6 +149,22 @@ def test_an_unstated_network_is_marked_as_an_assumption() -> None:
     assert network.nic_gbps is None
     assert network.assumed
     assert network.reference.startswith("not stated")
+    for words in (
+        "14.4 Tb/s per GPU",
+        "51.2 Tb/s switches",
+        "NDR, 6.4 Tb/s switch",
+        "900 GB/s",
+        "8x80GB, 400 Gb/s IB",
+    ):
+        assert stated_network(words, 8).nic_gbps is None
+        assert stated_network(words, 8).reference.startswith(f"{words!r} is not understood")
+    assert stated_network("NVL72 1.8 TB/s per GPU", 72).reference.startswith("not stated")
+    for words, said in (
+        ("3.2Tbps EFA", "a rate per node"),
+        ("8x CX-7", "400 Gb/s, the full rate, of each ConnectX-7"),
+    ):
+        assert stated_network(words, 8).assumed
+        assert stated_network(words, 8).reference == f"{words}: {said} is assumed"
     unclear = stated_network("RoCE 400 Gb/s", 8)
     assert (unclear.nic_gbps, unclear.assumed) == (None, True)
     assert unclear.reference.startswith("'RoCE 400 Gb/s' is not understood")
