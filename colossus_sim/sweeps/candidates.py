@@ -93,9 +93,26 @@ def field_value(scenario: Scenario, path: str) -> object:
 
 def _job_of_gpus(scenario: Scenario, path: str) -> str | None:
     for name in scenario.jobs:
-        if path == f"jobs.{name}.gpus":
+        if parse_path(path) == parse_path(f"jobs.{name}.gpus"):
             return name
     return None
+
+
+def counts_between(scenario: Scenario, path: str, low: float, high: float) -> list[int] | None:
+    """Return the GPU counts of `usable_counts` if a field is the GPUs of a job, else None.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    job = _job_of_gpus(scenario, path)
+    if job is None:
+        return None
+    counts = usable_counts(scenario, job, math.ceil(low), math.floor(high))
+    if not counts:
+        raise UsageError(f"no number of GPUs between {low:g} and {high:g} can be used by the plan of {job}")
+    return counts
 
 
 def _installed(scenario: Scenario, job: str) -> int:
@@ -150,13 +167,8 @@ def candidates(question: Question) -> list[str]:
         raise UsageError(
             f"--between: the first value must be smaller, got {question.low} and {question.high}"
         )
-    job = _job_of_gpus(scenario, question.path)
-    if job is not None:
-        counts = usable_counts(scenario, job, math.ceil(low), math.floor(high))
-        if not counts:
-            raise UsageError(
-                f"no number of GPUs between {question.low} and {question.high} can be used by the plan of {job}"
-            )
+    counts = counts_between(scenario, question.path, low, high)
+    if counts is not None:
         return [str(count) for count in counts]
     return _steps(low, high, scale)
 
