@@ -163,6 +163,7 @@ def test_a_range_that_cannot_be_run_to_its_end_is_told_as_what_held(fast_scenari
     text = answer_text(asked, answer)
     assert f"holds from 8 to {high.text}, the largest value that can be run\n" in text
     assert "100000" not in text.splitlines()[0]
+    assert answer.limit
     rising = solve(question(fast_scenario, "jobs.large.finish_days<=1000"), Shaped(float))
     assert rising.found is not None
     assert rising.found.text == "160"
