@@ -158,8 +158,8 @@ paths are those of `--set`, values are written as in a scenario. For the common 
   ends of a rate or time do). Laws are independent. GPUs of a job
   (`jobs.X.gpus`) are rounded to the nearest count that its plan in the scenario can use, as `solve` searches them.
   The same seed gives the same points.
-- **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time, from the central
-  case alone.
+- **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time, from
+  the central case alone.
 - **`changes`** plays the scenario as it is, then each named change alone.
 - **Seeds**: run `k` of a point has the root seed plus `k`. With `common_random_numbers` (the default) that is the
   same seed at every point, so that differences between points are paired and far more certain than the means;
