@@ -148,14 +148,18 @@ paths are those of `--set`, values are written as in a scenario. For the common 
 `--tornado` need no file.
 
 - **`vary`** has `grid`, `zip` and `list`, alone or together (every combination of the three), or one of `sample`,
-  `tornado` and `changes` alone. No two points may be the same, and no field may be varied twice.
+  `tornado` and `changes` alone. No two points may be the same (`60 min` is
+  `1 h`), no field may be varied twice or within another that varies, and none may be set as well.
 - **`sample`** spreads points over ranges: each `n`-th of a range holds one of `n` points (Latin hypercube, McKay,
   Beckman and Conover 1979), or a scrambled Sobol sequence (Owen 1998) with a power of two of points. A range has a
   law: `uniform`, `loguniform` (the logarithm is uniform: for rates and times over decades), `triangular` (with
   `mode`), `normal` (`low` and `high` are its 5 % and 95 % quantiles, so a tenth of the points lies outside;
   refused where it would reach values that the scenario refuses with a chance of more than one in a million, as wide
-  ends of a rate or time do). Laws are independent. The same seed gives the same points.
-- **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time.
+  ends of a rate or time do). Laws are independent. GPUs of a job
+  (`jobs.X.gpus`) are rounded to the nearest count that its plan in the scenario can use, as `solve` searches them.
+  The same seed gives the same points.
+- **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time, from
+  the central case alone.
 - **`changes`** plays the scenario as it is, then each named change alone.
 - **Seeds**: run `k` of a point has the root seed plus `k`. With `common_random_numbers` (the default) that is the
   same seed at every point, so that differences between points are paired and far more certain than the means;

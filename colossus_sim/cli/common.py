@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from colossus_sim.errors import ColossusError, Problem
@@ -34,6 +35,8 @@ class Settings:
         ``--set``, in order.
     case : str
         ``--case``: low, central, high.
+    case_given : bool
+        Whether the command line says it.
     out : str or None
         ``--out``.
     json : bool
@@ -45,6 +48,7 @@ class Settings:
     seed: int | None = None
     overrides: tuple[str, ...] = ()
     case: str = "central"
+    case_given: bool = False
     out: str | None = None
     json: bool = False
     quiet: bool = False
@@ -108,8 +112,11 @@ def _with_settings(function: F, options: Sequence[_Option]) -> F:
     @functools.wraps(function)
     def handler(*args: Any, **kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in Settings.__dataclass_fields__ if name in kwargs}
-        settings = Settings(**given)
-        click.get_current_context().find_root().obj = settings
+        context = click.get_current_context()
+        settings = Settings(
+            **given, case_given=context.get_parameter_source("case") is ParameterSource.COMMANDLINE
+        )
+        context.find_root().obj = settings
         return function(*args, settings=settings, **kwargs)
 
     decorated: Any = handler

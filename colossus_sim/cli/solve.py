@@ -11,7 +11,8 @@ from colossus_sim.cli.common import Settings, echo, echo_json, note, scenario_op
 from colossus_sim.cli.many import executor, stopping, worker_options
 
 if TYPE_CHECKING:
-    from colossus_sim.sweeps.solve import Answer, Question, Trial
+    from colossus_sim.sweeps.candidates import Question
+    from colossus_sim.sweeps.solve import Answer, Span, Trial
 
 NOT_FOUND = 3
 
@@ -38,8 +39,9 @@ NOT_FOUND = 3
 def solve(file: str, settings: Settings, **options: Any) -> int:
     """Find the smallest (or largest) value of a field with which a condition holds.
 
-    The search halves the range; every value is run with the same seeds. GPUs of a job are searched among the
-    counts that its parallel plan can use.
+    The search halves the range; every value is run with the same seeds. Where both ends of it agree, 7 values
+    between them are tried too. GPUs of a job are searched among the counts that its parallel plan can use; of
+    counts, the next ones beyond the value found are tried until 4 in a row fail.
 
     \b
     Examples:
@@ -70,14 +72,19 @@ def solve(file: str, settings: Settings, **options: Any) -> int:
 def _question(file: str, settings: Settings, options: dict[str, Any]) -> Question:
     from colossus_sim.errors import UsageError
     from colossus_sim.loading.load import load_scenario
+    from colossus_sim.sweeps.candidates import Question, default_range
     from colossus_sim.sweeps.condition import parse_condition
     from colossus_sim.sweeps.points import SEED_HINT, is_seed
-    from colossus_sim.sweeps.solve import Question, default_range
 
     if file == "-":
         raise UsageError("every worker reads the scenario itself: save it to a file first")
     if is_seed(options["path"]):
         raise UsageError(f"--find: the seed cannot be searched: {SEED_HINT}")
+    if options["path"].strip() == "horizon":
+        raise UsageError(
+            "--find: the horizon cannot be searched: it is where the simulation stops, and changes nothing before; "
+            "search a field that moves the measure, with a horizon that is long enough (--set 'horizon=60 days')"
+        )
     if not Path(file).suffix and options["path"].count(".") == 0:
         raise UsageError(f"--find: {options['path']!r} is no field path, e.g. jobs.my_job.gpus")
     scenario = load_scenario(file, overrides=settings.overrides, case=settings.case)  # type: ignore[arg-type]
@@ -128,31 +135,79 @@ def answer_text(question: Question, answer: Answer) -> str:
             else f" (nearest: {best.text}, {question.condition.measure} {best.mean:.4g} on average)"
         )
         text = (
-            f"no solution: {question.path} between {question.low} and {question.high} has no value for {wish}; "
-            f"at its ends it holds in {_ends(answer)}{near}"
+            f"no solution: {question.path} between {question.low} and {question.high} has no value for {wish} "
+            f"among the {len(answer.trials)} that were tried; at its ends it holds in {_ends(answer)}{near}"
         )
         return f"{text}\n{answer.limit or 'look farther with --between, or change something else'}"
+    if answer.smallest is None:
+        return _span_text(question, answer, wish)
     low, high = answer.found.interval
     text = (
         f"{question.path} = {answer.found.text}: {question.condition.text} in {answer.found.met} of "
         f"{answer.found.runs} runs ({answer.found.share:.0%}; 95 % interval {low:.0%} to {high:.0%})"
     )
-    if answer.neighbour is None:
-        rest = answer.limit or "look farther with --between"
-        return f"{text}\nit holds in the whole range {question.low} to {question.high}; {rest}"
     side = "smallest" if answer.smallest else "largest"
-    other = answer.neighbour
-    why = (
-        f"cannot be run: {other.error.splitlines()[0]}"
-        if other.error
-        else f"{other.met} of {other.runs} runs"
+    beside = "" if answer.neighbour is None else f"; next to it, {_verdict(answer.neighbour)}"
+    return "\n".join(
+        filter(None, (f"{text}\nthe {side} value found{beside}", answer.limit, _warning(answer)))
     )
-    return f"{text}\nthe {side} value found; next to it, {other.text}: {why}"
+
+
+def _span_text(question: Question, answer: Answer, wish: str) -> str:
+    """Return between which values it holds, where no single one is known to be the smallest or the largest."""
+    spans = " and ".join(_span(answer, span) for span in answer.holds)
+    lines = [f"{question.path}: {wish} holds {spans}"]
+    for trial in dict.fromkeys(trial for span in answer.holds for trial in span):
+        lines.append(f"  {_verdict(trial)}")
+    count = f"{'all ' if answer.complete else ''}{len(answer.trials)} values"
+    failed = [trial for trial in answer.trials if trial.share < question.confidence]
+    if failed:
+        worst = min(failed, key=lambda trial: trial.share)
+        lines.append(f"tried at {count}; it fails at {len(failed)} of them, most at {_verdict(worst)}")
+    else:
+        lines.append(f"it holds at each of the {count} that were tried; the smallest and the largest that hold may "
+                     "lie beyond")  # fmt: skip
+    lines += [answer.limit] if answer.limit else [] if failed else ["look farther with --between"]
+    return "\n".join(lines)
+
+
+def _span(answer: Answer, span: Span) -> str:
+    """Return one row of values, e.g. ``from 100B to 297.1B, the largest value that can be run``."""
+    low, high = span
+    marks = {
+        "low": ", the smallest value that can be run," if low == answer.trials[0] else "",
+        "high": ", the largest value that can be run" if high == answer.trials[-1] else "",
+    }
+    mark = {answer.cut: marks.get(answer.cut, "")}
+    if low == high:
+        return f"at {low.text}{mark.get('low', mark.get('high', ''))}"
+    return f"from {low.text}{mark.get('low', '')} to {high.text}{mark.get('high', '')}"
+
+
+def _warning(answer: Answer) -> str:
+    """Return where the share of runs is not monotone; empty if it is."""
+    if not answer.jagged:
+        return ""
+    falls = "; ".join(f"{low.text}: {low.met} of {low.runs}, {high.text}: {high.met} of {high.runs}"
+                      for low, high in answer.jagged[:3])  # fmt: skip
+    return (
+        "warning: the share of runs does not move in one direction only "
+        f"({falls}): values that were not tried may differ from their neighbours"
+    )
+
+
+def _verdict(trial: Trial) -> str:
+    why = (
+        f"cannot be run: {trial.error.splitlines()[0]}"
+        if trial.error
+        else f"{trial.met} of {trial.runs} runs"
+    )
+    return f"{trial.text}: {why}"
 
 
 def _ends(answer: Answer) -> str:
     return " and ".join(f"{trial.met} of {trial.runs} runs" if not trial.error else "none (it cannot be run)"
-                        for trial in answer.trials[:2])  # fmt: skip
+                        for trial in (answer.trials[0], answer.trials[-1]))  # fmt: skip
 
 
 def _document(question: Question, answer: Answer) -> dict[str, Any]:
@@ -164,6 +219,9 @@ def _document(question: Question, answer: Answer) -> dict[str, Any]:
         "between": [question.low, question.high],
         "found": None if answer.found is None else answer.found.text,
         "smallest": answer.smallest,
+        "holds": [[low.text, high.text] for low, high in answer.holds],
+        "monotone": not answer.jagged,
+        "cannot_be_run": answer.limit,
         "not_known_at": None if answer.unknown is None else answer.unknown.text,
         "trials": [
             {

@@ -120,7 +120,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
             return SOME_FAILED if opened.state.failed else 0
         title = "" if asked.spec.title == "untitled" else asked.spec.title
         plots = not options["no_plots"]
-        command = _command(file, settings, options)
+        command = _command(file, plan, settings, options)
         write(folder, plan, outcomes, measures, formats=formats, plots=plots, title=title, command=command,
               question=asked.spec.question, dark=options["dark"])  # fmt: skip
     show(folder, plan, outcomes, measures, settings)
@@ -144,7 +144,7 @@ def _measures(asked: Sweep, plan: Plan, given: Sequence[str]) -> tuple[str, ...]
     return asked.spec.measures
 
 
-def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
+def _command(file: str, plan: Plan, settings: Settings, options: Mapping[str, Any]) -> str:
     from colossus_sim.sweeps.study import study_command
 
     chosen = {
@@ -155,7 +155,7 @@ def _command(file: str, settings: Settings, options: Mapping[str, Any]) -> str:
         "--until-ci": options["until_ci"],
         "--measure": options["measures"],
     }
-    return study_command("sweep", file, overrides=settings.overrides, case=settings.case, seed=settings.seed,
+    return study_command("sweep", file, overrides=settings.overrides, case=plan.case, seed=settings.seed,
                          options=chosen)  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
     UsageError
         If the options that say what varies make no sense.
     """
-    from colossus_sim.errors import ScenarioError
+    from colossus_sim.errors import ScenarioError, UsageError
     from colossus_sim.loading.load import load_scenario
     from colossus_sim.sweeps.plan import make_plan
     from colossus_sim.sweeps.points import make_points, override
@@ -222,7 +222,10 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
 
     spec = asked.spec
     overrides = (*(override(path, value) for path, value in spec.set.items()), *settings.overrides)
-    case = spec.case if settings.case == "central" else settings.case
+    case = settings.case if settings.case_given else spec.case
+    if spec.vary.tornado is not None and case != "central":
+        message = "a tornado moves each assumption from its central value: leave the case out"
+        raise UsageError(f"--case {case}: {message}") if settings.case_given else asked.at(message, "case")
     try:
         base = load_scenario(asked.source, overrides=overrides, case=case)  # type: ignore[arg-type]
     except ScenarioError as error:
@@ -234,6 +237,8 @@ def make(asked: Sweep, settings: Settings, replicas: int | None) -> Plan:
             seed=seed,
             assumptions=base.loaded.assumptions,
             sites={name: job.site for name, job in base.jobs.items()},
+            fixed=[text.partition("=")[0] for text in overrides],
+            scenario=base,
         )
     except VaryError as error:
         raise asked.located(error) from None

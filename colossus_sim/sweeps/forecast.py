@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from colossus_sim.errors import UsageError
 from colossus_sim.loading.load import Case
 from colossus_sim.results.targets import Verdict, verdict
 from colossus_sim.sweeps.assumptions import Group, draw_quantiles, groups
@@ -127,14 +128,20 @@ def make_forecast(
     ------
     ScenarioError
         If the scenario is wrong.
+    UsageError
+        If assumptions are to be drawn from one end of their ranges.
     """
+    if sample_assumptions and case != "central":
+        raise UsageError(
+            f"--case {case} does nothing with --assumptions sample, which draws every range from low to high: "
+            "leave one of them out"
+        )
     base = make_plan(source, [Point(values={}, overrides=())], replicas=replicas, overrides=overrides, case=case,
                      seed=seed, kind="forecast")  # fmt: skip
     if not sample_assumptions:
         return Forecast(plan=base, groups=(), draws=np.empty((replicas, 0)))
-    changed = {text.partition("=")[0] for text in overrides}
-    free = [item for item in base.scenario.loaded.assumptions if item.path not in changed]
-    found = groups(free, {name: job.site for name, job in base.scenario.jobs.items()})
+    sites = {name: job.site for name, job in base.scenario.jobs.items()}
+    found = groups(base.scenario.loaded.assumptions, sites)
     draws = draw_quantiles(found, base.seed, replicas)
     points = [_point(found, row) for row in draws]
     plan = make_plan(source, points, replicas=1, overrides=overrides, case=case, seed=seed, kind="forecast")

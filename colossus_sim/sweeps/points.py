@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from colossus_sim.loading.facts import Assumption
 from colossus_sim.loading.tree import parse_path
+from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.assumptions import groups
+from colossus_sim.sweeps.distinct import check_fields, field_key
 from colossus_sim.sweeps.plan import Point
+from colossus_sim.sweeps.quantities import meaning
 from colossus_sim.sweeps.sampling import sample_points
 from colossus_sim.sweeps.spec import Vary, VaryError
 
@@ -48,6 +51,8 @@ def make_points(
     seed: int,
     assumptions: Sequence[Assumption] = (),
     sites: Mapping[str, str] | None = None,
+    fixed: Sequence[str] = (),
+    scenario: Scenario | None = None,
 ) -> tuple[tuple[Point, ...], str]:
     """Return the points and the kind of the sweep: ``sweep``, ``sample``, ``tornado`` or ``changes``.
 
@@ -59,6 +64,10 @@ def make_points(
         Those of the scenario, for a tornado.
     sites : mapping of str to str, optional
         Site of each job (see `assumptions.groups`).
+    fixed : sequence of str
+        Fields that are set at all points.
+    scenario : Scenario, optional
+        What is swept: for names with dots, and for the counts of GPUs that plans can use.
 
     Raises
     ------
@@ -72,8 +81,9 @@ def make_points(
             "give grid, zip or list (or several of them), or one of sample, tornado and changes alone"
         )
     _refuse_seed(vary)
+    check_fields(vary, fixed, None if scenario is None else scenario.loaded.root)
     if vary.sample is not None:
-        return sample_points(vary.sample, seed), "sample"
+        return sample_points(vary.sample, seed, scenario), "sample"
     if vary.tornado is not None:
         return tornado_points(assumptions, vary.tornado.assumptions, sites), "tornado"
     if vary.changes:
@@ -86,10 +96,9 @@ def make_points(
     count = len(factors[0]) * len(factors[1]) * len(factors[2])
     if count > MAX_POINTS:
         raise VaryError(f"{count:,} points are more than {MAX_POINTS:,}")
-    points = tuple(_point(parts) for parts in itertools.product(*factors))
-    if len({point.overrides for point in points}) < len(points):
-        raise VaryError("two points are the same", "list" if vary.list else "zip")
-    return points, "sweep"
+    _refuse_equal(factors[1], "zip")
+    _refuse_equal(factors[2], "list")
+    return tuple(_point(parts) for parts in itertools.product(*factors)), "sweep"
 
 
 def is_seed(path: str) -> bool:
@@ -112,13 +121,23 @@ def _refuse_seed(vary: Vary) -> None:
 
 def _grid(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     for path, values in fields.items():
-        seen: set[str] = set()
-        for index, text in enumerate(map(shown, values)):
-            if text in seen:
+        seen: dict[Hashable, str] = {}
+        for index, value in enumerate(values):
+            text, first = shown(value), seen.setdefault(meaning(value), shown(value))
+            if first != text:
+                raise VaryError(f"the value {text} is there twice: it is {first}", "grid", path, index)
+            if len(seen) <= index:
                 raise VaryError(f"the value {text} is there twice", "grid", path, index)
-            seen.add(text)
     combinations = itertools.product(*fields.values())
     return [dict(zip(fields, values, strict=True)) for values in combinations]
+
+
+def _refuse_equal(entries: Sequence[Mapping[str, Any]], place: str) -> None:
+    found = {
+        frozenset((field_key(path), meaning(value)) for path, value in entry.items()) for entry in entries
+    }
+    if len(found) < len(entries):
+        raise VaryError("two points are the same", place)
 
 
 def _zipped(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -134,9 +153,6 @@ def _zipped(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 def _point(parts: Sequence[Mapping[str, Any]]) -> Point:
     merged: dict[str, Any] = {}
     for part in parts:
-        twice = merged.keys() & part.keys()
-        if twice:
-            raise VaryError(f"{sorted(twice)[0]} is varied twice")
         merged |= part
     values = {path: shown(value) for path, value in merged.items()}
     return Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))

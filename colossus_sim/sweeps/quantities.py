@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +64,24 @@ def numbers(values: list[Any]) -> tuple[list[float], Scale] | None:
     step = _step(whole) if len(whole) == len(values) else 0
     pairs = zip(found, known, strict=True)
     return [number * factor for (number, _), factor in pairs], Scale(unit=unit, step=step)
+
+
+def meaning(value: Any) -> Hashable:
+    """Return what two ways to write one value have in common: ``60 min`` and ``1 h``, 1 and 1.0.
+
+    >>> meaning("60 min") == meaning("1 h")
+    True
+    """
+    found = numbers([value])
+    if found is None:
+        return "text", json.dumps(value)
+    (number,), scale = found
+    if scale.date:
+        return "date", number
+    kind = next((index for index, kind in enumerate(_KINDS) if scale.unit in kind.table), None)
+    if kind is None:
+        return scale.unit, number
+    return kind, f"{number * _KINDS[kind].table[scale.unit]:.12g}"
 
 
 def _step(values: list[int]) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
+from colossus_sim.errors import UsageError
 from colossus_sim.randomness import stream
+from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.assumptions import triangular
+from colossus_sim.sweeps.candidates import counts_between
 from colossus_sim.sweeps.plan import Point
 from colossus_sim.sweeps.quantities import Scale, no_numbers, numbers
 from colossus_sim.sweeps.spec import Range, Sample, VaryError
@@ -17,8 +21,10 @@ TAIL = 1e-6
 """Chance of a value beyond either end of what a normal law must be able to give: one that is negligible."""
 
 
-def sample_points(sample: Sample, seed: int) -> tuple[Point, ...]:
+def sample_points(sample: Sample, seed: int, scenario: Scenario | None = None) -> tuple[Point, ...]:
     """Return the points of a sample; the same seed gives the same points.
+
+    GPUs of a job are rounded to the nearest count that its plan in the `scenario` can use.
 
     Raises
     ------
@@ -26,16 +32,36 @@ def sample_points(sample: Sample, seed: int) -> tuple[Point, ...]:
         If the ends of a range are not of one kind, or are in the wrong order.
     """
     laws = {path: _law(path, law) for path, law in sample.ranges.items()}
+    counts = {path: _counts(path, item, scenario) for path, item in sample.ranges.items()}
     points = []
     for row in _unit_points(sample, seed):
         values = {
-            path: scale.text(_quantile(sample.ranges[path].law, numbers, u))
+            path: _text(scale, _quantile(sample.ranges[path].law, numbers, u), counts[path])
             for (path, (numbers, scale)), u in zip(laws.items(), row, strict=True)
         }
         points.append(
             Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
         )
     return tuple(points)
+
+
+def _counts(path: str, law: Range, scenario: Scenario | None) -> list[int] | None:
+    (low, _, high), _ = _law(path, law)
+    if law.law == "normal":
+        found, _ = _law(path, law)
+        low, high = max(1.0, _quantile(law.law, found, TAIL)), _quantile(law.law, found, 1.0 - TAIL)
+    try:
+        return None if scenario is None else counts_between(scenario, path, low, high)
+    except UsageError as error:
+        raise VaryError(str(error), "sample", "ranges", path) from None
+
+
+def _text(scale: Scale, number: float, counts: list[int] | None) -> str:
+    """Return a value as written, a count as the nearest one that can be used."""
+    if counts is None:
+        return scale.text(number)
+    place = bisect_left(counts, number)
+    return str(min(counts[max(0, place - 1) : place + 1], key=lambda count: abs(count - number)))
 
 
 def tails(sample: Sample) -> Iterator[tuple[str, str]]:

@@ -1,34 +1,38 @@
 """Inverse questions: the smallest (or largest) value of a field with which a condition holds often enough.
 
 Bisection on common random numbers: every candidate is run with the same seeds, so the share of runs that meet the
-condition is the same function of the field at every look, and as a rule monotone in it. Where it is not (scheduling
-anomalies exist: Graham 1969, doi:10.1137/0117039), the answer is one crossing of several; the neighbours that were
-tried are part of it.
+condition is the same function of the field at every look, and as a rule monotone in it. Where both ends of the
+range agree, values between them are tried too, because some fields have a best value inside (checkpoint intervals).
+Counts may be jagged (scheduling anomalies: Graham 1969, doi:10.1137/0117039): beyond the crossing that was found
+the next ones are tried, until several in a row fail.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from colossus_sim.errors import ColossusError, UsageError
-from colossus_sim.loading.fields import unknown_field
-from colossus_sim.loading.load import Case, load_scenario
-from colossus_sim.loading.nodes import lookup, plain
-from colossus_sim.loading.tree import matched_path, parse_path
-from colossus_sim.specs.scenario import Scenario
-from colossus_sim.sweeps.condition import Condition, check_measure
+from colossus_sim.loading.load import load_scenario
+from colossus_sim.loading.yaml_source import scalar
+from colossus_sim.sweeps.candidates import Question, candidates
+from colossus_sim.sweeps.condition import check_measure
 from colossus_sim.sweeps.plan import Point, make_plan
 from colossus_sim.sweeps.pool import Executor
-from colossus_sim.sweeps.quantities import Scale, need_numbers
+from colossus_sim.sweeps.quantities import need_numbers
 from colossus_sim.sweeps.statistics import wilson_interval
 from colossus_sim.sweeps.task import Outcome
-from colossus_sim.training.phases import build_phase_model
 
-TOLERANCE = 0.01
-"""Relative width at which the search over a quantity ends."""
-MAX_CANDIDATES = 200_000
+PROBES = 7
+"""Values between the ends that are tried where both ends give the same verdict."""
+LARGE_RATIO = 10.0
+"""Ratio of the ends from which on these values are spaced evenly in the logarithm."""
+FAILING = 4
+"""Whole numbers in a row beyond the value found that must fail before it counts as the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,9 @@ class Trial:
         return wilson_interval(self.met, self.runs)
 
 
+Span = tuple[Trial, Trial]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the search found.
@@ -74,26 +81,45 @@ class Answer:
     Attributes
     ----------
     found : Trial or None
-        The value nearest to the other end of the range with which the condition holds; None if there is none.
-    smallest : bool
-        Whether it is the smallest such value (else the largest).
+        A value with which the condition holds: the last one before it fails, or the end of the range at which it is
+        nearest to failing; None if there is none.
+    smallest : bool or None
+        Whether it is the smallest such value (True) or the largest (False); None where it is not known to be
+        either: the range ends there, or the condition fails on both sides.
     neighbour : Trial or None
-        The nearest value tried with which it does not hold; None if it holds in the whole range.
+        The value tried next to it with which it does not hold; None without one.
     trials : tuple of Trial
-        Everything that was tried, in order.
+        Everything that was tried, in order of size.
+    holds : tuple of (Trial, Trial)
+        First and last of each row of tried values with which the condition holds.
+    complete : bool
+        Whether every value of the range was tried.
     limit : str
         Why the range was cut short: values beyond cannot be run; empty if it was not.
+    cut : str
+        Which end of the range that is: low or high.
     unknown : Trial or None
         The value at which the search had to stop, because too many runs were cut off at the horizon to say whether
         the condition holds there.
     """
 
     found: Trial | None
-    smallest: bool
+    smallest: bool | None
     neighbour: Trial | None
     trials: tuple[Trial, ...]
+    holds: tuple[Span, ...] = ()
+    complete: bool = False
     limit: str = ""
+    cut: Literal["", "low", "high"] = ""
     unknown: Trial | None = None
+
+    @property
+    def jagged(self) -> tuple[Span, ...]:
+        """Neighbours between which the share of runs falls, if elsewhere it rises; empty where it is monotone."""
+        known = [trial for trial in self.trials if trial.runs and not trial.unknown]
+        pairs = tuple(itertools.pairwise(known))
+        falls = tuple(pair for pair in pairs if pair[1].share < pair[0].share)
+        return falls if any(after.share > before.share for before, after in pairs) else ()
 
     def nearest(self, bound: float) -> Trial | None:
         """Return the trial that meets the condition most often, and whose mean is nearest to the bound."""
@@ -101,170 +127,7 @@ class Answer:
         return min(known, key=lambda trial: (-trial.share, abs(trial.mean - bound)), default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What to find.
-
-    Attributes
-    ----------
-    path : str
-        The field.
-    condition : Condition
-        What must hold.
-    confidence : float
-        In which share of the replicas, at least.
-    low, high : str
-        Ends of the range as written.
-    """
-
-    source: str
-    path: str
-    condition: Condition
-    confidence: float
-    low: str
-    high: str
-    replicas: int
-    overrides: tuple[str, ...] = ()
-    case: Case = "central"
-    seed: int | None = None
-
-
 Tried = Callable[[Trial], None]
-
-
-def default_range(scenario: Scenario, path: str) -> tuple[str, str]:
-    """Return a quarter of and four times the value that a field has; GPUs of a job end at what is installed.
-
-    Raises
-    ------
-    UsageError
-        If the scenario gives the field no number.
-    """
-    value = field_value(scenario, path)
-    (number,), scale = need_numbers([value], path)
-    if scale.date:
-        raise UsageError(f"{path} is a date: give its range with --between 2026-01-01,2026-12-31")
-    low, high = number / 4.0, number * 4.0
-    job = _job_of_gpus(scenario, path)
-    if job is not None:
-        high = min(high, float(_installed(scenario, job)))
-    return scale.text(low), scale.text(high)
-
-
-def field_value(scenario: Scenario, path: str) -> object:
-    """Return the value of a field as written.
-
-    Raises
-    ------
-    UsageError
-        If the scenario does not give it.
-    """
-    root = scenario.loaded.root
-    segments = parse_path(path)
-    if segments is None:
-        raise UsageError(f"--find: {path!r} is not a field path, e.g. jobs.my_job.gpus")
-    segments = matched_path(root, segments)
-    node = lookup(root, segments)
-    if node is None:
-        unknown = unknown_field(Scenario, segments, root)
-        if unknown is not None:
-            raise UsageError(f"--find: {path!r}: unknown key {unknown[0]!r}; {unknown[1]}")
-        raise UsageError(
-            f"--find: the scenario does not give {path!r}; say between what to look: --between LOW,HIGH"
-        )
-    return plain(node)
-
-
-def _job_of_gpus(scenario: Scenario, path: str) -> str | None:
-    for name in scenario.jobs:
-        if path == f"jobs.{name}.gpus":
-            return name
-    return None
-
-
-def _installed(scenario: Scenario, job: str) -> int:
-    spec = scenario.jobs[job]
-    parts = scenario.cluster.sites[spec.site].partitions
-    names = [spec.partition] if spec.partition is not None else list(parts)
-    return max(step.gpus for name in names for step in parts[name].capacity)
-
-
-def usable_counts(scenario: Scenario, job: str, low: int, high: int) -> list[int]:
-    """Return the GPU counts between two ends that the plan of a job can use, in order."""
-    from colossus_sim.topology.builders import build_fabric
-
-    spec = scenario.jobs[job]
-    site = scenario.cluster.sites[spec.site]
-    partition = spec.partition or next(iter(site.partitions))
-    part = site.partitions[partition]
-    phase = next(
-        (name for name, item in spec.phases.items() if item.kind == "train"), next(iter(spec.phases))
-    )
-    model = build_phase_model(
-        scenario=scenario,
-        job_name=job,
-        phase_name=phase,
-        site=spec.site,
-        partition_name=partition,
-        fabric=build_fabric(site.topology, part.gpu, part.most_gpus),
-    )
-    found: list[int] = []
-    count = high
-    while count >= max(1, low) and len(found) < MAX_CANDIDATES:
-        count = model.usable_gpus(count)
-        if count < max(1, low):
-            break
-        found.append(count)
-        count -= 1
-    return found[::-1]
-
-
-def candidates(question: Question) -> list[str]:
-    """Return the values to choose from, in order of size.
-
-    Raises
-    ------
-    UsageError
-        If the range is empty or is none.
-    """
-    scenario = load_scenario(question.source, overrides=question.overrides, case=question.case)
-    given = [_scalar(question.low), _scalar(question.high)]
-    (low, high), scale = need_numbers(given, "--between")
-    if low >= high:
-        raise UsageError(
-            f"--between: the first value must be smaller, got {question.low} and {question.high}"
-        )
-    job = _job_of_gpus(scenario, question.path)
-    if job is not None:
-        counts = usable_counts(scenario, job, math.ceil(low), math.floor(high))
-        if not counts:
-            raise UsageError(
-                f"no number of GPUs between {question.low} and {question.high} can be used by the plan of {job}"
-            )
-        return [str(count) for count in counts]
-    return _steps(low, high, scale)
-
-
-def _steps(low: float, high: float, scale: Scale) -> list[str]:
-    if scale.step:
-        count = int(high - low) + 1
-        if count <= MAX_CANDIDATES:
-            return [str(round(low) + number) for number in range(count)]
-    if scale.date:
-        days = max(1, round((high - low) / 86400.0))
-        return [scale.text(low + 86400.0 * number) for number in range(days + 1)]
-    if low > 0.0:
-        count = max(1, math.ceil(math.log(high / low) / math.log1p(TOLERANCE)))
-        ratio = (high / low) ** (1.0 / count)
-        return [scale.text(low * ratio**number) for number in range(count + 1)]
-    count = math.ceil(1.0 / TOLERANCE)
-    return [scale.text(low + (high - low) * number / count) for number in range(count + 1)]
-
-
-def _scalar(text: str) -> object:
-    from colossus_sim.loading.yaml_source import scalar
-
-    return scalar(text.strip())
 
 
 def solve(question: Question, executor: Executor, tried: Tried | None = None) -> Answer:
@@ -297,29 +160,83 @@ class _Search:
         self._tried = tried
         self._trials: dict[int, Trial] = {}
         self._limit = ""
+        self._cut: Literal["", "low", "high"] = ""
 
     def answer(self) -> Answer:
         """Cut off what cannot be run, look at both ends, then halve what lies between."""
         try:
             return self._searched()
         except _UnknownError as error:
-            return replace(self._made(None, None, smallest=True), unknown=error.trial)
+            return replace(self._made(None, None, smallest=None), holds=(), unknown=error.trial)
 
     def _searched(self) -> Answer:
         first, last = self._runnable()
         low_holds, high_holds = self._holds(first), self._holds(last)
-        if not low_holds and not high_holds:
-            return self._made(None, None, smallest=True)
-        if low_holds and high_holds:
-            return self._made(first, None, smallest=True)
-        inside, outside = (last, first) if high_holds else (first, last)
+        if low_holds == high_holds:
+            return self._between(first, last, ends_hold=low_holds)
+        inside, outside = self._halved(*((last, first) if high_holds else (first, last)))
+        if need_numbers([scalar(self._values[inside])], self._question.path)[1].step:
+            inside, outside = self._beyond(inside, outside, first, last)
+        return self._made(inside, outside, smallest=high_holds)
+
+    def _between(self, first: int, last: int, *, ends_hold: bool) -> Answer:
+        """Answer where both ends agree: by values between them, and by halving where one of those differs."""
+        places = [first, *self._inner(first, last), last]
+        verdicts = [self._holds(place) for place in places]
+        changes = [
+            pair for pair in itertools.pairwise(places) if self._holds(pair[0]) != self._holds(pair[1])
+        ]
+        for low, high in dict.fromkeys((*changes[:1], *changes[-1:])):
+            self._halved(*((low, high) if self._holds(low) else (high, low)))
+        if not any(verdicts):
+            return self._made(None, None, smallest=None)
+        if ends_hold:
+            return self._made(self._tightest(first, last), None, smallest=None)
+        held = [place for place in sorted(self._trials) if self._holds(place)]
+        return self._made(self._tightest(held[0], held[-1]), None, smallest=None)
+
+    def _inner(self, first: int, last: int) -> list[int]:
+        """Return the places of up to `PROBES` values that are spread evenly between two others."""
+        low, high = self._number(first), self._number(last)
+        logs = low > 0.0 and high / low >= LARGE_RATIO
+        places = []
+        for number in range(1, PROBES + 1):
+            share = number / (PROBES + 1)
+            wanted = low * (high / low) ** share if logs else low + (high - low) * share
+            places.append(bisect_left(range(last), wanted, lo=first, key=self._number))
+        return [place for place in dict.fromkeys(places) if first < place < last]
+
+    def _number(self, place: int) -> float:
+        texts = [self._values[0], self._values[place]]
+        return need_numbers([scalar(text) for text in texts], self._question.path)[0][1]
+
+    def _tightest(self, low: int, high: int) -> int:
+        """Return the place at which the condition is nearer to failing: there the answer to a planner lies."""
+        bound = self._question.condition.bound
+        return high if abs(self._trials[high].mean - bound) < abs(self._trials[low].mean - bound) else low
+
+    def _halved(self, inside: int, outside: int) -> tuple[int, int]:
+        """Return neighbours of which the condition holds at the first and not at the second."""
         while abs(inside - outside) > 1:
             middle = (inside + outside) // 2
             if self._holds(middle):
                 inside = middle
             else:
                 outside = middle
-        return self._made(inside, outside, smallest=high_holds)
+        return inside, outside
+
+    def _beyond(self, inside: int, outside: int, first: int, last: int) -> tuple[int, int]:
+        """Go on until `FAILING` values in a row fail; return the last that holds, and the next to it."""
+        step = 1 if outside > inside else -1
+        place, failed = outside, 1
+        while failed < FAILING and first <= place + step <= last:
+            place += step
+            try:
+                holds = self._holds(place)
+            except _UnknownError:
+                break
+            inside, failed = (place, 0) if holds else (inside, failed + 1)
+        return inside, inside + step
 
     def _runnable(self) -> tuple[int, int]:
         """Return the first and the last value that the scenario accepts; one end of the range must be.
@@ -342,6 +259,7 @@ class _Search:
             problem = self._refused(self._values[middle])
             good, bad, why = (good, middle, problem) if problem else (middle, bad, why)
         self._limit = f"{self._values[bad]} cannot be run: {_first_line(why)}"
+        self._cut = "high" if bad > good else "low"
         return (first, good) if bad > good else (good, last)
 
     def _refused(self, text: str) -> str:
@@ -353,13 +271,21 @@ class _Search:
             return str(error)
         return ""
 
-    def _made(self, found: int | None, neighbour: int | None, *, smallest: bool) -> Answer:
+    def _made(self, found: int | None, neighbour: int | None, *, smallest: bool | None) -> Answer:
+        places = sorted(self._trials)
+        rows = itertools.groupby(
+            places, key=lambda place: self._trials[place].share >= self._question.confidence
+        )
+        spans = [[self._trials[place] for place in row] for holds, row in rows if holds]
         return Answer(
             found=None if found is None else self._trials[found],
             smallest=smallest,
-            neighbour=None if neighbour is None else self._trials[neighbour],
-            trials=tuple(self._trials.values()),
+            neighbour=None if neighbour is None else self._trials.get(neighbour),
+            trials=tuple(self._trials[place] for place in places),
+            holds=tuple((span[0], span[-1]) for span in spans),
+            complete=not self._limit and len(places) == len(self._values),
             limit=self._limit,
+            cut=self._cut,
         )
 
     def _holds(self, place: int) -> bool:

@@ -71,7 +71,8 @@ _SUMMARY = (
     Column("unit", "text", "its unit"),
     Column("runs", "count", "runs with a value"),
     Column("unfinished", "count", "runs that the horizon cut off before what is measured had ended: what only "
-           "grows (times, ends, sums) counts with what it is at least, a ratio with what it was until then"),
+           "grows (times, ends, sums) counts with what it is at least, a ratio with what it was until then; of all "
+           "runs of the point, so those without a value, which are not in runs and mean, are among them"),
     Column("mean", "unit of the row", "mean of the runs"),
     Column("sd", "unit of the row", "standard deviation of the runs"),
     Column("ci_half_width", "unit of the row", "half of the 95 % t interval of the mean"),

@@ -157,6 +157,7 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", "--set-grid", "seed=1,2", "--jobs", "1"], "--set-grid seed: the seed cannot be varied"),
         (["sweep", "tiny", "--set-grid", "jobs.large.gpus=64,64"], "jobs.large.gpus: the value 64 is there twice"),
         (["solve", "tiny", "--find", "seed", "--so-that", "a<=1"], "--replicas N"),
+        (["solve", "tiny", "--find", "horizon", "--so-that", "a<=1"], "where the simulation stops"),
         (["solve", "tiny", "--find", "nothing.here", "--so-that", "a<=1"], "unknown key 'nothing'"),
         (["solve", "tiny", "--find", "jobs.larg.gpus", "--so-that", "a<=1"], "did you mean 'large'?"),
         (["solve", "tiny", "--find", "jobs.large.gpsu", "--so-that", "a<=1"], "did you mean 'gpus'?"),

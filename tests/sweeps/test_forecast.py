@@ -299,3 +299,21 @@ def test_likely_runs_follow_the_square_of_the_interval() -> None:
     assert likely_runs(asked, outcomes(), 10.0 * width, least=30) == 30
     assert likely_runs(asked, outcomes(), width / 100.0, least=30) == 1000
     assert likely_runs(asked, {}, width, least=20) == 20
+
+
+def test_a_range_that_is_set_is_drawn(fast_scenario: str) -> None:
+    """--set with a range, on the very field of another range too, is one more unknown; a plain value is none."""
+    path = "jobs.large.phases.pretrain.tokens"
+    for value, names in (("{low: 50B, central: 60B, high: 70B}", [path]), ("60B", [])):
+        made_so = make_forecast(fast_scenario, 3, overrides=[f"{path}={value}"], sample_assumptions=True)
+        assert [group.name for group in made_so.groups if "tokens" in group.name] == names
+    texts = [point.overrides[0] for point in make_forecast(
+        fast_scenario, 3, overrides=[f"{path}={{low: 50B, central: 60B, high: 70B}}"], sample_assumptions=True
+    ).plan.points]  # fmt: skip
+    assert all(50.0 <= float(text.partition("=")[2].rstrip("B")) <= 70.0 for text in texts)
+
+
+def test_drawn_assumptions_have_no_case(fast_scenario: str) -> None:
+    """One end of the ranges and draws from all of them contradict each other."""
+    with pytest.raises(UsageError, match="--case high does nothing with --assumptions sample"):
+        make_forecast(fast_scenario, 3, case="high", sample_assumptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from colossus_sim.cli.sweep import make
 from colossus_sim.errors import ScenarioError, UsageError
 from colossus_sim.loading.facts import Assumption
 from colossus_sim.loading.load import load_scenario
+from colossus_sim.sweeps.candidates import usable_counts
+from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.points import make_points, shown
 from colossus_sim.sweeps.quantities import numbers
 from colossus_sim.sweeps.read import read_sweep, sweep_of_flags
@@ -50,7 +53,13 @@ def test_zip_goes_together_and_combines_with_grid_and_list() -> None:
         ({"zip": {"a": [1], "b": [1, 2]}}, "same number of values"),
         ({"grid": {"a": [1]}, "zip": {"a": [2]}}, "a is varied twice"),
         ({"grid": {"a": [1]}, "tornado": {}}, "tornado and changes alone"),
-        ({"grid": {"b": [1], "a": [1, 2, 1.0, 1]}}, "the value 1 is there twice"),
+        ({"grid": {"b": [1], "a": [1, 2, 1.0, 1]}}, "the value 1.0 is there twice: it is 1"),
+        ({"grid": {"a": ["60 min", "1 h"]}}, "the value 1 h is there twice: it is 60 min"),
+        ({"grid": {"a": ["x", "x"]}}, "the value x is there twice$"),
+        ({"list": [{"a": "5 min"}, {"a": "300 s"}]}, "two points are the same"),
+        ({"grid": {"a.b": [1], "a.b.c": [2]}}, r"a\.b\.c lies within a\.b, which is varied too"),
+        ({"grid": {"a.b[0]": [1]}, "list": [{"a.b.0": 2}]}, r"varied twice: a\.b"),
+        ({"changes": {"x": {"a.b": 1, "a": {"b": 2}}}}, r"a\.b lies within a,"),
         ({"zip": {"a": [1, 2, 1], "b": [3, 4, 3]}}, "two points are the same"),
         ({"list": [{"a": 1}, {"b": 1}, {"a": 1}]}, "two points are the same"),
         ({"list": [{"a": 1}, {"seed": 2}]}, "seed cannot be varied"),
@@ -267,3 +276,50 @@ def test_dates_are_drawn_as_days_after_the_start(tmp_path: Path) -> None:
     assert (dates.unit, restart.unit) == ("days after the start", "min")
     assert dates.numbers is not None
     assert sorted(int(days) for days in dates.numbers) == [0, 1, 2, 3]
+
+
+def made_of(tmp_path: Path, text: str, **settings: Any) -> Plan:
+    """Return the plan of a sweep file."""
+    path = tmp_path / "s.yaml"
+    path.write_text(f"version: 1\nscenario: tiny\n{text}\n", encoding="utf-8")
+    return make(read_sweep(str(path)), Settings(**settings), None)
+
+
+def test_the_case_of_the_command_line_overrules_that_of_the_file(tmp_path: Path) -> None:
+    """Central, too, if it is given; without one the file's counts."""
+    text = "case: high\nvary: {grid: {jobs.large.gpus: [64, 128]}}"
+    assert made_of(tmp_path, text).case == "high"
+    assert made_of(tmp_path, text, case="central", case_given=True).case == "central"
+    assert made_of(tmp_path, text, case="low", case_given=True).case == "low"
+
+
+def test_a_tornado_starts_from_the_central_case_alone(tmp_path: Path) -> None:
+    """Its bars are changes from central: another case is refused, by its place or its option."""
+    with pytest.raises(ScenarioError, match=r"s\.yaml:3:\d+: case: a tornado moves each assumption from"):
+        made_of(tmp_path, "case: high\nvary: {tornado: {}}")
+    with pytest.raises(UsageError, match=r"^--case low: a tornado moves"):
+        made_of(tmp_path, "vary: {tornado: {}}", case="low", case_given=True)
+
+
+def test_a_varied_field_is_not_set_as_well(tmp_path: Path) -> None:
+    """Neither by the file nor by --set, in any spelling; where only some points give it, the set value counts."""
+    path = '"checkpoint.tiers[0].interval"'
+    vary = f"vary: {{grid: {{{path}: [5 min, 1 h]}}}}"
+    with pytest.raises(ScenarioError, match="varied and set as well"):
+        made_of(tmp_path, f"set: {{{path}: 2 h}}\n{vary}")
+    with pytest.raises(ScenarioError, match="varied and set as well"):
+        made_of(tmp_path, vary, overrides=("checkpoint.tiers.0.interval=2 h",))
+    some = f"vary: {{list: [{{}}, {{{path}: 5 min}}]}}"
+    assert len(made_of(tmp_path, f"set: {{{path}: 2 h}}\n{some}").points) == 2
+
+
+def test_sampled_gpus_are_counts_that_the_plan_can_use(tmp_path: Path) -> None:
+    """Every point can be loaded: jobs of tiny split each copy of the model over several GPUs."""
+    plan = made_of(tmp_path, "vary: {sample: {points: 16, ranges: {jobs.small.gpus: {low: 32, high: 96}}}}")
+    usable = usable_counts(plan.scenario, "small", 32, 96)
+    counts = [int(point.values["jobs.small.gpus"]) for point in plan.points]
+    assert len(usable) < 96 - 32 + 1
+    assert set(counts) <= set(usable)
+    assert len(set(counts)) > 8
+    with pytest.raises(ScenarioError, match="no number of GPUs between 33 and 33"):
+        made_of(tmp_path, "vary: {sample: {points: 2, ranges: {jobs.small.gpus: {low: 33, high: 33.5}}}}")

@@ -9,6 +9,9 @@ import pytest
 
 from colossus_sim.randomness import stream
 from colossus_sim.sweeps import statistics
+from colossus_sim.sweeps.plan import Plan
+from colossus_sim.sweeps.table import summary_table
+from colossus_sim.sweeps.task import Outcome
 
 
 def test_t_quantiles_are_those_of_the_tables() -> None:
@@ -99,3 +102,20 @@ def test_chance_level_shrinks_with_runs_and_grows_with_inputs() -> None:
     assert statistics.chance_level(20, 60) > statistics.chance_level(20, 1)
     assert statistics.chance_level(20, 1) == pytest.approx((7.8147 - 3.0) / 20.0, abs=1e-4)
     assert statistics.chance_level(20, 0) == 0.0
+
+
+def test_cut_off_runs_without_a_value_count_as_unfinished(plan: Plan) -> None:
+    """They are not in the mean, which is too low without them: the row says one run and three unfinished ones."""
+    measure = "jobs.large.finish_days"
+    outcomes = {
+        index: Outcome(
+            index=index,
+            status="done",
+            values={measure: math.nan if index else 2.0, "jobs.large.finished": float(not index)},
+        )
+        for index in range(4)
+    }
+    table = summary_table(plan, outcomes, [measure])
+    assert (table.column("runs")[0], table.column("unfinished")[0]) == (1, 3)
+    (meaning,) = [column.meaning for column in table.columns if column.name == "unfinished"]
+    assert "those without a value" in meaning
