@@ -115,11 +115,14 @@ class Answer:
 
     @property
     def jagged(self) -> tuple[Span, ...]:
-        """Neighbours between which the share of runs falls, if elsewhere it rises; empty where it is monotone."""
+        """Neighbours between which the share of runs falls, if elsewhere it rises, each by more than chance may.
+
+        A change counts if the share of one is outside the 95 % interval of the other.
+        """
         known = [trial for trial in self.trials if trial.runs and not trial.unknown]
         pairs = tuple(itertools.pairwise(known))
-        falls = tuple(pair for pair in pairs if pair[1].share < pair[0].share)
-        return falls if any(after.share > before.share for before, after in pairs) else ()
+        falls = tuple(pair for pair in pairs if pair[1].share < pair[0].interval[0])
+        return falls if any(after.share > before.interval[1] for before, after in pairs) else ()
 
     def nearest(self, bound: float) -> Trial | None:
         """Return the trial that meets the condition most often, and whose mean is nearest to the bound."""

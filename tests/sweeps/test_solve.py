@@ -13,7 +13,7 @@ from colossus_sim.errors import UsageError
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.sweeps.candidates import Question, candidates, default_range
 from colossus_sim.sweeps.condition import parse_condition
-from colossus_sim.sweeps.solve import FAILING, PROBES, solve
+from colossus_sim.sweeps.solve import FAILING, PROBES, Answer, Trial, solve
 from colossus_sim.sweeps.task import Outcome, Task
 
 
@@ -151,6 +151,15 @@ def test_smaller_counts_that_hold_beyond_a_jag_are_found(fast_scenario: str) -> 
     )
     even = solve(question(fast_scenario, "jobs.large.finish_days<=8"), Known())
     assert even.jagged == ()
+
+
+def test_a_share_that_wavers_within_chance_is_not_jagged() -> None:
+    """17, 18, 16 of 20 runs may be chance; 17, 3, 18 are not."""
+    wavering = [Trial(text=str(met), met=met, runs=20) for met in (20, 17, 18, 16)]
+    jagged = [Trial(text=str(met), met=met, runs=20) for met in (17, 3, 18)]
+    answer = Answer(found=None, smallest=None, neighbour=None, trials=tuple(wavering))
+    assert answer.jagged == ()
+    assert replace(answer, trials=tuple(jagged)).jagged == ((jagged[0], jagged[1]),)
 
 
 def test_a_range_that_cannot_be_run_to_its_end_is_told_as_what_held(fast_scenario: str) -> None:
