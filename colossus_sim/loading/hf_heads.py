@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _KV_HEADS = (
@@ -26,7 +26,7 @@ def kv_heads(config: Mapping[str, Any]) -> Any:
     modeling_chatglm.py ``multi_query_group_num``).
     """
     kind = config.get("model_type", "")
-    stated = next((config[name] for name in _KV_HEADS if config.get(name) is not None), None)
+    stated = _given(config, _KV_HEADS)
     if kind in ("falcon", "RefinedWebModel", "gpt_bigcode"):
         grouped = kind != "gpt_bigcode" and config.get("new_decoder_architecture", False)
         return stated if grouped else 1 if config.get("multi_query", True) else None
@@ -40,7 +40,7 @@ def size_of_heads(config: Mapping[str, Any]) -> Any:
 
     Of keys and values of different width it is the mean, which has the same weights, products and cache.
     """
-    size = next((config[name] for name in _SIZES if config.get(name) is not None), None)
+    size = _given(config, _SIZES)
     values = _width_of_values(config)
     return size if values is None or size is None else (size + values) // 2
 
@@ -62,6 +62,11 @@ def other_heads(config: Mapping[str, Any]) -> str:
     found = [f"{name} {theirs} (other heads)" for name, theirs, ours in pairs if theirs not in (None, ours)]
     found += [f"{name} ({words})" for name, words in _NOT_EXPRESSED.items() if config.get(name)]
     return f"gives {', '.join(found)}" if found else ""
+
+
+def _given(config: Mapping[str, Any], spellings: Sequence[str]) -> Any:
+    """Return the first of the fields that is given, lists too, which are refused later."""
+    return next((config[name] for name in spellings if config.get(name) is not None), None)
 
 
 def _width_of_values(config: Mapping[str, Any]) -> int | None:

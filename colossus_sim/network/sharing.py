@@ -178,7 +178,9 @@ class LinkSharing:
         self._check(demands, mode)
         boundaries = self._boundaries(demands, mode)  # jobs stay where they are while their paces settle
         shares = self._solved(demands, mode, boundaries)
-        if mode not in ("average", "best_case", "independent") or all(map(_settled(mode), boundaries)):
+        if mode not in ("average", "best_case", "independent"):
+            return shares
+        if all(boundary.settled(mode) is not None for boundary in boundaries):
             return shares
         for _ in range(_ROUNDS):
             times = [step_time(demand.name, shares[demand.name]) for demand in demands]
@@ -245,10 +247,6 @@ class LinkSharing:
                 self._occupied.clear()
             self._occupied[key] = occupancy(demand.placement, demand.gpus, group_gpus, groups)
         return self._occupied[key]
-
-
-def _settled(mode: str) -> Callable[[Boundary], bool]:
-    return lambda boundary: boundary.settled(mode) is not None
 
 
 def _without_storage(

@@ -123,11 +123,11 @@ def _grid(fields: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     for path, values in fields.items():
         seen: dict[Hashable, str] = {}
         for index, value in enumerate(values):
-            text, first = shown(value), seen.setdefault(meaning(value), shown(value))
-            if first != text:
-                raise VaryError(f"the value {text} is there twice: it is {first}", "grid", path, index)
-            if len(seen) <= index:
-                raise VaryError(f"the value {text} is there twice", "grid", path, index)
+            text, key = shown(value), meaning(value)
+            if key in seen:
+                other = "" if seen[key] == text else f": it is {seen[key]}"
+                raise VaryError(f"the value {text} is there twice{other}", "grid", path, index)
+            seen[key] = text
     combinations = itertools.product(*fields.values())
     return [dict(zip(fields, values, strict=True)) for values in combinations]
 

@@ -32,7 +32,9 @@ def sample_points(sample: Sample, seed: int, scenario: Scenario | None = None) -
         If the ends of a range are not of one kind, or are in the wrong order.
     """
     laws = {path: _law(path, law) for path, law in sample.ranges.items()}
-    counts = {path: _counts(path, item, scenario) for path, item in sample.ranges.items()}
+    counts = {
+        path: _counts(path, sample.ranges[path].law, ends, scenario) for path, (ends, _) in laws.items()
+    }
     points = []
     for row in _unit_points(sample, seed):
         values = {
@@ -45,13 +47,18 @@ def sample_points(sample: Sample, seed: int, scenario: Scenario | None = None) -
     return tuple(points)
 
 
-def _counts(path: str, law: Range, scenario: Scenario | None) -> list[int] | None:
-    (low, _, high), _ = _law(path, law)
-    if law.law == "normal":
-        found, _ = _law(path, law)
-        low, high = max(1.0, _quantile(law.law, found, TAIL)), _quantile(law.law, found, 1.0 - TAIL)
+def _counts(
+    path: str, law: str, given: tuple[float, float, float], scenario: Scenario | None
+) -> list[int] | None:
+    """Return the counts that GPUs of a job may have; None for other fields."""
+    if scenario is None:
+        return None
+    low, _, high = given
+    if law == "normal":
+        low, high = _tails(given)
+        low = max(1.0, low)
     try:
-        return None if scenario is None else counts_between(scenario, path, low, high)
+        return counts_between(scenario, path, low, high)
     except UsageError as error:
         raise VaryError(str(error), "sample", "ranges", path) from None
 
@@ -69,8 +76,13 @@ def tails(sample: Sample) -> Iterator[tuple[str, str]]:
     for path, item in sample.ranges.items():
         if item.law == "normal":
             found, scale = _law(path, item)
-            for u in (TAIL, 1.0 - TAIL):
-                yield path, scale.text(_quantile(item.law, found, u))
+            for value in _tails(found):
+                yield path, scale.text(value)
+
+
+def _tails(given: tuple[float, float, float]) -> tuple[float, float]:
+    """Return both tails of a normal law."""
+    return _quantile("normal", given, TAIL), _quantile("normal", given, 1.0 - TAIL)
 
 
 def _unit_points(sample: Sample, seed: int) -> list[list[float]]:

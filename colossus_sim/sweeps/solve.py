@@ -176,27 +176,22 @@ class _Search:
         first, last = self._runnable()
         low_holds, high_holds = self._holds(first), self._holds(last)
         if low_holds == high_holds:
-            return self._between(first, last, ends_hold=low_holds)
+            return self._between(first, last)
         inside, outside = self._halved(*((last, first) if high_holds else (first, last)))
         if need_numbers([scalar(self._values[inside])], self._question.path)[1].step:
             inside, outside = self._beyond(inside, outside, first, last)
         return self._made(inside, outside, smallest=high_holds)
 
-    def _between(self, first: int, last: int, *, ends_hold: bool) -> Answer:
+    def _between(self, first: int, last: int) -> Answer:
         """Answer where both ends agree: by values between them, and by halving where one of those differs."""
         places = [first, *self._inner(first, last), last]
-        verdicts = [self._holds(place) for place in places]
         changes = [
             pair for pair in itertools.pairwise(places) if self._holds(pair[0]) != self._holds(pair[1])
         ]
         for low, high in dict.fromkeys((*changes[:1], *changes[-1:])):
             self._halved(*((low, high) if self._holds(low) else (high, low)))
-        if not any(verdicts):
-            return self._made(None, None, smallest=None)
-        if ends_hold:
-            return self._made(self._tightest(first, last), None, smallest=None)
         held = [place for place in sorted(self._trials) if self._holds(place)]
-        return self._made(self._tightest(held[0], held[-1]), None, smallest=None)
+        return self._made(self._tightest(held[0], held[-1]) if held else None, None, smallest=None)
 
     def _inner(self, first: int, last: int) -> list[int]:
         """Return the places of up to `PROBES` values that are spread evenly between two others."""

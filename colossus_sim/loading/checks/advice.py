@@ -17,7 +17,7 @@ from colossus_sim.loading.checks.walk import (
     phase_gpus,
     plan_uses,
     plans,
-    room_for,
+    rooms,
 )
 from colossus_sim.specs.checkpoint import CheckpointPolicy
 from colossus_sim.specs.cluster import Partition
@@ -194,14 +194,10 @@ def late_capacity(scenario: Scenario) -> Iterator[Problem]:
     for name, job in scenario.jobs.items():
         if job.submit >= end:
             continue
-        rooms = [
-            (step.at, room_for(job, partition, step))
-            for partition in job_partitions(scenario, job).values()
-            for step in partition.capacity
-        ]
-        most = max((room for at, room in rooms if at < end), default=0)
+        found = [(step.at, room) for room, _, step in rooms(scenario, job)]
+        most = max((room for at, room in found if at < end), default=0)
         for path, need in needs(name, job):
-            enough = min((at for at, room in rooms if room >= need), default=end)
+            enough = min((at for at, room in found if room >= need), default=end)
             if need > most and enough >= end:
                 yield Problem(
                     path=path,

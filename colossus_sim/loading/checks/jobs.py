@@ -12,10 +12,9 @@ from colossus_sim.loading.checks.walk import (
     job_partitions,
     needs,
     phase_gpus,
-    room_for,
+    rooms,
 )
 from colossus_sim.loading.suggest import nearest_hint
-from colossus_sim.specs.cluster import CapacityStep
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.units import format_instant
@@ -205,7 +204,7 @@ def data_releases(scenario: Scenario) -> Iterator[Problem]:
 def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
     """Some partition of its site can hold the job at some time; that the horizon ends before is advice."""
     for name, job in scenario.jobs.items():
-        found = _largest_room(scenario, job)
+        found = max(rooms(scenario, job), key=lambda room: room[0], default=None)
         if found is None:
             continue
         most, part, step = found
@@ -218,18 +217,6 @@ def fits_its_site(scenario: Scenario) -> Iterator[Problem]:
                     f"can use{own} (from {format_instant(step.at)} on): {need - most} too few",
                     hint="ask for fewer, add capacity, or move the job to another site or partition",
                 )
-
-
-def _largest_room(scenario: Scenario, job: Job) -> tuple[int, str, CapacityStep] | None:
-    """Return the most GPUs that a job can ever have beside its own spares, where, and from which step on."""
-    rooms = [
-        (room_for(job, partition, step), name, step)
-        for name, partition in job_partitions(scenario, job).items()
-        # A partition of which nothing is used is refused by itself.
-        if partition.used_per_domain > 0
-        for step in partition.capacity
-    ]
-    return max(rooms, key=lambda room: room[0], default=None)
 
 
 def full_size_fits(scenario: Scenario) -> Iterator[Problem]:

@@ -116,9 +116,20 @@ def usable_gpus(partition: Partition, step: CapacityStep) -> int:
     return max(0, step.gpus // domain - partition.kept_domains) * partition.used_per_domain
 
 
-def room_for(job: Job, partition: Partition, step: CapacityStep) -> int:
+def _room_for(job: Job, partition: Partition, step: CapacityStep) -> int:
     """Return the GPUs that a job can have at a capacity step beside its own spares."""
     return max(0, usable_gpus(partition, step) - job.spare_domains * partition.used_per_domain)
+
+
+def rooms(scenario: Scenario, job: Job) -> Iterator[tuple[int, str, CapacityStep]]:
+    """Yield the GPUs that a job can have beside its own spares, at which partition, at each capacity step.
+
+    A partition of which nothing is used is refused by itself.
+    """
+    for name, partition in job_partitions(scenario, job).items():
+        if partition.used_per_domain > 0:
+            for step in partition.capacity:
+                yield _room_for(job, partition, step), name, step
 
 
 def needs(name: str, job: Job) -> Iterator[tuple[str, int]]:
