@@ -189,7 +189,8 @@ class Stack(Spec):
     as the host learns token counts in each layer it cannot run ahead, so the layer takes at least that long."""
     expert_host_norm: Annotated[Ratio, Field(ge=0, le=100)] = Field(3.0)
     """How host and device times of a layer in which the host waits for token counts add up: exponent of their norm,
-    1 = one after the other; 0 = the longer of the two, as in layers where it need not wait."""
+    1 = one after the other; 0 = the longer of the two, as in layers where it need not wait. The share
+    `expert_overlap` of what the norm adds to the longer hides: the other micro-batch's work is queued meanwhile."""
     expert_sync_time: Duration = default("0 s")
     """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch. The
     share `expert_overlap` of it hides too: the device then has the work of another micro-batch."""

@@ -201,7 +201,7 @@ def _pass_cost(
             ratios[axis] = exposed[axis] / whole
     slowdown = slowdown_of(hidden_total, stack)
     device = compute + math.fsum(exposed) + slowdown
-    launch = _joined(host, device, stack.expert_host_norm if waiting > 0.0 else 0.0) - device + waiting
+    launch = _joined(host, device, stack if waiting > 0.0 else None) - device + waiting
     cost = (
         gemm,
         attention,
@@ -217,9 +217,15 @@ def _pass_cost(
     return cost, dict(zip(_AXES, ratios, strict=True))
 
 
-def _joined(host: float, device: float, norm: float) -> float:
-    """Time of a pass that needs both: the longer where the host runs ahead (no norm), more where it cannot."""
-    if not host or norm <= 0.0:
-        return max(host, device)
+def _joined(host: float, device: float, stack: Stack | None) -> float:
+    """Time of a pass that needs both: the longer where the host runs ahead (no stack), more where it cannot.
+
+    It cannot while it waits for token counts with nothing left in the queue; the share `expert_overlap` of the
+    exchange has the work of another micro-batch queued beside it.
+    """
     longer = max(host, device)
-    return longer * math.pow((host / longer) ** norm + (device / longer) ** norm, 1.0 / norm)
+    if stack is None or not host or stack.expert_host_norm <= 0.0:
+        return longer
+    norm = stack.expert_host_norm
+    joined = longer * math.pow((host / longer) ** norm + (device / longer) ** norm, 1.0 / norm)
+    return longer + (1.0 - stack.expert_overlap) * (joined - longer)
