@@ -39,28 +39,34 @@ class MemoryModel:
         """Parameters that one rank of a stage holds before data-parallel sharding: common, and experts'."""
         found = self._parameters.get(stage)
         if found is None:
-            own, experts = self._own_parameters(stage)
-            if self._plan.schedule == "dualpipe":
-                # Both directions of the pipeline live on every device (arXiv:2412.19437, table 2).
-                mirrored = self._own_parameters(self._sizes.stages - 1 - stage)
-                own, experts = own + mirrored[0], experts + mirrored[1]
-            found = self._parameters[stage] = own, experts
+            held = [self._layer_parameters(one) for one in self._on_device(stage)]
+            own, experts = map(sum, zip(*held, strict=True))
+            found = self._parameters[stage] = own + self._vocabulary_parameters(stage), experts
         return found
 
-    def _own_parameters(self, stage: int) -> tuple[float, float]:
-        count, mesh, last = self._sizes.count, self._sizes.mesh, self._sizes.stages - 1
+    def _on_device(self, stage: int) -> tuple[int, ...]:
+        """Stages of the model on the device of a stage: with DualPipe that of either direction
+        (arXiv:2412.19437, table 2)."""
+        return (stage, self._sizes.stages - 1 - stage) if self._plan.schedule == "dualpipe" else (stage,)
+
+    def _layer_parameters(self, stage: int) -> tuple[float, float]:
+        count, mesh = self._sizes.count, self._sizes.mesh
         dense, routed = self._sizes.stage_layers[stage]
         own = dense * count.dense_layer + routed * (count.moe_layer - count.num_experts * count.expert)
-        if stage == 0:
-            own += count.embedding
-        if stage == last:
-            own += count.output + count.final_norm
-            own += count.prediction_modules * count.prediction_projection
-            # A tied embedding is needed on both ends, and so is one that further predictions start from.
-            shared = count.output == 0 or count.prediction_modules > 0
-            own += count.embedding if shared and last > 0 else 0
+        if stage == self._sizes.stages - 1:
+            own += count.final_norm + count.prediction_modules * count.prediction_projection
         experts = routed * count.num_experts * count.expert / (mesh.ep * mesh.etp)
         return own / mesh.tp, experts
+
+    def _vocabulary_parameters(self, stage: int) -> float:
+        """Embedding and output matrix on the device of a stage, per rank."""
+        count, stages = self._sizes.count, self._on_device(stage)
+        last = self._sizes.stages - 1 in stages
+        # The last stage too needs an embedding that is tied, or that further predictions start from; where both
+        # ends are on one device it is there once (arXiv:2412.19437, sec. 3.2.3).
+        shared = count.output == 0 or count.prediction_modules > 0
+        embedding = count.embedding if 0 in stages or (last and shared) else 0
+        return (embedding + (count.output if last else 0)) / self._tp
 
     def _in_flight(self, stage: int) -> float:
         return in_flight_microbatches(
@@ -75,13 +81,12 @@ class MemoryModel:
         stack = self._plan.stack
         last = self._sizes.stages - 1
         # Stages with equal contents differ only in what they have in flight.
-        mirror = self._sizes.stage_layers[last - stage] if self._plan.schedule == "dualpipe" else None
-        key = (self._sizes.stage_layers[stage], mirror, stage == 0, stage == last)
+        contents = tuple([self._sizes.stage_layers[one] for one in self._on_device(stage)])
+        key = (contents, stage == 0, stage == last)
         if key not in self._fixed:
             self._fixed[key] = (*self._states(stage), self._buffers(stage), self._update(stage))
         weights, gradients, optimizer, buffers, update = self._fixed[key]
-        dense, routed = self._sizes.stage_layers[stage]
-        activations = self._in_flight(stage) * (dense * self._dense + routed * self._routed)
+        activations = self._activations(stage)
         buffers = max(buffers, update - activations)
         held = weights + gradients + optimizer + activations + buffers
         return StageMemory(
@@ -96,6 +101,17 @@ class MemoryModel:
             + stack.activation_fragmentation * (activations + buffers),
             update=update,
         )
+
+    def _activations(self, stage: int) -> float:
+        """Bytes that the micro-batches in flight keep."""
+        on_device, stages = self._on_device(stage), self._sizes.stages
+        # With two directions a device keeps the more of one, the nearer it is to that one's first stage.
+        shares = [(stages - one) / (stages + 1) for one in on_device] if len(on_device) > 1 else [1.0]
+        kept = 0.0
+        for one, share in zip(on_device, shares, strict=True):
+            dense, routed = self._sizes.stage_layers[one]
+            kept += share * (dense * self._dense + routed * self._routed)
+        return self._in_flight(stage) * kept
 
     def _update(self, stage: int) -> float:
         """Gathered updates of a sharded optimizer, unsharded."""
@@ -113,6 +129,9 @@ class MemoryModel:
         weights, gradients, optimizer = (
             own * common + experts * routed for common, routed in zip(*self._state_bytes, strict=True)
         )
+        # Embedding and output matrix stay in 16 bits.
+        ranks = self._sizes.mesh.dp * self._sizes.mesh.cp if self._state_sharding() >= 3 else 1
+        weights -= self._vocabulary_parameters(stage) * self._cast_bytes() / ranks
         return weights, gradients, optimizer
 
     @cached_property
@@ -225,7 +244,7 @@ class MemoryModel:
         arch, plan, sizes = self._arch, self._plan, self._sizes
         state = sizes.tokens * arch.hidden_size * 2.0
         total = 2.0 * state
-        if stage == sizes.stages - 1 and arch.vocab_size:
+        if sizes.stages - 1 in self._on_device(stage) and arch.vocab_size:
             logits = memory.logits_bytes(
                 vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
             )

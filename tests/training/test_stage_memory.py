@@ -260,3 +260,45 @@ def test_recomputed_expert_activations(bench: Bench) -> None:
             for share in (1.0, 0.5)
         )
         assert (part < whole) == shrinks
+
+
+def test_dualpipe_puts_both_ends_on_one_device(bench: Bench) -> None:
+    """A device has a stage of either direction; the embedding that both ends need is there once
+    (arXiv:2412.19437, sec. 3.2.3), and so are the logits."""
+    model = bench.entry("models", "deepseek_v3")
+    count = count_parameters(model)
+    made = {}
+    for schedule in ("1f1b", "dualpipe"):
+        plan = bench.plan(
+            "megatron_core",
+            pipeline_parallel=4,
+            expert_parallel=8,
+            global_batch_size=512,
+            sequence_length=4096,
+            schedule=schedule,
+        )
+        made[schedule] = MemoryModel(model, plan, resolve_sizes(model, plan, 64))
+    one, two = made["1f1b"], made["dualpipe"]
+    ends = [x + y for x, y in zip(one.parameters(0), one.parameters(3), strict=True)]
+    assert two.parameters(0) == two.parameters(3) == (ends[0] - count.embedding, ends[1])
+    assert two.stages()[0] == two.stages()[3]._replace(stage=0)
+    # Five micro-batches in flight: of the first stage's direction four, of the last's one; of 1F1B four and one.
+    apart = one.stages()[0].activations + one.stages()[3].activations
+    assert two.stages()[0].activations == pytest.approx(apart)
+
+
+def test_embedding_and_output_stay_in_16_bits(bench: Bench) -> None:
+    """Copies in 8 bits, row- and column-wise, are of the layers' weights only (arXiv:2412.19437, sec. 3.3.1)."""
+    count = count_parameters(bench.entry("models", "llama3_8b"))
+    weights = [
+        bench.estimate(
+            "llama3_8b",
+            "h100",
+            8,
+            bench.plan("megatron_core_0_8", global_batch_size=64, sequence_length=4096, precision=precision),
+        )
+        .memory[0]
+        .weights
+        for precision in ("bf16", "fp8")
+    ]
+    assert weights[1] - weights[0] == pytest.approx(2.0 * (count.total - count.embedding - count.output))
