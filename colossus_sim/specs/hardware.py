@@ -179,6 +179,9 @@ class Stack(Spec):
     """Share of context-parallel communication that may hide under attention."""
     expert_overlap: Share
     """Share of the expert all-to-all that may hide under compute."""
+    batch_level_overlap: bool = Field(False)
+    """Whether it hides under the layers of another micro-batch (Megatron Core, --overlap-moe-expert-parallel-comm).
+    The same share of the host's waits for token counts then hides too: the device has that micro-batch's work."""
     expert_dispatch_bytes: Annotated[Ratio, Field(ge=0.5, le=4)] = Field(2.0)
     """Bytes per element of a token sent to its expert, mean of dispatch and combine."""
     expert_launch: Duration = default("0 s")
@@ -189,11 +192,9 @@ class Stack(Spec):
     as the host learns token counts in each layer it cannot run ahead, so the layer takes at least that long."""
     expert_host_norm: Annotated[Ratio, Field(ge=0, le=100)] = Field(3.0)
     """How host and device times of a layer in which the host waits for token counts add up: exponent of their norm,
-    1 = one after the other; 0 = the longer of the two, as in layers where it need not wait. The share
-    `expert_overlap` of what the norm adds to the longer hides: the other micro-batch's work is queued meanwhile."""
+    1 = one after the other; 0 = the longer of the two, as in layers where it need not wait."""
     expert_sync_time: Duration = default("0 s")
-    """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch. The
-    share `expert_overlap` of it hides too: the device then has the work of another micro-batch."""
+    """Idle time of the device per routed layer and pass: the host waits for token counts before it can launch."""
     routed_elementwise: Annotated[Ratio, Field(ge=1, le=10)] = Field(1.5)
     """Bytes moved by permutation, weighting and activation of routed tokens relative to the fused minimum."""
     permutation_bytes: Annotated[Ratio, Field(ge=0, le=64)] = Field(8.0)

@@ -115,9 +115,7 @@ def layer_cost(
     waiting = 0.0
     if routed is not None:
         stack = plan.stack
-        # While the host waits for the counts of one micro-batch, the device has the work of another under which
-        # the exchange hides (Megatron Core, --overlap-moe-expert-parallel-comm).
-        waiting = stack.expert_sync_time * (1.0 - stack.expert_overlap) if counted else 0.0
+        waiting = stack.expert_sync_time * (1.0 - _covered(stack)) if counted else 0.0
         loops = [stack.expert_host_time + count * stack.expert_launch for count in routed]
         hosts = (hosts[0] + loops[0], hosts[1] + loops[1] + (passes - 1.0) * loops[0])
     forward, exposed_forward = _pass_cost(
@@ -218,14 +216,15 @@ def _pass_cost(
 
 
 def _joined(host: float, device: float, stack: Stack | None) -> float:
-    """Time of a pass that needs both: the longer where the host runs ahead (no stack), more where it cannot.
-
-    It cannot while it waits for token counts with nothing left in the queue; the share `expert_overlap` of the
-    exchange has the work of another micro-batch queued beside it.
-    """
+    """Time of a pass that needs both: the longer where the host runs ahead (no stack), more where it cannot."""
     longer = max(host, device)
     if stack is None or not host or stack.expert_host_norm <= 0.0:
         return longer
     norm = stack.expert_host_norm
     joined = longer * math.pow((host / longer) ** norm + (device / longer) ** norm, 1.0 / norm)
-    return longer + (1.0 - stack.expert_overlap) * (joined - longer)
+    return longer + (1.0 - _covered(stack)) * (joined - longer)
+
+
+def _covered(stack: Stack) -> float:
+    """Share of the host's waits for token counts of one micro-batch during which the device has work of another."""
+    return stack.expert_overlap if stack.batch_level_overlap else 0.0

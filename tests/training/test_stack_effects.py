@@ -100,18 +100,26 @@ def test_expert_host_times(bench: Bench) -> None:
         plan = bench.plan("generic", global_batch_size=64, sequence_length=4096, expert_parallel=8)
         return bench.estimate("mixtral_8x7b", "h100", 64, plan.model_copy(update={"stack": stack}))
 
+    def launch(**fields: float) -> float:
+        return step(**fields).parts["launch"]
+
     fast = {"expert_host_time": 0.0, "expert_launch": 0.0, "host_launch": 0.0, "collective_host_time": 0.0}
     plain = step(**fast, expert_sync_time=0.0)
-    for overlap in (0.0, 0.75):
-        waiting = step(**fast, expert_sync_time=1e-3, expert_overlap=overlap)
-        assert waiting.parts["launch"] - plain.parts["launch"] == pytest.approx(
-            32 * 2e-3 * (1.0 - overlap), rel=1e-6
-        )
+    for overlap, batches, shown in ((0.0, True, 1.0), (0.75, False, 1.0), (0.75, True, 0.25)):
+        waiting = launch(**fast, expert_sync_time=1e-3, expert_overlap=overlap, batch_level_overlap=batches)
+        assert waiting - plain.parts["launch"] == pytest.approx(32 * 2e-3 * shown, rel=1e-6)
     slow = {**fast, "expert_host_time": 1.0, "expert_sync_time": 1e-9, "expert_host_norm": 1.0}
     whole, longer = step(**slow), step(**{**slow, "expert_host_norm": 0.0})
     assert whole.parts["launch"] - plain.parts["launch"] == pytest.approx(32 * 2.0, rel=1e-6)
     passes = sum(plain.parts[name] for name in PASS_PARTS)
     assert longer.parts["launch"] + passes == pytest.approx(32 * 2.0, rel=0.02)
+    # Half of what the norm adds to the longer hides where half of the exchange does, under another micro-batch.
+    apart, beside, ahead = (
+        launch(**slow, expert_overlap=0.5),
+        launch(**slow, expert_overlap=0.5, batch_level_overlap=True),
+        launch(**{**slow, "expert_host_norm": 0.0}, expert_overlap=0.5),
+    )
+    assert beside == pytest.approx((apart + ahead) / 2.0)
 
 
 def test_host_of_a_loop_over_experts(bench: Bench) -> None:

@@ -426,3 +426,21 @@ def test_a_stack_does_not_hang_on_how_the_part_is_spelt() -> None:
     ):
         row = rows[name]
         assert tables.stack(replace(row, **change)) == tables.stack(row)
+
+
+def test_a_published_pair_that_no_fit_has_seen(predictor: Predictor, tmp_path: Path) -> None:
+    """Qwen3-30B-A3B on 16 H100, plain all-to-all without and with overlap of the expert exchange: 41.25 and 31.31 s
+    (NVIDIA-NeMo/Megatron-Bridge, skills/nemo-mbridge-perf-expert-parallel-overlap, measured 2026-05-18)."""
+    row = MOE | {
+        "id": "zoo-9001", "source": "Megatron-Bridge skills docs", "model": "Qwen3-30B-A3B", "layers": "48",
+        "hidden": "2048", "kv_heads": "4", "ffn_hidden": "6144", "vocab": "151936", "moe_experts": "128",
+        "moe_topk": "8", "moe_ffn_hidden": "768", "tp": "1", "ep": "16", "recompute": "selective",
+        "global_batch": "1024",
+    }  # fmt: skip
+    cases = ("no EP overlap", "41.25"), ("EP overlap", "31.31")
+    for overlap, published in cases:
+        notes = f"all-to-all dispatcher, {overlap}"
+        record = row | {"notes": notes, "step_time_derived_s": published}
+        found = predictor.predict_row(read(tmp_path, record)[0])
+        assert not isinstance(found, LeftOut), found
+        assert found.predicted_s == pytest.approx(float(published), rel=0.1)
