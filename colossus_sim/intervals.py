@@ -26,16 +26,16 @@ class IntervalColumns(NamedTuple):
     tokens: _Array
     model_flops: _Array
     causes: _Array
-    """Intervals x `CAUSES`. [s]"""
+    """`CAUSES` x intervals. [s]"""
     saves: _Array
 
     def select(self, rows: npt.NDArray[Any]) -> IntervalColumns:
         """Return some of the rows, by number or by a mask."""
-        return IntervalColumns(*(column[rows] for column in self))
+        return IntervalColumns(*(column[..., rows] for column in self))
 
 
 NO_INTERVALS = IntervalColumns(
-    *(np.zeros((0, len(CAUSES)) if name == "causes" else 0) for name in IntervalColumns._fields)
+    *(np.zeros((len(CAUSES), 0) if name == "causes" else 0) for name in IntervalColumns._fields)
 )
 """Columns of no rows."""
 
@@ -74,6 +74,7 @@ class IntervalTable(Sequence[IntervalRow]):
         columns = NO_INTERVALS
         if rows:
             parts = dict(zip(IntervalRow._fields, zip(*rows, strict=True), strict=True))
+            parts["causes"] = tuple(zip(*parts["causes"], strict=True))
             columns = IntervalColumns(*(np.array(parts[name], dtype=np.float64) for name in columns._fields))
         states = {name: place for place, name in enumerate(STATES)}
         state = np.array([states[row.state] for row in rows], dtype=np.int64)
@@ -100,7 +101,7 @@ class IntervalTable(Sequence[IntervalRow]):
             one.units.tolist(),
             one.tokens.tolist(),
             one.model_flops.tolist(),
-            map(tuple, one.causes.tolist()),
+            zip(*one.causes.tolist(), strict=True),
             one.saves.tolist(),
             itertools.repeat(""),
         )
@@ -111,6 +112,8 @@ class IntervalTable(Sequence[IntervalRow]):
         found = {}
         for number, name in enumerate(self._phases):
             mine = np.flatnonzero(self._phase == number)
+            if len(mine) == len(self):
+                return {name: self._columns}
             if len(mine):
                 found[name] = self._columns.select(mine)
         return found

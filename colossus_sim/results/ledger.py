@@ -62,7 +62,7 @@ class JobLedger:
     def cause(self, *names: str) -> float:
         """Seconds of all phases spent on the named causes. [s]"""
         columns = [CAUSES.index(name) for name in names]
-        return exact_sum(rows.causes[:, columns] for rows in self.intervals.values())
+        return exact_sum(rows.causes[column] for rows in self.intervals.values() for column in columns)
 
     @property
     def finish(self) -> float:

@@ -19,7 +19,7 @@ from colossus_sim.records import CAUSES, PhaseRow
 from colossus_sim.results.ledger import JobLedger, Ledger
 from colossus_sim.results.loss import predicted_loss
 from colossus_sim.specs.cluster import Site
-from colossus_sim.sums import exact_row_sums, exact_sum
+from colossus_sim.sums import exact_sum, exact_sums
 from colossus_sim.units import DAY
 
 COMPUTING_STATES = ("productive", "contention", "degraded", "lost_work")
@@ -70,7 +70,7 @@ def has_mfu(row: PhaseRow) -> bool:
 
 
 def _working_seconds(rows: IntervalColumns) -> Seconds:
-    return exact_row_sums(rows.causes[:, _WORKING])
+    return exact_sums(rows.causes[_WORKING])
 
 
 def _held_seconds(rows: IntervalColumns) -> Seconds:

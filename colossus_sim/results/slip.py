@@ -221,11 +221,13 @@ def _spent(
     for segment in path:
         rows = intervals.get((job, segment.phase), NO_INTERVALS)
         overlap = np.minimum(rows.end, segment.end) - np.maximum(rows.start, segment.start)
-        met = np.flatnonzero(overlap > 0.0)
-        # An interval that is met as a whole counts as exactly one.
-        parts.append(rows.causes[met] * (overlap / (rows.end - rows.start))[met, None])
-    seconds = np.concatenate(parts or [NO_INTERVALS.causes])
-    return {cause: exact_sum([column]) for cause, column in zip(CAUSES, seconds.T, strict=True)}
+        length = rows.end - rows.start
+        if np.array_equal(overlap, length):
+            parts.append(rows.causes)
+        else:
+            met = np.flatnonzero(overlap > 0.0)
+            parts.append(rows.causes[:, met] * (overlap / length)[met])
+    return {cause: exact_sum(part[index] for part in parts) for index, cause in enumerate(CAUSES)}
 
 
 def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:

@@ -105,19 +105,14 @@ class Player:
     def _played(
         self, scenario: Scenario, task: Task
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-        if task.kernel:
-            if self._kernel is None:
-                from colossus_sim.sweeps.compiled import kernel_player  # imports numba
-
-                self._kernel = kernel_player(scenario, self._models)
-            measured = self._kernel.measured(task.seed) if self._kernel is not None else None
-            if measured is not None:
-                return measured
+        measured = self._kernel.measured(task.seed) if task.kernel and self._kernel is not None else None
+        if measured is not None:
+            return measured
         run = simulate(scenario, seed=task.seed, build_model=self._models)
         return measure(run), phase_times(run)
 
     def _loaded(self, task: Task) -> Scenario:
-        key = (task.source, task.overrides, task.case)
+        key = (task.source, task.overrides, task.case, task.kernel)
         if self._scenario is None or self._key != key:
             self._scenario = self._kernel = None
             scenario = load_scenario(
@@ -126,6 +121,10 @@ class Player:
             _check_files(scenario, task)
             self._bill = network_bill(scenario)
             self._key, self._scenario, self._models = key, scenario, ModelCache()
+            if task.kernel:
+                from colossus_sim.sweeps.compiled import kernel_player  # imports numba
+
+                self._kernel = kernel_player(scenario, self._models)
             # A run makes millions of short-lived rows; what stays need not be walked again and again.
             gc.collect()
             gc.freeze()

@@ -9,9 +9,11 @@ from pathlib import Path
 
 SOURCES = (
     "agenda", "draws", "faults", "holding", "jit", "life", "loop", "pools", "recovery", "scheduler", "state",
-    "steps", "stretches", "waiting", "workshop",
+    "steps", "stretches", "tally", "waiting", "workshop",
 )  # fmt: skip
-"""Modules that decide about the machine code."""
+"""Modules of the kernel that decide about the machine code."""
+_BESIDE = ("engine/agenda", "engine/recorder", "records", "sums")
+"""Modules beside it whose constants and functions are compiled into it."""
 SWITCH = "COLOSSUS_SIM_NO_JIT"
 """Environment variable: anything but empty or 0 keeps numba out."""
 
@@ -26,13 +28,14 @@ def jit_available() -> bool:
 def _folder() -> Path:
     """Return where machine code would be kept.
 
-    It is named after all of `SOURCES`, because numba itself looks only at the file of each function and
+    It is named after all that decides about it, because numba itself looks only at the file of each function and
     would go on using old code of the functions that it calls.
     """
     here = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=8)
-    for name in SOURCES:
-        digest.update((here / f"{name}.py").read_bytes())
+    package = here.parents[1]
+    for path in [*(here / name for name in SOURCES), *(package / name for name in _BESIDE)]:
+        digest.update(path.with_suffix(".py").read_bytes())
     return here / "__pycache__" / f"kernel-{digest.hexdigest()}"
 
 
