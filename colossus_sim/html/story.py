@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from colossus_sim.results.report import job_sentence
+from colossus_sim.results.job_words import finish_text, job_sentence
 from colossus_sim.results.words import day, number, percent
 
 MOST_EVENTS = 80
@@ -34,7 +34,7 @@ def _facts(job: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("GPUs", f"{job['gpus']:,}"),
         ("Model", str(job["model"])),
         ("Start", day(job["start_date"])),
-        ("Finish", day(job["finish_date"]) if job["finished"] else "not finished"),
+        ("Finish", finish_text(job)),
         ("Target", day(job["target_date"])),
         ("Wall-clock", f"{number(job['wall_clock_days'], 1)} d"),
         ("Queued", f"{number(job['queue_wait_days'], 1)} d"),

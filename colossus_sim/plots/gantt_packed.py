@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from colossus_sim.plots.gantt_rows import Row, beside, free_stretch, name_size, slip_label
+from colossus_sim.plots.header import slip_words
 from colossus_sim.plots.roadmap import JobRow
 from colossus_sim.plots.style import plain, shorten, text_width, theme
 
@@ -143,7 +144,9 @@ def write_groups(figure: Figure, groups: Sequence[Group], top: float, *, room: f
             figure.text(0.16 / width, 1.0 - y / total, shorten(figure, text, size, room, bold=weight == "bold"),
                         size=size, weight=weight, color=colour, va="center_baseline")  # fmt: skip
             y += 0.2
-        late = sorted((job for job in group.jobs if job.late), key=lambda job: (-job.slip_days, job.name))
+        late = sorted(
+            (job for job in group.jobs if job.late), key=lambda job: (-job.latest_slip_days, job.name)
+        )
         late = late[: max(0, min(LATEST, int((group.height - 0.75) / 0.17)))]
         if late:
             y += 0.1
@@ -161,9 +164,9 @@ def write_groups(figure: Figure, groups: Sequence[Group], top: float, *, room: f
 
 
 def _note(group: Group) -> str:
-    slips = [job.slip_days for job in group.jobs if not math.isnan(job.slip_days)]
+    slips = [job.latest_slip_days for job in group.jobs if not math.isnan(job.slip_days)]
     parts = [f"{len(group.jobs):,} jobs" if len(group.jobs) != 1 else "1 job"]
     if slips:
         parts.append(f"{sum(job.late for job in group.jobs):,} late")
-        parts.append(f"median slip {float(np.median(slips)):+,.0f} d".replace("-", "\u2212"))
+        parts.append(slip_words("median slip", float(np.median(slips))))
     return ", ".join(parts)

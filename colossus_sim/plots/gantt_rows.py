@@ -262,12 +262,14 @@ def _draw_open(axes: Axes, first: float, y: float, look: Theme) -> None:
 
 
 def slip_label(job: JobRow) -> str:
-    """Return the slip in words: ``+23 d``, ``-4 d``, ``on time``, ``+90 d projected``, or nothing.
+    """Return the slip in words: ``+23 d``, ``-4 d``, ``on time``, ``+90 d projected``, ``never``, or nothing.
 
     On time: met by less than half a day.
     """
     if math.isnan(job.slip_days):
         return ""
+    if not math.isnan(job.gone):
+        return "never"
     near = abs(job.slip_days) < 0.5
     if near and job.verdict == "met":
         return "on time"
@@ -349,14 +351,17 @@ def _write_slip(axes: Axes, row: Row, label: str, end: float, look: Theme) -> No
 
 
 def _draw_projections(axes: Axes, rows: Sequence[Row], horizon: float, look: Theme) -> None:
-    """Draw how far an unfinished job still has to go, with the date."""
+    """Draw how far an unfinished job still has to go, with the date, or that no GPUs are left to go on with."""
     right = axes.get_xlim()[1]
     scale = _inches_per_day(axes)
     for row in rows:
         job = row.job
+        middle, size = 0.5 * sum(row.lane(job.lanes - 1)), min(7.5, 30.0 * row.unit)
+        if not math.isnan(job.gone) and not row.packed:
+            axes.text(horizon + 0.08 / scale, middle, "no GPUs there", size=size, color=look.muted,
+                      va="center_baseline", zorder=4.0, gid="never")  # fmt: skip
         if not math.isnan(job.finish) or math.isnan(job.projected):
             continue
-        middle = 0.5 * sum(row.lane(job.lanes - 1))
         inside = job.projected + 0.9 / scale <= right
         end = job.projected if inside else right - 0.9 / scale
         axes.plot(
@@ -367,7 +372,6 @@ def _draw_projections(axes: Axes, rows: Sequence[Row], horizon: float, look: The
             [end], [middle], marker=tip, markersize=6, markeredgewidth=1.4, color=look.muted, zorder=4.0
         )
         left = _clear_of_markers(job, end, room=0.75 / scale) + 0.08 / scale
-        size = min(7.5, 30.0 * row.unit)
         if row.packed:
             continue
         date = format_instant(job.projected * DAY)

@@ -60,6 +60,11 @@ def signed_days(days: float) -> str:
     return f"{round(days, digits) + 0.0:+,.{digits}f} d".replace("-", "\u2212")
 
 
+def slip_words(words: str, days: float) -> str:
+    """Return a slip behind what it is, e.g. ``median slip +0.4 d``; infinite: it never ends."""
+    return f"{words}: never ends" if math.isinf(days) else f"{words} {signed_days(days)}"
+
+
 def headline(result: Any, jobs: Sequence[JobRow]) -> str:
     """Return one line on the outcome."""
     if not jobs:
@@ -68,17 +73,17 @@ def headline(result: Any, jobs: Sequence[JobRow]) -> str:
     parts = [
         f"{done} of {len(jobs)} jobs finished" if len(jobs) > 1 else "finished" if done else "not finished"
     ]
-    slips = [job.slip_days for job in jobs if not math.isnan(job.slip_days)]
+    slips = [job.latest_slip_days for job in jobs if not math.isnan(job.slip_days)]
     verdicts = [job.verdict for job in jobs if job.verdict != "none"]
     late, unknown = verdicts.count("missed"), verdicts.count("unknown")
     words = "projected slip" if any(job.slip_is_lower_bound for job in jobs) else "slip"
     if len(slips) == 1:
         became = "after the simulated time" if unknown else "missed" if late else "met"
-        parts.append(f"target {became}, {words} {signed_days(slips[0])}")
+        parts.append(f"target {became}, {slip_words(words, slips[0])}")
     elif slips:
-        median = signed_days(float(np.median(slips)))
+        median = slip_words(f"median {words}", float(np.median(slips)))
         open_text = f", {unknown} not known (after the simulated time)" if unknown else ""
-        parts.append(f"{late} of {len(slips)} targets missed{open_text}, median {words} {median}")
+        parts.append(f"{late} of {len(slips)} targets missed{open_text}, {median}")
     failures = sum(len(job.failures) for job in jobs)
     parts.append(f"{failures:,} failures hit jobs" if failures != 1 else "1 failure hit a job")
     parts.append(run_span(result))

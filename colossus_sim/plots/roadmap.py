@@ -77,6 +77,8 @@ class JobRow:
         Moments of failures that stopped it, and of its data gates.
     submit, finish, projected : float
         Enters the queue, end of the last phase, projected end if it did not end.
+    gone : float
+        When the last GPUs leave that are enough for it, if it never ends.
     target, target_end, slip_days : float
         Target date, end (or projected end) of what it means, and the difference.
     slip_is_lower_bound : bool
@@ -96,6 +98,7 @@ class JobRow:
     submit: float
     finish: float
     projected: float
+    gone: float
     target: float
     target_end: float
     slip_days: float
@@ -112,6 +115,11 @@ class JobRow:
     def verdict(self) -> Verdict:
         """What became of its target."""
         return verdict(self.least_slip_days, ended=not self.slip_is_lower_bound)
+
+    @property
+    def latest_slip_days(self) -> float:
+        """Slip by which jobs are ordered: one that never ends is later than any other."""
+        return self.slip_days if math.isnan(self.gone) else math.inf
 
     @property
     def late(self) -> bool:
@@ -198,6 +206,7 @@ def _row(
         submit=moment("submit_s"),
         finish=moment("finish_s"),
         projected=_date(job.get("projected_finish_date")),
+        gone=_date(job.get("gpus_gone_date")),
         target=target,
         target_end=target + slip,
         slip_days=slip,

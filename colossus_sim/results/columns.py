@@ -85,9 +85,18 @@ _JOBS = (
     Column("slip_days", "days", "end of what the target means minus target; a lower bound if it did not end"),
     Column("slip_is_lower_bound", "bool", "what the target means did not end before the horizon"),
     Column(
-        "projected_finish_date", "date", "projection, not simulated: horizon + remaining units x unit_time"
+        "projected_finish_date",
+        "date",
+        "projection, not simulated: horizon + remaining units x unit_time, "
+        "counted while GPUs enough for it are installed; empty if it ended, or never will",
     ),
     Column("projected_slip_days", "days", "projected end of what the target means minus target"),
+    Column(
+        "gpus_gone_date",
+        "date",
+        "of a job that never ends: from then on no partition that it may use has GPUs "
+        "enough for it; empty otherwise",
+    ),
     Column("wall_clock_days", "days", "submission to the last phase's end, or to the horizon"),
     Column("queue_wait_days", "days", "gpu_wait + capacity_wait over all phases"),
     Column("gpu_days", "GPU-days", "GPU-time given to the job, stranded GPUs included"),

@@ -42,14 +42,16 @@ def _job_row(job: JobLedger) -> dict[str, Any]:
 def _slip_columns(job: JobLedger) -> dict[str, Any]:
     slip, target = job.slip, job.spec.target
     unfinished = not slip.finished
-    projected = slip.projected_end if unfinished else math.nan
+    # A table holds moments that there are: an end that never comes has none, but the moment that is its reason.
+    ahead = unfinished and math.isfinite(slip.projected_end)
     return {
         "target_s": slip.target,
         "target_means": "" if target is None else target.means or target.phase or "end of the job",
         "slip_days": slip.slip / DAY,
         "slip_is_lower_bound": unfinished and target is not None,
-        "projected_finish_date": _date(job, projected),
-        "projected_slip_days": slip.projected_slip / DAY if unfinished else math.nan,
+        "projected_finish_date": _date(job, slip.projected_end) if ahead else "",
+        "projected_slip_days": slip.projected_slip / DAY if ahead else math.nan,
+        "gpus_gone_date": _date(job, slip.gpus_gone),
     }
 
 

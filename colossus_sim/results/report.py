@@ -13,10 +13,10 @@ import pandas as pd
 from colossus_sim.results.columns import CAUSE_MEANING, STATE_MEANING
 from colossus_sim.results.comparisons import backtest_section, published_section
 from colossus_sim.results.document import Section, Table, render_markdown, render_text
+from colossus_sim.results.job_words import finish_text, job_sentence, slip_text
 from colossus_sim.results.metrics import CLUSTER_METRICS, METRICS
 from colossus_sim.results.slip import GROUPS
-from colossus_sim.results.targets import verdict
-from colossus_sim.results.words import NONE, SMALL_DAYS, day, length, number, percent, signed
+from colossus_sim.results.words import NONE, day, number, percent, signed
 from colossus_sim.units import format_duration
 
 Data = Mapping[str, Any]
@@ -116,7 +116,7 @@ def jobs_section(summary: Data) -> Section:
             job["name"],
             f"{job['gpus']:,}",
             day(job["start_date"]),
-            day(job["finish_date"]) if job["finished"] else "not finished",
+            finish_text(job),
             day(job["target_date"]),
             slip_text(job),
             f"{number(job['wall_clock_days'], 1)} d",
@@ -131,52 +131,6 @@ def jobs_section(summary: Data) -> Section:
         for job in summary["jobs"]
     )
     return Section(title="Jobs", table=Table(header=header, rows=rows, right=(1, *range(5, 13))))
-
-
-def job_sentence(job: Data) -> str:
-    """Return finish against target and the largest causes, in words."""
-    name = job["title"] if job["title"] == job["name"] else f"{job['title']} ({job['name']})"
-    if job["start_date"] is None:
-        return f"{name}: never got GPUs before the simulation ended.{_target_words(job)}"
-    end = (
-        f"finished {day(job['finish_date'])}" if job["finished"] else "not finished when the simulation ended"
-    )
-    return f"{name}: {end} after {number(job['wall_clock_days'], 1)} days.{_target_words(job)}{_cause_words(job)}"
-
-
-def _target_words(job: Data) -> str:
-    if job["target_date"] is None:
-        return " It has no target."
-    target = f"the target of {day(job['target_date'])} ({job['target_means']})"
-    slip = job["slip_days"]
-    if job["slip_is_lower_bound"]:
-        if verdict(slip, ended=False) == "unknown":
-            text = (
-                f" Whether it meets {target} is not known: the simulation stopped {length(slip)} before that"
-            )
-        else:
-            text = f" It did not reach {target}: slip is at least {number(slip, 1)} days"
-        if job["projected_finish_date"] is not None:
-            text += (
-                f"; with the remaining work at its healthy rate and no further losses it would be "
-                f"{day(job['projected_finish_date'])}, {signed(job['projected_slip_days'])} "
-                "(a projection, not simulated)"
-            )
-        return text + "."
-    return f" It ended {length(slip)} {'after' if slip > 0.0 else 'before'} {target}."
-
-
-def _cause_words(job: Data) -> str:
-    groups = dict(job["slip_groups"])
-    if not groups:
-        return ""
-    plan = groups.pop("plan against target")
-    ordered = sorted(groups.items(), key=lambda item: (-abs(item[1]), item[0]))
-    named = [f"{name} {signed(days)}" for name, days in ordered if abs(days) >= SMALL_DAYS][:4]
-    causes = f" Largest causes: {', '.join(named)}." if named else ""
-    if plan > 0:
-        return f"{causes} The target was {number(plan, 1)} days tighter than the plan's own work."
-    return f"{causes} The target left {number(-plan, 1)} days more than the plan's own work."
 
 
 def phases_section(summary: Data) -> Section:
@@ -386,9 +340,3 @@ def command_line(source: str, overrides: Sequence[str], *, seed: int, case: str)
     for override in overrides:
         words += ["--set", override]
     return shlex.join(words)
-
-
-def slip_text(job: Data) -> str:
-    """Return the slip of a job; at least (>=) if it did not end."""
-    text = signed(job["slip_days"])
-    return f">= {text}" if job["slip_is_lower_bound"] else text

@@ -102,9 +102,12 @@ class JobSummary(Record):
     slip_groups: dict[str, float]
     """The same in the groups of the report. [days]"""
     projected_finish_date: str | None
-    """Projection, not simulated: remaining units times their healthy unit time, for what the target means."""
+    """Projection, not simulated: remaining units times their healthy unit time, counted while GPUs enough for it
+    are installed, for what the target means; null if it ended, or never will."""
     projected_slip_days: float | None
     """Projected end minus target. [days]"""
+    gpus_gone_date: str | None
+    """Of a job that never ends: from then on no partition that it may use has GPUs enough for it; else null."""
     wall_clock_days: float | None
     """Submission to the end of the last phase, or to the horizon. [days]"""
     queue_wait_days: float | None

@@ -17,7 +17,8 @@ import numpy as np
 from colossus_sim.errors import SimulationError
 from colossus_sim.intervals import NO_INTERVALS, IntervalColumns, columns_by_phase
 from colossus_sim.records import CAUSES, PhaseRow, RunResult
-from colossus_sim.specs.job import Job, Phase
+from colossus_sim.results.projection import Projection, predecessors, projection
+from colossus_sim.specs.job import Job
 from colossus_sim.sums import exact_sum
 
 SLIP_CAUSES = (*CAUSES[1:], "plan")
@@ -74,7 +75,10 @@ class JobSlip:
     causes : mapping of str to float
         Seconds of slip per cause of `SLIP_CAUSES`; adds up to `slip`; empty without a target. [s]
     projected_end : float
-        Projection, not simulated: remaining units times their healthy unit time; NaN where unknown. [s]
+        Projection, not simulated (see `results.projection`): infinite where it never ends on the capacity that
+        there is; NaN where unknown. [s]
+    gpus_gone : float
+        When the last GPUs leave that would be enough for it, if it never ends; NaN otherwise. [s]
     """
 
     job: str
@@ -86,6 +90,7 @@ class JobSlip:
     spent: Mapping[str, float]
     causes: Mapping[str, float]
     projected_end: float
+    gpus_gone: float = math.nan
 
     @property
     def slip(self) -> float:
@@ -138,6 +143,7 @@ def _job_slip(
     if not math.isnan(target):
         causes = {cause: spent[cause] for cause in CAUSES[1:]}
         causes["plan"] = spent["planned"] - (target - submit)
+    ahead = Projection(end) if finished else projection(run, name, rows, wanted)
     return JobSlip(
         job=name,
         submit=submit,
@@ -147,7 +153,8 @@ def _job_slip(
         path=path,
         spent=spent,
         causes=causes,
-        projected_end=end if finished else projected_end(run, name, rows, wanted),
+        projected_end=ahead.end,
+        gpus_gone=ahead.gpus_gone,
     )
 
 
@@ -182,16 +189,6 @@ def _stuck_phase(job: Job, rows: Mapping[str, PhaseRow], wanted: str) -> str:
         if stuck:
             return stuck
     return ""
-
-
-def predecessors(job: Job, phase: str) -> tuple[str, ...]:
-    """Return the phases that must be done before `phase` starts."""
-    after = job.phases[phase].after
-    if after is not None:
-        return after
-    names = list(job.phases)
-    index = names.index(phase)
-    return (names[index - 1],) if index else ()
 
 
 def critical_path(
@@ -238,68 +235,3 @@ def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:
             f"job {job}: the causes on its critical path add up to {length - gap:.6f} s, but the path is "
             f"{length:.6f} s long (gap {gap:.6f} s); this is a bug of the engine, please report it"
         )
-
-
-def projected_end(run: RunResult, name: str, rows: Mapping[str, PhaseRow], wanted: str = "") -> float:
-    """Project when a job (or its phase `wanted`) ends if nothing goes wrong any more. [s]
-
-    Phases that run go on with their remaining units, the others follow their predecessors, each unit taking
-    its modelled time alone and healthy; calendar floors and data-ready dates are kept, data releases are
-    not. NaN if a phase has no row.
-    """
-    job: Job = run.scenario.jobs[name]
-    ends: dict[str, float] = {}
-    for phase in _in_order(job):
-        ends[phase] = _projected_phase(run, job, phase, rows, ends)
-    return (
-        ends[wanted] if wanted else max(ends.values(), key=lambda end: math.inf if math.isnan(end) else end)
-    )
-
-
-def _in_order(job: Job) -> list[str]:
-    """Return the phases so that predecessors come first; the file's order otherwise."""
-    done: list[str] = []
-
-    def visit(phase: str) -> None:
-        if phase not in done:
-            for name in predecessors(job, phase):
-                visit(name)
-            done.append(phase)
-
-    for phase in job.phases:
-        visit(phase)
-    return done
-
-
-def _projected_phase(
-    run: RunResult, job: Job, name: str, rows: Mapping[str, PhaseRow], ends: Mapping[str, float]
-) -> float:
-    if name not in rows:
-        return math.nan
-    row, spec = rows[name], job.phases[name]
-    if not math.isnan(row.end):
-        return row.end
-    start = _projected_start(run, job, name, rows, ends)
-    # What is left is done after the horizon by a phase that runs, and after its start by one that waits.
-    work = max(start, run.end_time) + (row.units - row.units_done) * row.unit_time
-    began = start if math.isnan(row.start) else row.start
-    return max(work, began + spec.min_duration)
-
-
-def _projected_start(
-    run: RunResult, job: Job, name: str, rows: Mapping[str, PhaseRow], ends: Mapping[str, float]
-) -> float:
-    row = rows[name]
-    if not math.isnan(row.start):
-        return row.start
-    spec: Phase = job.phases[name]
-    starts: list[float] = [run.end_time, job.submit - run.scenario.start]
-    if spec.data_ready is not None:
-        starts.append(spec.data_ready - run.scenario.start)
-    if math.isnan(row.ready):
-        for before in predecessors(job, name):
-            work = rows[before].units * rows[before].unit_time if before in rows else math.nan
-            starts.append(ends[before] - spec.overlap * work)
-    if any(math.isnan(start) for start in starts):
-        return math.nan
-    return max(starts)

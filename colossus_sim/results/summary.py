@@ -87,7 +87,7 @@ def _job(row: Mapping[Any, Any], ledger: Ledger, tables: Mapping[str, pd.DataFra
         **{key: row[key] for key in ("title", "model", "site", "gpus", "finished", "target_means")},
         **{key: row[key] or None for key in ("start_date", "finish_date", "target_date")},
         "submit_date": row["submit_date"],
-        "projected_finish_date": row["projected_finish_date"] or None,
+        **{key: row[key] or None for key in ("projected_finish_date", "gpus_gone_date")},
         **{key: row[key] for key in ("slip_days", "slip_is_lower_bound", "projected_slip_days")},
         "slip_causes": {cause: seconds / DAY for cause, seconds in slip.causes.items()},
         "slip_groups": {group: seconds / DAY for group, seconds in slip.groups.items()},

@@ -53,6 +53,11 @@ def open_note(mark: str, runs: str) -> str:
     return f"{mark}: {runs} that the horizon cut off"
 
 
+def never(gone: str | None) -> str:
+    """Say that a job never ends, and from which moment on there are no GPUs for it; empty if it may end."""
+    return f"never: no GPUs there after {day(gone)}" if gone else ""
+
+
 def bound(job: Mapping[str, Any], name: str) -> str:
     """Return ``>= `` if a quantile of a job's end in ``forecast.json`` is a lower bound."""
     return ">= " if job.get("is_lower_bound", {}).get(name) else ""

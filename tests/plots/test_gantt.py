@@ -156,6 +156,17 @@ def test_headline_counts_every_miss_and_no_guess(
     assert said in headline(result, rows)
 
 
+def test_job_that_never_ends_has_no_days_of_slip() -> None:
+    """Where the GPUs of an open job are gone for good, no days of slip are shown: it never ends."""
+    result = make(1)
+    row = replace(
+        rows_of(result)[0], slip_days=6.0, least_slip_days=6.0, slip_is_lower_bound=True, gone=20000.0
+    )
+    assert (slip_label(row), row.late) == ("never", True)
+    assert "target missed, projected slip: never ends" in headline(result, [row])
+    assert "median projected slip: never ends" in headline(result, [row, row, replace(row, gone=math.nan)])
+
+
 def test_target_end_is_the_finish_when_the_target_means_the_whole_job(flagship: FakeResult) -> None:
     """Target plus slip is the end of the job."""
     for row in rows_of(flagship):

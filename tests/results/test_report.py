@@ -16,7 +16,8 @@ from colossus_sim.results.document import (
     render_text,
     text_table,
 )
-from colossus_sim.results.report import command_line, job_sentence, not_modelled, short_sections
+from colossus_sim.results.job_words import job_sentence
+from colossus_sim.results.report import command_line, not_modelled, short_sections
 from colossus_sim.results.result import Result, result_of
 from colossus_sim.results.words import signed
 
