@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,10 @@ def trial_line(trial: Trial) -> str:
     return f"  {trial.text}: {trial.met} of {trial.runs} runs ({low:.0%} to {high:.0%}){cut}"
 
 
+def _mean(trial: Trial) -> str:
+    return f"{trial.mean:.4g} on average" if math.isfinite(trial.mean) else "without end in some runs"
+
+
 def answer_text(question: Question, answer: Answer) -> str:
     """Return the answer in words."""
     wish = f"{question.condition.text} in at least {question.confidence:.0%} of the runs"
@@ -129,11 +134,7 @@ def answer_text(question: Question, answer: Answer) -> str:
         )
     if answer.found is None:
         best = answer.nearest(question.condition.bound)
-        near = (
-            ""
-            if best is None
-            else f" (nearest: {best.text}, {question.condition.measure} {best.mean:.4g} on average)"
-        )
+        near = "" if best is None else f" (nearest: {best.text}, {question.condition.measure} {_mean(best)})"
         text = (
             f"no solution: {question.path} between {question.low} and {question.high} has no value for {wish} "
             f"among the {len(answer.trials)} that were tried; at its ends it holds in {_ends(answer)}{near}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def _cells(row: Mapping[str, Any], parameters: Sequence[str], cut: Collection[tu
     from colossus_sim.sweeps.cut_off import grows
 
     name = row["measure"]
-    bound = open_mark(row["unfinished"], grows=grows(name))
+    bound = "" if row["mean"] == math.inf else open_mark(row["unfinished"], grows=grows(name))
     vague = "~ " if row["point"] and not {(row["point"], name), (0, name)}.isdisjoint(cut) else ""
     keys = ("ci_half_width", "difference", "difference_ci_half_width")
     half, change, half_of_change = (_cell(row[key]) for key in keys)
@@ -81,9 +82,9 @@ def _cells(row: Mapping[str, Any], parameters: Sequence[str], cut: Collection[tu
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
+        return "" if value != value else "never" if value == math.inf else f"{value:.4g}"
     return str(value)
 
 
 def _jsonable(value: object) -> object:
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

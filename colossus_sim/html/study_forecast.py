@@ -135,7 +135,7 @@ def forecast_sections(study: Mapping[str, Any], forecast: Mapping[str, Any]) -> 
 def _row(job: Mapping[str, Any], runs: int) -> tuple[str, ...]:
     slip, chance = job["slip_days"], job["probability_to_meet_target"]
     shifts = (
-        ("", "") if slip is None else tuple(bound(job, name) + _signed(slip[name]) for name in ("p50", "p90"))
+        ("", "") if slip is None else tuple(bound(job, name, _signed(slip[name])) for name in ("p50", "p90"))
     )
     low, high = job["probability_interval"]
     share = ("", "")
@@ -143,13 +143,13 @@ def _row(job: Mapping[str, Any], runs: int) -> tuple[str, ...]:
         share = (NOT_KNOWN if chance is None else f"{chance:.0%}", f"{low:.0%} to {high:.0%}")
     return (
         job["name"], day(job["target_date"]) if job["target_date"] else "none",
-        *(bound(job, name) + (job["finish_date"][name] or "?") for name in LEVELS), *shifts, *share,
+        *(bound(job, name, job["finish_date"][name]) for name in LEVELS), *shifts, *share,
         str(runs - job["finished_before_horizon"]),
     )  # fmt: skip
 
 
-def _signed(days: float | None) -> str:
-    return "?" if days is None else f"{days:+.1f}"
+def _signed(days: float | None) -> str | None:
+    return None if days is None else f"{days:+.1f}"
 
 
 def _drivers(forecast: Mapping[str, Any]) -> list[Section]:

@@ -114,7 +114,8 @@ class JobRow:
     @property
     def verdict(self) -> Verdict:
         """What became of its target."""
-        return verdict(self.least_slip_days, ended=not self.slip_is_lower_bound)
+        never = not math.isnan(self.gone) and not math.isnan(self.least_slip_days)
+        return verdict(math.inf if never else self.least_slip_days, ended=not self.slip_is_lower_bound)
 
     @property
     def latest_slip_days(self) -> float:

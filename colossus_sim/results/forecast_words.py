@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from colossus_sim.results.words import never
+
 NOT_KNOWN = "\u2013"
 """Shown for a chance that nobody knows."""
 LEAST_RUNS = 10
@@ -23,11 +25,16 @@ def chance_text(job: Mapping[str, Any]) -> str:
 def cautions(document: Mapping[str, Any]) -> list[str]:
     """Return what a reader of the dates has to know: projected ends, targets beyond the horizon, few runs."""
     runs, found = document["replicas"], []
-    if any(job["finished_before_horizon"] < runs for job in document["jobs"]):
+    if any(job["finished_before_horizon"] + job.get("never_ends", 0) < runs for job in document["jobs"]):
         found.append(
             ">=: rests on runs that were not done at the horizon, with their end if nothing goes wrong any more"
         )
     for job in document["jobs"]:
+        if job.get("never_ends"):
+            since = never(job["gpus_gone_date"]) or "never: no GPUs there any more"
+            found.append(
+                f"{since} for {job['name']}, which does not end in {job['never_ends']} of {runs} runs"
+            )
         if job["target_not_known"]:
             found.append(
                 f"{NOT_KNOWN}: {job['name']} was not done at the horizon in {job['target_not_known']} of {runs} "

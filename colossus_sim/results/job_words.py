@@ -41,6 +41,8 @@ def _target_words(job: Data) -> str:
     target = f"the target of {day(job['target_date'])} ({job['target_means']})"
     slip = job["slip_days"]
     if job["slip_is_lower_bound"]:
+        if job["gpus_gone_date"] is not None:
+            return f" It does not reach {target}."
         if verdict(slip, ended=False) == "unknown":
             text = (
                 f" Whether it meets {target} is not known: the simulation stopped {length(slip)} before that"

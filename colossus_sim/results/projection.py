@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from colossus_sim.loading.checks.walk import rooms
+from colossus_sim.loading.checks.walk import phase_gpus, rooms
 from colossus_sim.records import PhaseRow, RunResult
 from colossus_sim.specs.job import Job, Phase
 from colossus_sim.specs.scenario import Scenario
@@ -31,7 +31,7 @@ def projection(run: RunResult, name: str, rows: Mapping[str, PhaseRow], wanted: 
     """
     job: Job = run.scenario.jobs[name]
     ends: dict[str, Projection] = {}
-    for phase in _in_order(job):
+    for phase in _in_order(job, wanted):
         ends[phase] = _phase(run, job, phase, rows, ends)
     return ends[wanted] if wanted else _last(list(ends.values()))
 
@@ -51,8 +51,8 @@ def predecessors(job: Job, phase: str) -> tuple[str, ...]:
     return (names[index - 1],) if index else ()
 
 
-def _in_order(job: Job) -> list[str]:
-    """Return the phases so that predecessors come first; the file's order otherwise."""
+def _in_order(job: Job, wanted: str = "") -> list[str]:
+    """Return the phases (or those up to `wanted`) so that predecessors come first; the file's order otherwise."""
     done: list[str] = []
 
     def visit(phase: str) -> None:
@@ -61,7 +61,7 @@ def _in_order(job: Job) -> list[str]:
                 visit(name)
             done.append(phase)
 
-    for phase in job.phases:
+    for phase in [wanted] if wanted else job.phases:
         visit(phase)
     return done
 
@@ -79,8 +79,7 @@ def _phase(
         return start
     # What is left is done after the horizon by a phase that runs, and after its start by one that waits.
     work = (row.units - row.units_done) * row.unit_time
-    least = row.gpus_wanted if job.min_gpus is None else min(row.gpus_wanted, job.min_gpus)
-    spans = spans_with_room(run.scenario, job, least)
+    spans = spans_with_room(run.scenario, job, row.gpus_wanted)
     began, end = _worked(max(start.end, run.end_time), work, spans)
     if math.isinf(end):
         return Projection(end, spans[-1][1] if spans else 0.0)
@@ -106,16 +105,18 @@ def _start(
 
 
 def spans_with_room(scenario: Scenario, job: Job, gpus: int) -> list[tuple[float, float]]:
-    """Return from when to when some partition that a job may use has so many GPUs for it, other jobs left out.
+    """Return from when to when some partition of a job has room for a phase on so many GPUs, other jobs left out.
 
-    Installed GPUs less the spares and the reserve of the partition and the spares of the job. In order, apart from
-    each other, the last one perhaps without an end. [s since the scenario's start]
+    Room is installed GPUs less the spares and the reserve of the partition and the spares of the job; an elastic
+    job needs it for its smallest size. In order, apart from each other, the last one perhaps without an end.
+    [s since the scenario's start]
     """
+    least = gpus if job.min_gpus is None else min(gpus, job.min_gpus)
     steps = list(rooms(scenario, job))
     found: list[tuple[float, float]] = []
     for place, (room, partition, step) in enumerate(steps):
         after = next((later.at for _, name, later in steps[place + 1 :] if name == partition), math.inf)
-        if room >= gpus and after > step.at:
+        if room >= least and after > step.at:
             found.append((step.at - scenario.start, after - scenario.start))
     joined: list[tuple[float, float]] = []
     for first, last in sorted(found):
@@ -124,6 +125,17 @@ def spans_with_room(scenario: Scenario, job: Job, gpus: int) -> list[tuple[float
         else:
             joined.append((first, last))
     return joined
+
+
+def gpus_gone(scenario: Scenario, job: Job) -> float:
+    """Return when the last GPUs leave that are enough for every phase up to what the target means.
+
+    Infinite if some stay for good. [s since the scenario's start]
+    """
+    wanted = job.target.phase if job.target is not None else ""
+    phases = _in_order(job, wanted)
+    spans = [spans_with_room(scenario, job, phase_gpus(job, job.phases[name])) for name in phases]
+    return min((span[-1][1] if span else 0.0 for span in spans), default=math.inf)
 
 
 def _worked(start: float, work: float, spans: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ SMALL_DAYS = 0.05
 """Times below this read as 0.0 days; causes of slip below it are not worth a word. [days]"""
 OPEN_MARKS = (
     "unfinished: runs that the horizon cut off before what is measured had ended; >=: they enter with their end if "
-    "nothing goes wrong any more, and with what was spent until then; ~: rests on such runs"
+    "nothing goes wrong any more, and with what was spent until then; ~: rests on such runs; never: some never end"
 )
 """What the marks of `open_mark` mean."""
 
@@ -58,6 +58,11 @@ def never(gone: str | None) -> str:
     return f"never: no GPUs there after {day(gone)}" if gone else ""
 
 
-def bound(job: Mapping[str, Any], name: str) -> str:
-    """Return ``>= `` if a quantile of a job's end in ``forecast.json`` is a lower bound."""
-    return ">= " if job.get("is_lower_bound", {}).get(name) else ""
+def bound(job: Mapping[str, Any], name: str, text: str | None) -> str:
+    """Return the text of a quantile of a job's end or slip in ``forecast.json``.
+
+    With ``>= `` if it is a lower bound; ``never`` if by then it ends in too few runs for want of GPUs.
+    """
+    if text is None:
+        return "never" if job.get("never_ends") else "?"
+    return f">= {text}" if job.get("is_lower_bound", {}).get(name) else text

@@ -50,11 +50,14 @@ def is_cut_off(measure: str, values: Values) -> bool:
 def least(measure: str, values: Values) -> float:
     """Return the least last value that a growing measure of a run can have; NaN where that is not known.
 
-    Of an end that did not come it is the end of the simulated time, not the projected end.
+    Of an end that did not come it is the end of the simulated time, not the projected end; of one that never comes,
+    for want of GPUs, it is infinite.
     """
     if not is_cut_off(measure, values):
         return values.get(measure, math.nan)
     where, _, key = measure.rpartition(".")
+    if key in ("finish_days", "slip_days") and math.isinf(values.get(measure, math.nan)):
+        return math.inf
     if measure == "cluster.mean_slip_days":
         slips = [slip for slip in (least(name, values) for name in _slips(values)) if not math.isnan(slip)]
         return math.fsum(slips) / len(slips) if slips else math.nan

@@ -81,9 +81,11 @@ class JobForecast:
         Quantiles at `LEVELS`: the day by which that share of the replicas is done; slip is NaN without a target. A
         replica without an end and without a projection counts with the horizon, before which it did not end. [days]
     finish_mean_half_width : float
-        Half of the 95 % interval of the mean end. [days]
+        Half of the 95 % interval of the mean end, which is infinite where it never ends in some replicas. [days]
     finished : int
         Replicas in which it ended before the horizon; the others enter with their projected end.
+    never : int
+        Replicas in which it never ends, for want of GPUs.
     projected : tuple of bool
         Which quantiles are ends that did not come before the horizon, or lie behind one; such a one is a lower
         bound.
@@ -103,6 +105,7 @@ class JobForecast:
     finish_mean: float
     finish_mean_half_width: float
     finished: int
+    never: int
     projected: tuple[bool, ...]
     met: int
     unknown: int
@@ -157,11 +160,13 @@ def _point(found: Sequence[Group], row: NDArray[np.float64]) -> Point:
 
 
 def widest_interval(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> float:
-    """Return the widest half interval of the mean end of any job. [days]"""
-    widths = [
-        mean_interval(series(outcomes, f"jobs.{job}.finish_days")).half_width
-        for job in forecast.plan.scenario.jobs
-    ]
+    """Return the widest half interval of the mean end of any job. [days]
+
+    Jobs that never end in some runs are left out: their mean is infinite, however many runs there are.
+    """
+    jobs = forecast.plan.scenario.jobs
+    means = [mean_interval(series(outcomes, f"jobs.{job}.finish_days")) for job in jobs]
+    widths = [mean.half_width for mean in means if not math.isinf(mean.mean)]
     return max((math.inf if math.isnan(width) else width for width in widths), default=0.0)
 
 
@@ -209,6 +214,7 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
         finish_mean=mean.mean,
         finish_mean_half_width=mean.half_width,
         finished=int(sum(finished)),
+        never=sum(map(math.isinf, finish)),
         projected=_projected(ends, finished),
         met=met,
         unknown=unknown,
@@ -259,10 +265,10 @@ def _projected(ends: Sequence[float], finished: Sequence[float]) -> tuple[bool, 
 
 
 def _drivers(forecast: Forecast, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Driver, ...]:
-    """Rank what is drawn by its share of the variance of a measure."""
+    """Rank what is drawn by its share of the variance of a measure, over the replicas in which it is finite."""
     rows = [index for index in sorted(outcomes) if outcomes[index].status == "done"]
     values = [outcomes[index].values.get(measure, math.nan) for index in rows]
-    kept = [number for number, value in enumerate(values) if not math.isnan(value)]
+    kept = [number for number, value in enumerate(values) if math.isfinite(value)]
     y = [values[number] for number in kept]
     chance = chance_level(len(kept), len(forecast.groups))
     found = []

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from colossus_sim.results.forecast_words import cautions, chance_text
+from colossus_sim.results.projection import gpus_gone
 from colossus_sim.results.report import command_line
 from colossus_sim.results.words import bound
 from colossus_sim.sweeps.forecast import LEVELS, Forecast, JobForecast, job_forecasts, phase_bands
@@ -42,8 +43,10 @@ def forecast_document(forecast: Forecast, outcomes: Mapping[int, Outcome]) -> di
 
 
 def _job(forecast: Forecast, item: JobForecast) -> dict[str, Any]:
-    spec = forecast.plan.scenario.jobs[item.job]
+    scenario = forecast.plan.scenario
+    spec = scenario.jobs[item.job]
     target = spec.target
+    gone = gpus_gone(scenario, spec) if item.never else math.inf
     names = [f"p{round(100 * level)}" for level in LEVELS]
     return {
         "name": item.job,
@@ -56,6 +59,8 @@ def _job(forecast: Forecast, item: JobForecast) -> dict[str, Any]:
         "finish_days_mean_ci_half_width": _number(item.finish_mean_half_width),
         "slip_days": dict(zip(names, map(_number, item.slip), strict=True)) if target is not None else None,
         "finished_before_horizon": item.finished,
+        "never_ends": item.never,
+        "gpus_gone_date": _date(forecast, gone / DAY),
         "is_lower_bound": dict(zip(names, item.projected, strict=True)),
         "met_target": item.met if target is not None else None,
         "target_not_known": item.unknown if target is not None else None,
@@ -153,10 +158,7 @@ def job_lines(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             [
                 job["name"],
                 job["target_date"] or "none",
-                *(
-                    bound(job, name) + (job["finish_date"][name] or "?")
-                    for name in ("p10", "p50", "p80", "p90")
-                ),
+                *(bound(job, name, job["finish_date"][name]) for name in ("p10", "p50", "p80", "p90")),
                 _slip(job),
                 chance_text(job),
                 *([f"{job['finished_before_horizon']} of {runs}"] if unfinished else ()),
@@ -169,12 +171,12 @@ def _slip(job: Mapping[str, Any]) -> str:
     slip = job["slip_days"]
     if slip is None:
         return ""
-    low, middle, high = (bound(job, name) + _days(slip[name]) for name in ("p10", "p50", "p90"))
+    low, middle, high = (bound(job, name, _days(slip[name])) for name in ("p10", "p50", "p90"))
     return f"{middle} [{low}, {high}]"
 
 
-def _days(value: float | None) -> str:
-    return "?" if value is None else f"{value:+.1f} d"
+def _days(value: float | None) -> str | None:
+    return None if value is None else f"{value:+.1f} d"
 
 
 def forecast_report(document: Mapping[str, Any]) -> str:

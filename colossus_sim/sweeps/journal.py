@@ -105,8 +105,9 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _number(value: float) -> float | str | None:
+    """Return a number for JSON, which has no infinity: that is a text."""
+    return value if math.isfinite(value) else None if math.isnan(value) else str(value)
 
 
 def _float(value: Any) -> float:

@@ -22,9 +22,13 @@ JOB_MEASURES: dict[str, tuple[str, str]] = {
     COMPLETE: ("bool", "1 if all its phases ended before the horizon"),
     "finish_days": (
         "days",
-        "end of what the target means, counted from the scenario's start; projected if it did not end",
+        "end of what the target means, counted from the scenario's start; projected if it did not end, empty if it "
+        "never will, for want of GPUs",
     ),
-    "slip_days": ("days", "end of what the target means, minus the target; projected if it did not end"),
+    "slip_days": (
+        "days",
+        "end of what the target means, minus the target; as for finish_days if it did not end",
+    ),
 }
 """Unit and meaning of the measures of a job that its metrics do not have."""
 
@@ -45,7 +49,7 @@ _ALL_JOBS = {
     "simulated_days": ("days", "start of the scenario to the end of the last job, at most to the horizon"),
     COMPLETE: ("bool", "1 if all phases of all jobs ended before the horizon"),
     "gpu_days": ("GPU-days", "GPU-time given to all jobs: what the roadmap costs"),
-    "mean_slip_days": ("days", "mean slip of the jobs that have a target"),
+    "mean_slip_days": ("days", "mean slip of the jobs that have a target; empty if one of them never ends"),
 }
 
 

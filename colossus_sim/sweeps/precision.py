@@ -105,12 +105,13 @@ def excess(
 ) -> tuple[Precision, float] | None:
     """Return the measure of a point that is farthest from its precision, and its half width; None if all hold.
 
-    A measure that no run of the point has (all failed, or the job is not there) is not waited for.
+    A measure that no run of the point has (all failed, or the job is not there) is not waited for, nor one whose
+    mean is infinite, because a job never ends in some runs.
     """
     worst: tuple[float, Precision, float] | None = None
     for item in asked:
         mean = mean_interval(replicas_of(plan, outcomes, point, item.measure))
-        if not mean.count:
+        if not mean.count or math.isinf(mean.mean):
             continue
         width = math.inf if math.isnan(mean.half_width) else mean.half_width
         if width > item.half_width and (worst is None or width / item.half_width > worst[0]):

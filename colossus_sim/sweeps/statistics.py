@@ -16,7 +16,7 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean with its interval; NaN where there are too few values."""
+    """A mean with its interval; NaN where there are too few values, or some are infinite."""
 
     count: int
     mean: float
@@ -29,11 +29,17 @@ _NOTHING = Mean(count=0, mean=math.nan, sd=math.nan, half_width=math.nan)
 
 
 def mean_interval(values: Sequence[float]) -> Mean:
-    """Return mean, standard deviation and the t interval of independent replicas (NaN are left out)."""
+    """Return mean, standard deviation and the t interval of independent replicas (NaN are left out).
+
+    The mean of what never comes to an end in some replicas is infinite, and has no interval.
+    """
     kept = [value for value in values if value == value]  # the quickest test for NaN
     count = len(kept)
     if not count:
         return _NOTHING
+    if any(map(math.isinf, kept)):
+        endless = math.nan if -math.inf in kept else math.inf
+        return Mean(count=count, mean=endless, sd=math.nan, half_width=math.nan)
     mean = math.fsum(kept) / count
     if count < 2:
         return Mean(count=1, mean=mean, sd=math.nan, half_width=math.nan)

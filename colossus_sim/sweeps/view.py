@@ -106,7 +106,7 @@ def _changes(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple
         found.append(
             Change(
                 label=point.values["change"],
-                mean=change.mean,
+                mean=_drawn(change.mean),
                 half_width=change.half_width,
                 open=_is_open(plan, outcomes, number, measure),
             )
@@ -139,14 +139,19 @@ def _measured(plan: Plan, outcomes: Mapping[int, Outcome], name: str) -> Measure
         name=name,
         label=label_of(plan.scenario, name),
         unit=describe_measure(name)[0],
-        mean=tuple(item.mean for item in means),
+        mean=tuple(_drawn(item.mean) for item in means),
         half_width=tuple(item.half_width for item in means),
-        low=tuple(item[0] for item in bands),
-        high=tuple(item[1] for item in bands),
+        low=tuple(_drawn(item[0]) for item in bands),
+        high=tuple(_drawn(item[1]) for item in bands),
         more_is_better=more_is_better(name),
         unfinished=tuple(unfinished_runs(plan, outcomes, point, name) for point in range(len(plan.points))),
         grows=grows(name),
     )
+
+
+def _drawn(value: float) -> float:
+    """Return what a chart can show of a number: nothing (NaN) of one that is infinite, as of what never ends."""
+    return value if math.isfinite(value) else math.nan
 
 
 def more_is_better(name: str) -> bool | None:
@@ -176,7 +181,7 @@ def _bars(plan: Plan, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Ba
     for number, point in enumerate(plan.points[1:], start=1):
         change = paired_difference(replicas_of(plan, outcomes, number, measure), base)
         ends.setdefault(point.values["assumption"], {})[point.values["end"]] = (
-            change.mean,
+            _drawn(change.mean),
             change.half_width,
             _is_open(plan, outcomes, number, measure),
         )
