@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
 from colossus_sim import load_scenario, simulate
-from colossus_sim.cli.main import COMMANDS, run_command_line
+from colossus_sim.cli.main import COMMANDS, cli, run_command_line
+from colossus_sim.sweeps.read import is_sweep_file, read_sweep
 from tests.golden.play import SCENARIOS, played
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 QUICK = ("check", "estimate", "catalog", "schema")
 """Commands of the README that are run as they stand; the others have tests of their own or take long."""
+PLAYED = ("run", "forecast", "sweep", "solve", "check", "estimate")
+"""Commands that play or read a scenario."""
 
 
 def _script(name: str) -> ModuleType:
@@ -39,6 +43,28 @@ def readme_commands() -> Iterator[list[str]]:
     for line in README.splitlines():
         if line.startswith("colossus-sim "):
             yield shlex.split(line, comments=True)[1:]
+
+
+def example_commands() -> Iterator[tuple[str, ...]]:
+    """Give the arguments of every colossus-sim command in README, help texts and the first five minutes."""
+    yield from map(tuple, readme_commands())
+    texts = [command.help or "" for _, command in GENERATE.commands(cli, ())]
+    texts += [cli.epilog or "", (ROOT / "docs" / "first_five_minutes.md").read_text("utf-8")]
+    for text in texts:
+        for line in text.splitlines():
+            if line.lstrip().startswith("colossus-sim "):
+                yield tuple(shlex.split(line)[1:])
+
+
+def command_of(arguments: list[str]) -> tuple[click.Command, list[str]]:
+    """Return the command that arguments call, in groups of commands too, and its own arguments."""
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        name, *arguments = arguments
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, name
+        command = found
+    return command, arguments
 
 
 @pytest.mark.parametrize("name", GENERATE.PAGES)
@@ -90,6 +116,25 @@ def test_quick_readme_commands_work(
     monkeypatch.chdir(ROOT)
     assert run_command_line(arguments) == 0
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", sorted(set(example_commands())), ids=" ".join)
+def test_examples_can_be_run(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that are shown have options that exist, and scenarios that are valid with what they set."""
+    monkeypatch.chdir(ROOT)
+    command, words = command_of(list(arguments))
+    options = command.make_context(arguments[0], words).params
+    if arguments[0] not in PLAYED:
+        return
+    fields = [f"--set={text}" for text in options["overrides"]]
+    varied = [text.partition("=") for text in (*options.get("grid", ()), *options.get("zipped", ()))]
+    changes = [f"--set={path}={value}" for path, _, values in varied for value in values.split(",")]
+    for file in options["files"] if "files" in options else [options["file"]]:
+        for path in ROOT.glob(file) if "*" in file else [file]:
+            source = read_sweep(str(path)).source if is_sweep_file(str(path)) else str(path)
+            for change in changes or [""]:
+                given = [*fields, *([change] if change else ()), "--case", options["case"]]
+                assert run_command_line(["check", source, *given]) == 0, (source, given)
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -63,7 +63,7 @@ EXAMPLES = """\b
 Examples:
   colossus-sim run scenarios/quickstart.yaml
   colossus-sim check scenarios/*.yaml --explain
-  colossus-sim run colossus_roadmap --case high --set jobs.grok_5_6t.gpus=120000
+  colossus-sim run colossus_roadmap --case high --set jobs.grok_5_6t.gpus=110592
   colossus-sim catalog gpus
 
 Exit codes: 0 done, 1 bug, 2 wrong usage or input, 3 no progress or failed runs, 4 output, 130 interrupted."""

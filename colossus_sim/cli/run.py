@@ -63,7 +63,7 @@ def run(
     Examples:
       colossus-sim run quickstart
       colossus-sim run scenarios/colossus_roadmap.yaml --seed 7 --out /tmp/seven
-      colossus-sim run quickstart --set jobs.llama_70b.gpus=4096 --json
+      colossus-sim run quickstart --set jobs.llama_70b.gpus=480 --json
     """
     table_formats = parse_formats(formats)
     kinds = () if no_plots else parse_plots(plots)

@@ -72,7 +72,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     \b
     Examples:
       colossus-sim sweep sweeps/restart_time.yaml --jobs 4
-      colossus-sim sweep quickstart --set-grid jobs.llama_70b.gpus=1024,2048 --replicas 20
+      colossus-sim sweep quickstart --set-grid jobs.llama_70b.gpus=480,960 --replicas 20
       colossus-sim sweep colossus_roadmap --tornado --measure jobs.grok_5_10t.slip_days
       colossus-sim sweep restart_time --replicas 200 --until-ci jobs.large.slip_days=2h
       colossus-sim sweep sweeps/restart_time.yaml --out /shared/run --shard 3/16
