@@ -93,7 +93,8 @@ def draw_lines(view: SweepView, *, dark: bool = False) -> Figure:
     line, foot = 3.1 + slant, 0.15 + 0.21 * lines
     height = 0.95 + line * rows + foot
     figure = new_figure(width, height)
-    write_header(figure, view.title, view.note, dark=dark, left=0.3)
+    note = f"{view.note}, bands: P10 to P90" if view.replicated else view.note
+    write_header(figure, view.title, note, dark=dark, left=0.3)
     for index, measure in enumerate(measures):
         left = 0.75 + cell * (index % columns)
         bottom = height - 1.15 - line * (index // columns) - 2.25

@@ -107,6 +107,8 @@ class SweepView:
         What the points cost.
     sampled : bool
         Whether the points are spread over ranges, so that all fields differ from point to point.
+    replicated : bool
+        Whether points have several runs, so that there are bands to draw.
     """
 
     title: str
@@ -117,6 +119,7 @@ class SweepView:
     tornado: tuple[tuple[Measured, tuple[Bar, ...]], ...] = ()
     changes: tuple[tuple[Measured, tuple[Change, ...]], ...] = ()
     sampled: bool = False
+    replicated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +145,7 @@ class JobBand:
     Attributes
     ----------
     finish : (float, float, float)
-        P10, P50, P90 of the end of what the target means.
+        P10, P50, P90 of the end of what the target means; infinite where it never ends.
     probability : float
         Share of runs that meet the target; NaN without one, or if it lies after the horizon of open runs.
     projected : bool

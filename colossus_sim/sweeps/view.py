@@ -66,10 +66,9 @@ def sweep_view(
     failed = sum(1 for item in outcomes.values() if item.status == "failed")
     failed_text = f", {failed} of {len(outcomes)} runs failed" if failed else ""
     marks = {
-        "sample": "marks: mean with 95 % interval",
         "tornado": "thin lines: 95 % interval",
         "changes": "thin lines: 95 % interval",
-    }.get(plan.kind, "marks: mean with 95 % interval, bands: P10 to P90")
+    }.get(plan.kind, "marks: mean with 95 % interval")
     band = f"; {marks}" if plan.replicas > 1 else ""
     return SweepView(
         title=title or title_of(plan.scenario),
@@ -84,6 +83,7 @@ def sweep_view(
         if plan.kind == "changes"
         else (),
         sampled=plan.kind == "sample",
+        replicated=plan.replicas > 1,
     )
 
 
