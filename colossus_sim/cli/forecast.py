@@ -184,8 +184,8 @@ def write(
 
 def show(folder: Path, document: Mapping[str, Any], settings: Settings) -> None:
     """Show the dates, and where the rest lies."""
-    from colossus_sim.results.forecast_words import cautions
-    from colossus_sim.sweeps.forecast_files import NO_DRIVER, job_lines
+    from colossus_sim.results.forecast_words import NO_DRIVER, cautions
+    from colossus_sim.sweeps.forecast_files import job_lines
 
     if settings.json:
         echo_json(document)

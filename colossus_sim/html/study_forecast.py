@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from colossus_sim.plots.forecast import lanes
 from colossus_sim.plots.style import FAMILY_COLOURS, phase_family
 from colossus_sim.results.document import Section, Table
-from colossus_sim.results.forecast_words import NOT_KNOWN, cautions
+from colossus_sim.results.forecast_words import NO_DRIVER, NOT_KNOWN, NOT_TOLD, cautions
 from colossus_sim.results.words import bound, day
 
 DAY_MS = 86_400_000.0
@@ -35,20 +36,12 @@ def forecast_chart(
         "start": start,
         "horizon": start + float(study["horizon_days"]) * DAY_MS,
         "sampled": forecast["assumptions"] == "sampled",
+        "no_driver": NO_DRIVER,
+        "not_told": NOT_TOLD,
         "replicas": forecast["replicas"],
-        "noise": noise_level(int(forecast["replicas"])),
         "families": [{"name": name, "colour": colour} for name, colour in FAMILY_COLOURS.items()],
         "jobs": [_job(job, groups.get(job["name"]), done, study, start) for job in forecast["jobs"]],
     }
-
-
-def noise_level(runs: int) -> float:
-    """Return the rank correlation that chance alone exceeds in one of twenty cases, 1.96 / sqrt(n - 1).
-
-    Asymptotic null distribution of Spearman's coefficient; Kendall and Gibbons, Rank Correlation Methods (1990),
-    chapter 4.
-    """
-    return min(1.0, 1.96 / math.sqrt(runs - 1)) if runs > 1 else 1.0
 
 
 def _headline(forecast: Mapping[str, Any]) -> str:
@@ -76,6 +69,8 @@ def _job(
 ) -> dict[str, Any]:
     ends = runs.get(f"jobs.{job['name']}.finish_days", pd.Series(dtype=float)).dropna().sort_values()
     rows = [] if phases is None else [_phase(job["name"], row, study, start) for _, row in phases.iterrows()]
+    medians = [(row["start"][1], row["end"][1]) for row in rows]
+    found = lanes([(_or_infinite(first), _or_infinite(last)) for first, last in medians])
     return {
         "name": job["name"],
         "title": job["title"] or job["name"],
@@ -85,11 +80,17 @@ def _job(
         "slip": job["slip_days"],
         "chance": job["probability_to_meet_target"],
         "interval": job["probability_interval"],
+        "projected": job["is_lower_bound"],
         "finished": job["finished_before_horizon"],
+        "never": job.get("never_ends", 0),
         "unknown": job["target_not_known"] or 0,
         "ends": [round(start + days * DAY_MS) for days in ends.tolist()],
-        "drivers": [[d["name"], d["rank_correlation"], d["first_order_index"]] for d in job["drivers"]],
-        "phases": rows,
+        "drivers": [
+            [d["name"], d["rank_correlation"], d["first_order_index"], d["beyond_chance"]]
+            for d in job["drivers"]
+        ],
+        "lanes": 1 + max(found, default=0),
+        "phases": [row | {"lane": lane} for row, lane in zip(rows, found, strict=True)],
     }
 
 
@@ -103,6 +104,10 @@ def _phase(job: str, row: pd.Series, study: Mapping[str, Any], start: float) -> 
         "start": [_moment(row[f"start_{level}_days"], start) for level in LEVELS],
         "end": [_moment(row[f"end_{level}_days"], start) for level in LEVELS],
     }
+
+
+def _or_infinite(moment: float | None) -> float:
+    return math.inf if moment is None else moment
 
 
 def _moment(days: float | None, start: float) -> int | None:
@@ -157,7 +162,7 @@ def _drivers(forecast: Mapping[str, Any]) -> list[Section]:
         (
             job["name"], str(driver["name"]), _number(driver["rank_correlation"]),
             "" if driver["first_order_index"] is None else f"{driver['first_order_index']:.0%}",
-            {True: "yes", False: "not told from chance"}.get(driver.get("beyond_chance"), ""),
+            "yes" if driver["beyond_chance"] else NOT_TOLD,
         )
         for job in forecast["jobs"] for driver in job["drivers"]
     )  # fmt: skip

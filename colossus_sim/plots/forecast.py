@@ -39,6 +39,8 @@ LOW_ROW, CHANCE_WIDTH = 0.4, 0.38
 """Height of a row that has no room for two lines of text, and room for a chance in front of a date. [inches]"""
 OPEN_SHARE = 0.6
 """Part of the bar of a phase without an end that is solid; the rest fades out towards the horizon."""
+GOES_ON = 4.5
+"""Size of the arrow of a range that goes on. [points]"""
 MAX_DRIVERS, MOST_JOBS = 5, 8
 LEAST = 0.005
 """Shares of variance below this are not drawn."""
@@ -101,20 +103,13 @@ def _draw_job(
     axes: Axes, job: JobBand, number: int, *, limits: tuple[float, float], horizon: float, dark: bool
 ) -> None:
     look = theme(dark)
-    lanes = _lanes(job.phases)
-    height = (BARS[1] - BARS[0]) / (max(lanes, default=0) + 1)
+    found = lanes([(phase.start[1], phase.end[1]) for phase in job.phases])
+    height = (BARS[1] - BARS[0]) / (max(found, default=0) + 1)
     step = (RANGES[1] - RANGES[0]) / max(1, len(job.phases))
-    for order, (phase, lane) in enumerate(zip(job.phases, lanes, strict=True)):
+    for order, (phase, lane) in enumerate(zip(job.phases, found, strict=True)):
         _draw_phase(axes, phase, number + BARS[0] + height * lane, height, right=limits[1], horizon=horizon)
         _draw_range(axes, phase, number + RANGES[0] + step * (order + 0.5), horizon)
-    low, middle, high = (min(value, limits[1]) for value in job.finish)
-    if math.isfinite(middle):
-        y = number + END
-        axes.plot([low, high], [y, y], color=look.ink, linewidth=1.8, solid_capstyle="butt", zorder=6)
-        for edge in (low, high):
-            axes.plot([edge, edge], [y - 0.07, y + 0.07], color=look.ink, linewidth=1.6, zorder=6)
-        axes.plot([middle], [y], marker="D", markersize=5.0, markerfacecolor=look.paper, markeredgecolor=look.ink,
-                  zorder=7)  # fmt: skip
+    _draw_end(axes, job, number + END, limits[1], dark=dark)
     if job.target > limits[1]:
         axes.annotate(f"{format_instant(job.target * DAY)}", xy=(limits[1], number + 0.08), xytext=(-16.0, 0.0),
                       textcoords="offset points", size=7.0, ha="right", va="center_baseline", color=look.late,
@@ -125,19 +120,43 @@ def _draw_job(
         axes.plot([job.target], [number + 0.08], marker="v", markersize=5.5, color=look.late, zorder=5)
 
 
-def _lanes(phases: Sequence[PhaseBand]) -> list[int]:
-    """Put phases whose median times overlap by more than a little under each other."""
+def _draw_end(axes: Axes, job: JobBand, y: float, right: float, *, dark: bool) -> None:
+    """Draw the end that the target means: P10 to P90, with an arrow where that goes on beyond the chart."""
+    look = theme(dark)
+    low, middle, high = job.finish
+    if not low < right:
+        if not math.isnan(low):
+            axes.plot([right], [y], marker=">", markersize=GOES_ON, color=look.ink, clip_on=False, zorder=6)
+        return
+    axes.plot([low, min(high, right)], [y, y], color=look.ink, linewidth=1.8, solid_capstyle="butt", zorder=6)
+    for edge in (low, high):
+        if edge <= right:
+            axes.plot([edge, edge], [y - 0.07, y + 0.07], color=look.ink, linewidth=1.6, zorder=6)
+    if high > right:
+        axes.plot([right], [y], marker=">", markersize=GOES_ON, color=look.ink, clip_on=False, zorder=6)
+    if middle <= right:
+        axes.plot([middle], [y], marker="D", markersize=5.0, markerfacecolor=look.paper, markeredgecolor=look.ink,
+                  zorder=7)  # fmt: skip
+
+
+def lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
+    """Put phases whose times, from start to end, overlap by more than a little under each other.
+
+    One that does not start needs no room; one without an end keeps its lane.
+    """
     ends: list[float] = []
-    lanes = []
-    for phase in phases:
-        start, end = phase.start[1], phase.end[1]
-        slack = 0.02 * (end - start) if math.isfinite(end) and math.isfinite(start) else 0.0
+    found = []
+    for start, end in spans:
+        if not math.isfinite(start):
+            found.append(0)
+            continue
+        slack = 0.02 * (end - start) if math.isfinite(end) else 0.0
         lane = next((k for k, free in enumerate(ends) if free <= start + slack), len(ends))
         if lane == len(ends):
             ends.append(end)
         ends[lane] = end
-        lanes.append(lane)
-    return lanes
+        found.append(lane)
+    return found
 
 
 def _draw_phase(
@@ -157,14 +176,18 @@ def _draw_phase(
 
 
 def _draw_range(axes: Axes, phase: PhaseBand, y: float, right: float) -> None:
-    """Draw the range of the end of a phase as a thin line; one that goes beyond the horizon ends without a cap."""
+    """Draw the range of the end of a phase as a thin line; one that goes beyond the horizon ends in an arrow."""
     colour = FAMILY_COLOURS[phase_family(phase.name, phase.kind)]
     low, high = phase.end[0], min(phase.end[2], right)
     if math.isfinite(low) and high > low:
         axes.plot([low, high], [y, y], color=colour, linewidth=1.3, solid_capstyle="butt", zorder=3)
-        ends = [low] if phase.end[2] > right else [low, high]
+        goes_on = phase.end[2] > right
+        ends = [low] if goes_on else [low, high]
         axes.plot(ends, [y] * len(ends), linestyle="none", marker="|", markersize=3.2, markeredgewidth=1.0,
                   color=colour, zorder=3)  # fmt: skip
+        if goes_on:
+            axes.plot([high], [y], marker=">", markersize=GOES_ON - 1.0, markeredgewidth=0.0, color=colour,
+                      clip_on=False, zorder=3)  # fmt: skip
 
 
 def _right_text(axes: Axes, job: JobBand, number: int, *, row: float, dark: bool) -> None:
@@ -180,12 +203,18 @@ def _right_text(axes: Axes, job: JobBand, number: int, *, row: float, dark: bool
         chance = f"{job.probability:.0%}" if sure else "\u2013"
         axes.text(1.008, number + spot, chance, transform=place, size=size, weight="bold",
                   color=colour, va="center_baseline")  # fmt: skip
-    if math.isfinite(job.finish[1]):
+    if not math.isnan(job.finish[1]):
         beside = CHANCE_WIDTH / (WIDTH - LEFT - RIGHT) if low and known else 0.0
         spot = 0.68 if known and not low else 0.5
-        date = format_instant(job.finish[1] * DAY)
-        axes.text(1.008 + beside, number + spot, f">= {date}" if job.projected else date, transform=place, size=7.0,
-                  color=look.muted, va="center_baseline")  # fmt: skip
+        axes.text(1.008 + beside, number + spot, _end_text(job), transform=place, size=7.0, color=look.muted,
+                  va="center_baseline")  # fmt: skip
+
+
+def _end_text(job: JobBand) -> str:
+    if math.isinf(job.finish[1]):
+        return "never"
+    date = format_instant(job.finish[1] * DAY)
+    return f">= {date}" if job.projected else date
 
 
 def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: bool) -> None:
@@ -207,7 +236,17 @@ def _bands_legend(figure: Figure, view: ForecastView, *, beyond: bool, dark: boo
     if beyond:
         marks.append(Line2D([], [], color=look.muted, linewidth=1.0, linestyle=":"))
         words.append("end of the simulated time; later ends are projected")
-    legend(figure, marks, words, loc="lower left", ncols=4, bbox_to_anchor=(0.1 / width, 0.08 / height))
+    if _goes_on(view):
+        marks.append(Line2D([], [], color=look.muted, linestyle="none", marker=">", markersize=GOES_ON))
+        words.append("goes on")
+    legend(figure, marks, words, loc="lower left", ncols=5, bbox_to_anchor=(0.1 / width, 0.08 / height))
+
+
+def _goes_on(view: ForecastView) -> bool:
+    """Say whether some range of ends goes on where its line stops."""
+    right = _span(view)[1]
+    phases = any(phase.end[0] < view.horizon < phase.end[2] for job in view.jobs for phase in job.phases)
+    return phases or any(job.finish[2] > right for job in view.jobs)
 
 
 @themed

@@ -9,6 +9,9 @@ from colossus_sim.results.words import never
 
 NOT_KNOWN = "\u2013"
 """Shown for a chance that nobody knows."""
+NO_DRIVER = "no assumption that can be told from chance"
+NOT_TOLD = "not told from chance"
+"""Said of an assumption whose share of the variance chance alone may give."""
 LEAST_RUNS = 10
 """Runs below which a tenth of them is less than one run, so that P10 and P90 are the extremes."""
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from colossus_sim.results.forecast_words import cautions, chance_text
+from colossus_sim.results.forecast_words import NO_DRIVER, cautions, chance_text
 from colossus_sim.results.projection import gpus_gone
 from colossus_sim.results.report import command_line
 from colossus_sim.results.words import bound
@@ -17,7 +17,6 @@ from colossus_sim.sweeps.task import Outcome
 from colossus_sim.units import DAY, format_instant
 
 SCHEMA_VERSION = 1
-NO_DRIVER = "no assumption that can be told from chance"
 MAX_DRIVERS = 8
 """Drivers shown per job in report and JSON."""
 

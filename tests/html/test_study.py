@@ -13,7 +13,7 @@ import pytest
 from colossus_sim.cli.main import run_command_line
 from colossus_sim.errors import OutputError
 from colossus_sim.html.study import is_study, render_study, write_study
-from colossus_sim.html.study_forecast import noise_level
+from colossus_sim.results.forecast_words import NO_DRIVER, NOT_TOLD
 from colossus_sim.results.words import OPEN_MARKS, open_note
 from tests.html.conftest import HOSTILE, fetched
 from tests.html.test_page import embedded
@@ -152,11 +152,34 @@ def test_the_same_folder_gives_the_same_bytes(forecast: Path) -> None:
     assert len(render_study(forecast).encode()) < 3e6
 
 
-def test_chance_correlations_shrink_with_runs() -> None:
-    """1.96 / sqrt(n - 1): 0.62 for 11 runs, 0.196 for 101; nothing can be told from one run."""
-    assert noise_level(11) == pytest.approx(0.6198, abs=1e-4)
-    assert noise_level(101) == pytest.approx(0.196)
-    assert noise_level(1) == 1.0
+def test_drivers_are_told_from_chance_as_in_the_report(forecast: Path, tmp_path: Path) -> None:
+    """What the page colours and says of a driver is its `beyond_chance`, whatever the correlation."""
+    folder = tmp_path / "copy"
+    shutil.copytree(forecast, folder)
+    document = json.loads((folder / "forecast.json").read_text("utf-8"))
+    drivers = [{"name": name, "rank_correlation": rank, "first_order_index": 0.3, "beyond_chance": sure}
+               for name, rank, sure in (("strong", 0.9, False), ("weak", 0.1, True))]  # fmt: skip
+    document["jobs"][0]["drivers"] = drivers
+    (folder / "forecast.json").write_text(json.dumps(document), "utf-8")
+    data = embedded(render_study(folder))
+    assert [driver[3] for driver in data["chart"]["jobs"][0]["drivers"]] == [False, True]
+    (section,) = [item for item in data["sections"] if item["title"] == "What drives the spread"]
+    assert [row[-1] for row in section["table"]["rows"][:2]] == [NOT_TOLD, "yes"]
+    assert (data["chart"]["not_told"], data["chart"]["no_driver"]) == (NOT_TOLD, NO_DRIVER)
+
+
+def test_parallel_phases_have_lanes_and_open_ends_are_marked(tmp_path: Path) -> None:
+    """Phases side by side lie under each other; quantiles beyond the horizon are marked as projected, or never."""
+    folder = tmp_path / "open"
+    words = ["forecast", "tiny", "--replicas", "3", "--jobs", "1", "--no-plots", "-q", "--out", str(folder)]
+    changes = ("horizon=2 days", "jobs.large.phases.sft.after=[]",
+               "cluster.sites.lab.partitions.h100.capacity[0].gpus=400")  # fmt: skip
+    assert run_command_line([*words, *(f"--set={text}" for text in changes)]) == 0
+    job = embedded(render_study(folder))["chart"]["jobs"][0]
+    assert sorted(phase["lane"] for phase in job["phases"]) == [0, 1]
+    assert (job["lanes"], job["never"]) == (2, 0)
+    assert job["projected"] == dict.fromkeys(("p10", "p50", "p80", "p90"), True)
+    assert all(moment is not None for moment in job["finish"].values())
 
 
 def test_an_unfinished_folder_is_refused(forecast: Path, tmp_path: Path) -> None:

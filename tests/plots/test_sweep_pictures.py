@@ -197,6 +197,40 @@ def test_open_phases_end_at_the_horizon_and_far_targets_are_named() -> None:
     assert not any("%" in text for text in texts)
 
 
+def test_ranges_that_go_on_have_an_arrow_and_no_cap() -> None:
+    """A phase without a P90 in the simulated time ends in an arrow there, a job without end at the edge."""
+    view = replace(forecast(), horizon=DAY0 + 100)
+    job = replace(view.jobs[0], target=DAY0 + 55, finish=days(60, 72, 130))
+
+    def arrows(finish: tuple[float, float, float]) -> tuple[list[float], list[str]]:
+        (axes,) = draw_bands(replace(view, jobs=(replace(job, finish=finish),))).axes
+        tips = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == ">"]
+        return sorted(tips), [text.get_text() for text in axes.texts]
+
+    assert arrows(days(60, 72, 130))[0] == [DAY0 + 100, DAY0 + 100]
+    tips, texts = arrows((DAY0 + 60, math.inf, math.inf))
+    assert len(tips) == 3
+    assert "never" in texts
+    (axes,) = draw_bands(replace(view, jobs=(replace(job, finish=(math.inf,) * 3),))).axes
+    assert not [line for line in axes.lines if line.get_marker() == "D"]
+
+
+def test_bands_are_named_where_they_are_drawn() -> None:
+    """Only the lines have bands from P10 to P90, so only they speak of them."""
+    field = Parameter(name="x", texts=("1", "2", "3"), numbers=(1.0, 2.0, 3.0), unit="d")
+    slip, cost = (
+        measured("jobs.a.slip_days", [1.0, 2.0, 3.0]),
+        measured("cluster.gpu_days", [30.0, 20.0, 10.0]),
+    )
+    view = SweepView(
+        title="S", note="2 points", parameters=(field,), measures=(slip,), cost=cost, replicated=True
+    )
+    figures = sweep_figures(view)
+    said = {name: " ".join(text.get_text() for text in figure.texts) for name, figure in figures.items()}
+    assert "bands: P10 to P90" in said["lines"]
+    assert "bands" not in said["pareto"]
+
+
 def test_points_of_unfinished_runs_are_hollow_and_not_compared() -> None:
     """Points that the horizon cut off are drawn hollow; a cost that was only cut off does not win."""
     field = Parameter(name="horizon", texts=("1", "2", "3"), numbers=(1.0, 2.0, 3.0), unit="d")

@@ -12,7 +12,7 @@ import pytest
 
 from colossus_sim.cli.main import run_command_line
 from colossus_sim.errors import UsageError
-from colossus_sim.results.forecast_words import cautions
+from colossus_sim.results.forecast_words import NO_DRIVER, cautions
 from colossus_sim.sweeps.condition import check_measure, parse_condition
 from colossus_sim.sweeps.forecast import (
     Forecast,
@@ -22,7 +22,7 @@ from colossus_sim.sweeps.forecast import (
     phase_bands,
     widest_interval,
 )
-from colossus_sim.sweeps.forecast_files import NO_DRIVER, forecast_document, forecast_files, job_lines
+from colossus_sim.sweeps.forecast_files import forecast_document, forecast_files, job_lines
 from colossus_sim.sweeps.pool import InlineExecutor
 from colossus_sim.sweeps.task import Outcome
 from colossus_sim.sweeps.view import forecast_view
