@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from colossus_sim.loading.checks.walk import phase_gpus, rooms
@@ -114,8 +115,9 @@ def spans_with_room(scenario: Scenario, job: Job, gpus: int) -> list[tuple[float
     least = gpus if job.min_gpus is None else min(gpus, job.min_gpus)
     steps = list(rooms(scenario, job))
     found: list[tuple[float, float]] = []
-    for place, (room, partition, step) in enumerate(steps):
-        after = next((later.at for _, name, later in steps[place + 1 :] if name == partition), math.inf)
+    for (room, partition, step), following in zip_longest(steps, steps[1:]):
+        same = following is not None and following[1] == partition
+        after = following[2].at if same else math.inf
         if room >= least and after > step.at:
             found.append((step.at - scenario.start, after - scenario.start))
     joined: list[tuple[float, float]] = []

@@ -73,7 +73,7 @@ _SUMMARY = (
     Column("unfinished", "count", "runs that the horizon cut off before what is measured had ended: what only "
            "grows (times, ends, sums) counts with what it is at least, a ratio with what it was until then; of all "
            "runs of the point, so those without a value, which are not in runs and mean, are among them"),
-    Column("mean", "unit of the row", "mean of the runs"),
+    Column("mean", "unit of the row", "mean of the runs; empty if in one of them a job never ends"),
     Column("sd", "unit of the row", "standard deviation of the runs"),
     Column("ci_half_width", "unit of the row", "half of the 95 % t interval of the mean"),
     Column("difference", "unit of the row", "mean difference to point 0, run by run with the same seeds; rests on "
