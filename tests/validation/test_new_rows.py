@@ -260,6 +260,11 @@ def test_defaults_of_empty_cells_are_said(predictor: Predictor, tmp_path: Path) 
         ("GB200 NVL64", "gpu 'GB200 NVL64': no NVLink domain of that size is known"),
         ("Rubin Ultra NVL576", "gpu 'Rubin Ultra NVL576': this part of the Rubin generation has no entry"),
         ("H20", "gpu 'H20': no line of gpus.csv has that name"),
+        ("B2000", "gpu 'B2000': no line of gpus.csv has that name"),
+        ("NVIDIA H1000 SXM", "gpu 'NVIDIA H1000 SXM': no line of gpus.csv has that name"),
+        ("A1000 40GB", "gpu 'A1000 40GB': no line of gpus.csv has that name"),
+        ("GB2000 NVL72", "gpu 'GB2000 NVL72': no line of gpus.csv has that name"),
+        ("MI300X2", "gpu 'MI300X2': no line of gpus.csv has that name"),
     ],
 )
 def test_gpus_that_are_no_entry_are_not_played_as_another(
