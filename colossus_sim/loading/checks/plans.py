@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit, plan_uses, plans
+from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit, plan_uses, plans, replicas
 from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
@@ -245,7 +245,7 @@ def batch(scenario: Scenario) -> Iterator[Problem]:
     """Every replica gets at least one micro-batch."""
     for use in plan_uses(scenario):
         plan = use.plan
-        dp = _replicas(use)
+        dp = replicas(use)
         if plan.global_batch_size < dp * plan.micro_batch_size:
             yield Problem(
                 path=f"{use.path}.global_batch_size",
@@ -255,15 +255,6 @@ def batch(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
-def _replicas(use: PlanUse) -> int:
-    plan, gpus = use.plan, use.gpus
-    replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
-    unit = plan_unit(plan, use.job.model.moe is not None)
-    if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
-        gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
-    return plan.data_parallel or gpus // unit * unit // replica
-
-
 def microbatches(scenario: Scenario) -> Iterator[Problem]:
     """Numbers of micro-batches for which a schedule is not made."""
     for use in plan_uses(scenario):
@@ -271,7 +262,7 @@ def microbatches(scenario: Scenario) -> Iterator[Problem]:
         # The batch of an RL update follows from its responses.
         if use.phase.kind == "rl" or stages == 1:
             continue
-        share = _replicas(use) * plan.micro_batch_size
+        share = replicas(use) * plan.micro_batch_size
         m = math.ceil(plan.global_batch_size / share)
         path = f"{use.path}.global_batch_size"
         if plan.schedule == "interleaved_1f1b" and m > stages and m % stages:
