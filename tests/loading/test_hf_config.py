@@ -85,6 +85,16 @@ PUBLISHED: dict[str, tuple[Config, float, float]] = {
          "num_experts": 64, "moe_topk": [8] * 32, "moe_intermediate_size": [3072] * 32,
          "num_shared_expert": [1] * 32, "use_mixed_mlp_moe": True, "use_cla": False, "moe_layer_num_skipped": 0,
          "moe_drop_tokens": False, "tie_word_embeddings": True}, 80.4e9, 13e9),
+    "openai/gpt-oss-120b": (
+        {"model_type": "gpt_oss", "attention_bias": True, "experts_per_token": 4, "head_dim": 64,
+         "hidden_act": "silu", "hidden_size": 2880, "initial_context_length": 4096, "intermediate_size": 2880,
+         "layer_types": ["sliding_attention", "full_attention"] * 18, "num_attention_heads": 64,
+         "num_experts_per_tok": 4, "num_hidden_layers": 36, "num_key_value_heads": 8, "num_local_experts": 128,
+         "output_router_logits": False, "router_aux_loss_coef": 0.9, "sliding_window": 128, "swiglu_limit": 7.0,
+         "quantization_config": {"modules_to_not_convert": ["model.layers.*.mlp.router"], "quant_method": "mxfp4"},
+         "tie_word_embeddings": False, "vocab_size": 201088},
+        # The published 5.13 B leave the embedding out (arXiv:2508.10925, table 1).
+        116.8e9, 5.13e9 + 201088 * 2880),
     "bigcode/starcoder": (
         {"model_type": "gpt_bigcode", "n_embd": 6144, "n_head": 48, "n_layer": 40, "n_inner": 24576,
          "n_positions": 8192, "multi_query": True, "vocab_size": 49152}, 15.5e9, 15.5e9),
@@ -174,6 +184,8 @@ def test_experts_by_other_names_are_experts(read: Reader, keys: tuple[str, str])
         (ROUTED | {"moe_latent_size": 1024}, "not understood: moe_latent_size"),
         (SHAPE | {"model_type": "qwen3_moe"}, "does not give moe.num_experts, moe.num_experts_per_tok"),
         (SHAPE | {"num_experts_per_tok": 2}, "does not give moe.num_experts"),
+        (ROUTED | {"experts_per_token": 4}, "gives num_experts_per_tok 2 but experts_per_token 4;"),
+        (ROUTED | {"num_local_experts": 16}, "gives num_local_experts 16 but num_experts 8;"),
         (ROUTED | {"moe_layer_start_index": 1, "moe_layer_end_index": 20}, "dense layers among the routed ones"),
         (ROUTED | {"parallel_attn_mlp_res": True}, "has a dense block beside the experts"),
         (ROUTED | {"moe_intermediate_size": [512, 256]}, "moe_intermediate_size is [512, 256]; a whole number"),
