@@ -13,6 +13,11 @@ from typing import Any
 from colossus_sim.loading.hf_attention import other_mixers, window_fields, window_is_chunk
 from colossus_sim.loading.hf_experts import experts_of, first_of, not_expressed
 from colossus_sim.loading.hf_heads import kv_heads, notes_on_heads, other_heads, size_of_heads
+from colossus_sim.loading.hf_predictions import (
+    fields_of_predictions,
+    other_predictions,
+    prediction_modules,
+)
 from colossus_sim.loading.nodes import Node, Origin, Scalar, refuse
 
 _PLAIN: dict[str, tuple[str, ...]] = {
@@ -22,7 +27,6 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim"),
     "vocab_size": ("padded_vocab_size", "vocab_size"),
     "tie_word_embeddings": ("tie_word_embeddings",),
-    "num_nextn_predict_layers": ("num_nextn_predict_layers",),
 }
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _MLA = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
@@ -74,12 +78,7 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
         wrong = _no_numbers({**(moe or {}), **_latent(config)})
     if wrong:
         raise refuse(pointer.origin, f"{what}: {wrong}", path=path)
-    beyond = other_mixers(config)
-    if beyond:
-        beyond += ": only full and sliding-window attention are modelled"
-    else:
-        beyond = other_heads(config) or ("" if "moe" in beside else not_expressed(config, moe))
-    if beyond:
+    if beyond := _beyond(config, moe, beside):
         hint = "give the architecture field by field, as near as it gets"
         raise refuse(pointer.origin, f"{what} {beyond}", path=path, hint=hint)
     lacking = _lacking(fields, moe) + [
@@ -96,11 +95,20 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
     return _node(_completed(fields, config, moe, shown), Origin(shown), pointer.key)
 
 
+def _beyond(config: dict[str, Any], moe: dict[str, Any] | None, beside: Collection[str]) -> str:
+    """Return in words what an architecture cannot express and no field beside the reference makes up for."""
+    if mixers := other_mixers(config):
+        return f"{mixers}: only full and sliding-window attention are modelled"
+    experts = "" if "moe" in beside else not_expressed(config, moe)
+    predictions = "" if "num_nextn_predict_layers" in beside else other_predictions(config)
+    return other_heads(config) or experts or predictions
+
+
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the language model in one mapping, wherever the file nests them."""
     nested = config.get("text_config")
     if isinstance(nested, dict):
-        config = {"model_type": config.get("model_type", ""), **nested}
+        config = {"model_type": config.get("model_type", ""), **fields_of_predictions(config), **nested}
     if config.get("model_type") in ("dbrx", "mpt"):
         parts = [config[name] for name in ("attn_config", "ffn_config") if isinstance(config.get(name), dict)]
         config = {**{name: value for part in parts for name, value in part.items()}, **config}
@@ -113,6 +121,7 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
     fields = {name: first_of(config, spellings) for name, spellings in _PLAIN.items()}
     fields["num_key_value_heads"] = kv_heads(config)
     fields["head_dim"] = size_of_heads(config)
+    fields["num_nextn_predict_layers"] = prediction_modules(config)
     if kind in ("llama4", "llama4_text") and "intermediate_size_mlp" in config:
         fields["intermediate_size"] = config["intermediate_size_mlp"]
     hidden, layers = fields["hidden_size"], fields["num_hidden_layers"]

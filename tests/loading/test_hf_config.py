@@ -252,3 +252,66 @@ def test_embeddings_are_tied_by_the_default_of_the_family(read: Reader, kind: st
     """The file's own word goes before it."""
     assert read(SHAPE | {"model_type": kind}).tie_word_embeddings is tied
     assert read(SHAPE | {"model_type": kind, "tie_word_embeddings": not tied}).tie_word_embeddings is not tied
+
+
+MINIMAX: Config = {
+    "model_type": "minimax_m2", "attn_type_list": [1] * 62, "head_dim": 128, "hidden_act": "silu",
+    "hidden_size": 3072, "intermediate_size": 1536, "mtp_transformer_layers": 1, "num_attention_heads": 48,
+    "num_experts_per_tok": 8, "num_hidden_layers": 62, "num_key_value_heads": 8, "num_local_experts": 256,
+    "num_mtp_modules": 3, "qk_norm_type": "per_layer", "rotary_dim": 64, "scoring_func": "sigmoid",
+    "shared_intermediate_size": 0, "tie_word_embeddings": False, "use_mtp": True, "use_qk_norm": True,
+    "use_routing_bias": True, "vocab_size": 200064,
+}  # fmt: skip
+"""The config.json of MiniMaxAI/MiniMax-M2.7."""
+
+
+def test_modules_of_minimax_count_beside_the_model(read: Reader) -> None:
+    """The model alone has the 228.7 B parameters of the published files, with its three modules 5 % more."""
+    count = count_parameters(read(MINIMAX))
+    assert count.total == pytest.approx(228.7e9, rel=0.01)
+    assert count.trained == pytest.approx((1 + 3 / 62) * 228.7e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("told", "modules"),
+    [
+        (MINIMAX, 3),
+        (SHAPE | {"num_nextn_predict_layers": 1, "mtp_loss_scaling_factor": 0.1}, 1),
+        (SHAPE | {"num_mtp_layers": 2}, 2), (SHAPE | {"mtp_num_layers": 1, "num_nextn_predict_layers": 1}, 1),
+        ({"text_config": SHAPE | {"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": False}}, 1),
+        ({"text_config": SHAPE, "mtp_num_hidden_layers": 2}, 2),
+        (SHAPE | {"use_mtp": False, "num_mtp_modules": 3}, 0), (SHAPE, 0),
+    ],
+)  # fmt: skip
+def test_modules_that_predict_further_tokens_are_read(read: Reader, told: Config, modules: int) -> None:
+    """By the names of each family, beside the language model or in it, unless they are switched off."""
+    assert read(told).num_nextn_predict_layers == modules
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"use_mtp": True}, "gives use_mtp, but not how many modules predict further tokens"),
+        ({"num_mtp_modules": 1, "mtp_transformer_layers": 2}, "gives mtp_transformer_layers 2 (modules of several"),
+        ({"mtp_config": {"depth": 2}}, "says of further predictions what is not understood: mtp_config"),
+        ({"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": True}, "mtp_use_dedicated_embeddings"),
+        ({"num_mtp_layers": 1, "num_nextn_predict_layers": 2},
+         "gives num_nextn_predict_layers 2 but num_mtp_layers 1"),
+    ],
+)  # fmt: skip
+def test_further_predictions_that_are_not_understood_are_refused(
+    read: Reader, told: Config, said: str
+) -> None:
+    """They are trained like layers, so nothing about them is passed over."""
+    assert said in refused(read, SHAPE | told)
+
+
+def test_the_number_of_predictions_beside_the_file_makes_up_for_it(
+    tiny: str, write: Callable[..., Path]
+) -> None:
+    """What the file says of them is then not asked."""
+    write(json.dumps(SHAPE | {"use_mtp": True}), "config.json")
+    begin, end = tiny.index("    model:\n"), tiny.index("    site: lab\n")
+    model = "    model: {hf_config: config.json, num_nextn_predict_layers: 2}\n"
+    path = write(tiny[:begin] + model + tiny[end:])
+    assert load_scenario(path).jobs["small"].model.num_nextn_predict_layers == 2
