@@ -12,6 +12,13 @@ from typing import Any
 
 from colossus_sim.loading.hf_attention import other_mixers, window_fields, window_is_chunk
 from colossus_sim.loading.hf_experts import experts_of, first_of, not_expressed
+from colossus_sim.loading.hf_families import (
+    FOUR_TIMES_WIDE,
+    TIED_BY_DEFAULT,
+    has_plain_mlp,
+    not_causal,
+    notes_on_family,
+)
 from colossus_sim.loading.hf_heads import kv_heads, notes_on_heads, other_heads, size_of_heads
 from colossus_sim.loading.hf_predictions import (
     fields_of_predictions,
@@ -30,21 +37,7 @@ _PLAIN: dict[str, tuple[str, ...]] = {
 }
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _MLA = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
-_FALCON = ("falcon", "RefinedWeb", "RefinedWebModel")
-_TIED_BY_DEFAULT = (
-    "gpt2", "gpt_neo", "gpt_bigcode", "bloom", "opt", "mpt", *_FALCON, "gemma", "gemma2", "gemma3", "gemma3_text",
-    "cohere", "cohere2", "starcoder2", "smollm3", "ernie4_5", "ernie4_5_moe",
-)  # fmt: skip
-_FOUR_TIMES_WIDE = ("gpt2", "gpt_neo", "gpt_bigcode", "gptj", "codegen", "bloom", "mpt", *_FALCON)
-"""Families whose feed-forward blocks are four times as wide as the model unless the file says otherwise."""
-_PLAIN_MLP = (
-    "gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "codegen", "opt", "bloom", "mpt", *_FALCON, "starcoder2",
-    "phi", "nemotron", "arcee", "persimmon", "apertus",
-)  # fmt: skip
 _ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
-_PLAIN_ACTIVATIONS = ("relu2", "xielu")
-"""Activations of plain feed-forward blocks, whatever the model is called, but for the gated families."""
-_GATED_FAMILIES = ("llama", "mistral", "bitnet")
 
 
 def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Collection[str] = ()) -> Node:
@@ -69,9 +62,12 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
         If it is not JSON, has layers that an architecture cannot express, or lacks what the counts need; all
         missing fields are listed.
     """
-    config = _flat(_parsed(data, pointer, shown, path))
+    written = _parsed(data, pointer, shown, path)
+    config = _flat(written)
     kind = config.get("model_type") or "unknown"
     what = f"{shown} (model_type {kind!r})"
+    if no_decoder := not_causal(written, config):
+        raise refuse(pointer.origin, f"{what} {no_decoder}", path=path)
     fields, moe = _fields(config), None
     if not (wrong := _no_numbers(fields)):
         moe = experts_of(config, fields["num_hidden_layers"])
@@ -125,7 +121,7 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
     if kind in ("llama4", "llama4_text") and "intermediate_size_mlp" in config:
         fields["intermediate_size"] = config["intermediate_size_mlp"]
     hidden, layers = fields["hidden_size"], fields["num_hidden_layers"]
-    if fields["intermediate_size"] is None and kind in _FOUR_TIMES_WIDE and isinstance(hidden, int):
+    if fields["intermediate_size"] is None and kind in FOUR_TIMES_WIDE and isinstance(hidden, int):
         ratio = config.get("expansion_ratio", 4)
         fields["intermediate_size"] = ratio * hidden if isinstance(ratio, int) else None
     fields.update(window_fields(config, layers if isinstance(layers, int) and layers > 0 else None))
@@ -176,9 +172,8 @@ def _completed(
 ) -> dict[str, Any]:
     kind = config.get("model_type", "")
     result: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    result.setdefault("tie_word_embeddings", kind in _TIED_BY_DEFAULT)
-    act = first_of(config, _ACTIVATIONS)
-    if kind in _PLAIN_MLP or (act in _PLAIN_ACTIVATIONS and kind not in _GATED_FAMILIES):
+    result.setdefault("tie_word_embeddings", kind in TIED_BY_DEFAULT)
+    if has_plain_mlp(kind, first_of(config, _ACTIVATIONS)):
         result["mlp_gated"] = False
     if moe is not None:
         result["moe"] = moe
@@ -199,7 +194,7 @@ def _completed(
 def _notes(config: dict[str, Any]) -> tuple[str, ...]:
     """Return in words what counts as something near it."""
     chunks = ("attention within chunks counts as a window",) if window_is_chunk(config) else ()
-    return (*chunks, *notes_on_heads(config))
+    return (*notes_on_family(config), *chunks, *notes_on_heads(config))
 
 
 def _node(value: Any, origin: Origin, key: Origin | None) -> Node:

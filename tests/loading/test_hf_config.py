@@ -315,3 +315,46 @@ def test_the_number_of_predictions_beside_the_file_makes_up_for_it(
     model = "    model: {hf_config: config.json, num_nextn_predict_layers: 2}\n"
     path = write(tiny[:begin] + model + tiny[end:])
     assert load_scenario(path).jobs["small"].model.num_nextn_predict_layers == 2
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bert", "roberta", "xlm-roberta", "distilbert", "deberta-v2", "modernbert", "nomic_bert", "electra",
+        "hubert", "ernie", "esm", "vit", "vit_mae", "dinov2", "dinov3_vit", "siglip_vision_model", "clip", "wav2vec2",
+    ],
+)  # fmt: skip
+def test_encoders_are_refused_by_name(read: Reader, kind: str) -> None:
+    """They have plain feed-forward blocks and no mask, so they are no causal decoders with gated ones."""
+    said = refused(read, SHAPE | {"model_type": kind})
+    assert f"(model_type '{kind}') is an encoder: only causal decoders are modelled" in said
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"architectures": ["OurOwnForMaskedLM"]}, "is an encoder"),
+        ({"model_type": "clip", "text_config": SHAPE}, "is an encoder"),
+        ({"text_config": SHAPE | {"model_type": "clip_text_model"}}, "is an encoder"),
+        ({"is_encoder_decoder": True, "model_type": "bart"}, "has an encoder beside its decoder"),
+        ({"model_type": "qwen2", "is_causal": False}, "gives is_causal: false: only causal decoders"),
+        (
+            {"use_bidirectional_attention": True},
+            "gives use_bidirectional_attention: true: only causal decoders",
+        ),
+    ],
+)
+def test_models_that_look_ahead_are_refused(read: Reader, told: Config, said: str) -> None:
+    """By their class, by the file around the language model, by a second stack, or by their mask."""
+    assert said in refused(read, SHAPE | told)
+
+
+def test_a_family_that_is_not_known_is_said_to_be_read_as_llama(read: Reader) -> None:
+    """Among what the architecture says of itself; of families that are known nothing is said."""
+    note = read(SHAPE | {"model_type": "newcomer"}).provenance.note
+    assert "model_type 'newcomer' is not known: its layers are taken for Llama's" in note
+    assert "no model_type: its layers are taken for Llama's" in read(SHAPE).provenance.note
+    for kind in ("llama", "ernie4_5", "gpt_neox", "modernbert-decoder"):
+        known = "taken for Llama's" not in read(SHAPE | {"model_type": kind}).provenance.note
+        assert known is (kind != "modernbert-decoder")
+    assert all("taken for" not in read(config).provenance.note for config, _, _ in PUBLISHED.values())
