@@ -321,7 +321,7 @@ def test_the_number_of_predictions_beside_the_file_makes_up_for_it(
     "kind",
     [
         "bert", "roberta", "xlm-roberta", "distilbert", "deberta-v2", "modernbert", "nomic_bert", "electra",
-        "hubert", "ernie", "esm", "vit", "vit_mae", "dinov2", "dinov3_vit", "siglip_vision_model", "clip", "wav2vec2",
+        "hubert", "ernie", "esm", "vit", "vit_mae", "dinov3_vit", "siglip_vision_model", "clip", "wav2vec2",
     ],
 )  # fmt: skip
 def test_encoders_are_refused_by_name(read: Reader, kind: str) -> None:
