@@ -69,6 +69,9 @@ VIOLATIONS = [
     ([f"{JOB}.parallel.pipeline_parallel=64"], "= 64 chunks, but the model has only 32 layers"),
     ([f"{JOB}.parallel.context_parallel=3", f"{JOB}.gpus=504", f"{JOB}.phases.sft.gpus=240"],
      "3 does not divide sequence_length 8192"),
+    ([f"{JOB}.parallel.sequence_length=8196", f"{JOB}.parallel.context_parallel=2"],
+     f"{JOB}.parallel.tensor_parallel: tp 4 x cp 2 = 8 does not divide sequence_length 8196, of which sequence "
+     "parallelism gives each rank a whole number of tokens; sequence_length 8192 or 8200, or sequence_parallel: false"),
     ([f"{JOB}.parallel.schedule=interleaved_1f1b"], "the interleaved schedule needs virtual_pipeline"),
     ([f"{JOB}.parallel.virtual_pipeline=2"], "schedule 1f1b has no virtual stages"),
     ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=zero_bubble"],
@@ -265,6 +268,15 @@ def test_the_batch_of_an_rl_update_is_not_looked_at(tiny: str, write: Writer) ->
     assert [line.split(" = ")[1] for line in found if "multiple of dp" in line] == [
         "64; some of the 64 replicas wait for the others: a step takes as long as one of 128 sequences"
     ]
+
+
+@pytest.mark.parametrize("fields", [{"sequence_parallel": "false"}, {"tensor_parallel": 1}])
+def test_only_sequence_parallelism_deals_out_tokens(
+    tiny: str, write: Writer, fields: dict[str, object]
+) -> None:
+    """Without it, or without tensor parallelism, a sequence need not divide by anything but context parallelism."""
+    overrides = [f"{JOB}.parallel.{name}={value}" for name, value in fields.items()]
+    assert problems(write(tiny), f"{JOB}.parallel.sequence_length=8191", *overrides) == []
 
 
 @pytest.mark.parametrize("name", ["network_parts", "network_flaps", "llama3_h100_network"])

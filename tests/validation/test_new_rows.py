@@ -81,6 +81,7 @@ def test_complete_rows_are_predicted_without_assumptions(predictor: Predictor, t
         (DENSE | {"kv_heads": "64"}, "kv_heads: 32 query heads cannot share 64 key/value heads"),
         (DENSE | {"tp": "3", "n_gpus": "24"}, "tp: 3 does not divide the model's 32 attention heads"),
         (DENSE | {"cp": "3", "n_gpus": "48"}, "cp: 3 does not divide sequence_length 4096"),
+        (DENSE | {"seq_len": "4097"}, "tp: tp 2 x cp 1 = 2 does not divide sequence_length 4097"),
         (DENSE | {"ep": "4"}, "ep: 4 without any experts"),
         (DENSE | {"model_kind": "moe"}, "moe_experts: a mixture of experts of no stated experts"),
         (DENSE | {"attn": "GQA", "kv_heads": ""}, "the source lacks: kv_heads"),

@@ -140,17 +140,32 @@ def shares(path: str, plan: ParallelPlan, model: Architecture, spare: int = 0) -
             path=f"{path}.tensor_parallel",
             message=f"{plan.tensor_parallel} does not divide intermediate_size {model.intermediate_size}",
         )
-    if plan.sequence_length % plan.context_parallel:
-        yield Problem(
-            path=f"{path}.context_parallel",
-            message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
-        )
+    yield from _token_shares(path, plan)
     chunks = plan.pipeline_parallel * plan.virtual_pipeline
     if chunks > model.num_hidden_layers + spare:
         yield Problem(
             path=f"{path}.pipeline_parallel",
             message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
             f"model has only {model.num_hidden_layers} layers",
+        )
+
+
+def _token_shares(path: str, plan: ParallelPlan) -> Iterator[Problem]:
+    """Sequence parallelism deals the tokens of a sequence to the tensor-parallel ranks; Megatron-LM refuses lengths
+    that do not divide (megatron/core/tensor_parallel/mappings.py, `_split_along_first_dim`)."""
+    tp, cp, length = plan.tensor_parallel, plan.context_parallel, plan.sequence_length
+    if length % cp:
+        yield Problem(
+            path=f"{path}.context_parallel", message=f"{cp} does not divide sequence_length {length}"
+        )
+    elif plan.sequence_parallel and length % (tp * cp):
+        below = length // (tp * cp) * tp * cp
+        near = " or ".join(str(count) for count in (below, below + tp * cp) if count)
+        yield Problem(
+            path=f"{path}.tensor_parallel",
+            message=f"tp {tp} x cp {cp} = {tp * cp} does not divide sequence_length {length}, of which sequence "
+            "parallelism gives each rank a whole number of tokens",
+            hint=f"sequence_length {near}, or sequence_parallel: false",
         )
 
 
