@@ -71,7 +71,8 @@ VIOLATIONS = [
      "3 does not divide sequence_length 8192"),
     ([f"{JOB}.parallel.sequence_length=8196", f"{JOB}.parallel.context_parallel=2"],
      f"{JOB}.parallel.tensor_parallel: tp 4 x cp 2 = 8 does not divide sequence_length 8196, of which sequence "
-     "parallelism gives each rank a whole number of tokens; sequence_length 8192 or 8200, or sequence_parallel: false"),
+     "parallelism gives each rank a whole number of tokens; sequence_length 8192 or 8200, or sequence_parallel: "
+     "false"),
     ([f"{JOB}.parallel.schedule=interleaved_1f1b"], "the interleaved schedule needs virtual_pipeline"),
     ([f"{JOB}.parallel.virtual_pipeline=2"], "schedule 1f1b has no virtual stages"),
     ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=zero_bubble"],
