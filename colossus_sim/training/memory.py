@@ -11,6 +11,7 @@ from colossus_sim.formulas.pipeline import in_flight_microbatches
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.specs.shares import MAX_IDLE_SHARE, shares
 from colossus_sim.training.estimate import StageMemory, StepEstimate
 from colossus_sim.training.sizes import Sizes, resolve_sizes, virtual_chunks
 from colossus_sim.units import format_si
@@ -270,6 +271,11 @@ def check_memory(
 ) -> None:
     """Raise if any stage needs more than the device has.
 
+    Parameters
+    ----------
+    gpus : int
+        GPUs that are there to train, of which the plan may leave a few idle; changes are tried on as many.
+
     Raises
     ------
     InfeasibleError
@@ -309,7 +315,9 @@ def memory_problem(
         f"{format_si(missing, 'B')} more than the {format_si(estimate.memory_capacity, 'B')} of {gpu.title} "
         f"({shown})"
     )
-    fitting = [name for name, change in _changes(plan) if _fits(architecture, change, gpu, gpus)]
+    fitting = [
+        name for name, change in _changes(plan, architecture) if _fits(architecture, change, gpu, gpus)
+    ]
     if fitting:
         hint = "any of these would fit: " + ", ".join(fitting[:5])
     else:
@@ -317,7 +325,7 @@ def memory_problem(
     return Problem(path=path, message=message, hint=hint)
 
 
-def _changes(plan: ParallelPlan) -> Iterator[tuple[str, ParallelPlan]]:
+def _changes(plan: ParallelPlan, architecture: Architecture) -> Iterator[tuple[str, ParallelPlan]]:
     """Changes worth trying, mildest first."""
     for value in ("selective", "full"):
         if value != plan.activation_recomputation and plan.activation_recomputation != "full":
@@ -329,19 +337,32 @@ def _changes(plan: ParallelPlan) -> Iterator[tuple[str, ParallelPlan]]:
         yield "micro_batch_size: 1", plan.model_copy(update={"micro_batch_size": 1})
     for stage in range(plan.zero_stage + 1, 4):
         yield f"zero_stage: {stage}", plan.model_copy(update={"zero_stage": stage})
-    for name in ("pipeline_parallel", "tensor_parallel", "context_parallel", "expert_parallel"):
-        degree = getattr(plan, name)
-        if name == "expert_parallel" and degree == 1:
-            continue
+    names = ["pipeline_parallel", "tensor_parallel", "context_parallel"]
+    if architecture.moe is not None:
+        names.append("expert_parallel")
+    for name in names:
         for factor in (2, 4):
-            update = {name: degree * factor, "data_parallel": None}
-            yield f"{name}: {degree * factor}", plan.model_copy(update=update)
+            yield _more(plan, name, factor)
+
+
+def _more(plan: ParallelPlan, name: str, factor: int) -> tuple[str, ParallelPlan]:
+    """A degree times a factor; where the plan gives the replicas, so many fewer of what takes more GPUs."""
+    update = {name: getattr(plan, name) * factor}
+    if name != "expert_parallel" and plan.data_parallel is not None:
+        update["data_parallel"] = plan.data_parallel // factor
+    words = " with ".join(f"{field}: {value}" for field, value in update.items())
+    return words, plan.model_copy(update=update)
 
 
 def _fits(architecture: Architecture, plan: ParallelPlan, gpu: Gpu, gpus: int) -> bool:
+    """Whether a plan that loading would accept fits into memory."""
+    if next(shares("", plan, architecture), None) is not None:
+        return False
     try:
         sizes = resolve_sizes(architecture, plan, gpus)
     except InfeasibleError:
+        return False
+    if gpus - sizes.mesh.world_size > MAX_IDLE_SHARE * gpus:
         return False
     stages = MemoryModel(architecture, plan, sizes).stages()
     return max(stage.total for stage in stages) <= gpu.hbm_capacity

@@ -245,12 +245,13 @@ class _Builder:
                 input_bytes=work.tokens_per_unit * job.data.bytes_per_token if phase.kind == "train" else 0.0,
             )
             if model.reference is not None:
+                apart = phase.kind == "rl" and phase.rollouts.mode == "asynchronous"
                 check_memory(
                     model.reference,
                     architecture=job.model,
                     plan=plan,
                     gpu=self._partition.gpu,
-                    gpus=model.reference.gpus,
+                    gpus=model.reference.gpus if apart else self._asked(phase),
                 )
         except InfeasibleError as error:
             raise InfeasibleError([self._placed(problem, phase_name) for problem in error.problems]) from None

@@ -89,6 +89,28 @@ def test_a_plan_that_does_not_fit_in_memory(tiny_file: Path, capsys: pytest.Capt
     assert err.count("error:") == 1
 
 
+def test_each_offered_change_makes_the_plan_valid(
+    tiny_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the replicas are given, and where 20 heads let tensor parallelism be 2 or 4, but not 8."""
+    fields = {"tensor_parallel": 2, "pipeline_parallel": 1, "data_parallel": 128, "sequence_length": 32768}
+    model = {"num_attention_heads": 20, "num_key_value_heads": 20, "head_dim": 128}
+
+    def checked(plan: dict[str, str]) -> int:
+        values = {"gpus": 256, **{f"model.{name}": value for name, value in model.items()}}
+        values |= {f"parallel.{name}": value for name, value in plan.items()}
+        options = [word for name, value in values.items() for word in ("--set", f"jobs.small.{name}={value}")]
+        return run_command_line(["check", str(tiny_file), *options])
+
+    written = {name: str(value) for name, value in fields.items()}
+    assert checked(written) == 2
+    offered = capsys.readouterr().err.partition("would fit: ")[2].split("\n")[0].split(", ")
+    assert "tensor_parallel: 4 with data_parallel: 64" in offered
+    for change in offered:
+        update = dict(pair.split(": ") for pair in change.split(" with "))
+        assert checked(written | update) == 0, change
+
+
 def test_a_network_that_cannot_be_built(tiny_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Impossible fabrics are found before any run."""
     change = "cluster.sites.lab.topology.fabric.switch_radix=64"

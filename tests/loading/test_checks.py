@@ -69,6 +69,10 @@ VIOLATIONS = [
     ([f"{JOB}.parallel.pipeline_parallel=64"], "= 64 chunks, but the model has only 32 layers"),
     ([f"{JOB}.parallel.context_parallel=3", f"{JOB}.gpus=504", f"{JOB}.phases.sft.gpus=240"],
      "3 does not divide sequence_length 8192"),
+    ([f"{JOB}.parallel.sequence_length=8196", f"{JOB}.parallel.context_parallel=2"],
+     f"{JOB}.parallel.tensor_parallel: tp 4 x cp 2 = 8 does not divide sequence_length 8196, of which sequence "
+     "parallelism gives each rank a whole number of tokens; sequence_length 8192 or 8200, or sequence_parallel: "
+     "false"),
     ([f"{JOB}.parallel.schedule=interleaved_1f1b"], "the interleaved schedule needs virtual_pipeline"),
     ([f"{JOB}.parallel.virtual_pipeline=2"], "schedule 1f1b has no virtual stages"),
     ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=zero_bubble"],
@@ -216,6 +220,11 @@ ADVISED = [
      "32 layers over 7 chunks: the largest has 5, the mean is 4.57"),
     ([f"{JOB}.parallel.data_parallel=60", f"{JOB}.gpus=480", f"{JOB}.phases.sft.gpus=480"],
      "512 is not a multiple of dp x micro_batch_size = 60"),
+    ([f"{JOB}.parallel.global_batch_size=65", f"{JOB}.phases.sft.gpus=512"],
+     f"{JOB}.parallel.global_batch_size: 65 is not a multiple of dp x micro_batch_size = 64; some of the 64 "
+     "replicas wait for the others: a step takes as long as one of 128 sequences"),
+    ([f"{JOB}.parallel.micro_batch_size=2", f"{JOB}.parallel.global_batch_size=192"],
+     f"{JOB}.parallel.global_batch_size: 192 is not a multiple of dp x micro_batch_size = 128;"),
     ([f"{JOB}.parallel.schedule=interleaved_1f1b", f"{JOB}.parallel.virtual_pipeline=2",
       f"{JOB}.parallel.pipeline_parallel=4", f"{JOB}.parallel.global_batch_size=192"],
      f"{JOB}.parallel.global_batch_size: the interleaved schedule needs a multiple of pipeline_parallel 4, but a "
@@ -252,6 +261,23 @@ def test_samples_that_fill_a_sequence_and_responses_that_fit_are_fine(tiny: str,
     for tokens in (8192, 4096, 2048):
         found = problems(write(tiny), f"{JOB}.model.video={{tokens_per_sample: {tokens}}}")
         assert not [line for line in found if "samples" in line]
+
+
+def test_the_batch_of_an_rl_update_is_not_looked_at(tiny: str, write: Writer) -> None:
+    """It follows from the responses: only the phase that trains on 64 replicas is told that 65 do not divide."""
+    found = warnings(write(tiny), CROWDED, f"{JOB}.parallel.global_batch_size=65")
+    assert [line.split(" = ")[1] for line in found if "multiple of dp" in line] == [
+        "64; some of the 64 replicas wait for the others: a step takes as long as one of 128 sequences"
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"sequence_parallel": "false"}, {"tensor_parallel": 1}])
+def test_only_sequence_parallelism_deals_out_tokens(
+    tiny: str, write: Writer, fields: dict[str, object]
+) -> None:
+    """Without it, or without tensor parallelism, a sequence need not divide by anything but context parallelism."""
+    overrides = [f"{JOB}.parallel.{name}={value}" for name, value in fields.items()]
+    assert problems(write(tiny), f"{JOB}.parallel.sequence_length=8191", *overrides) == []
 
 
 @pytest.mark.parametrize("name", ["network_parts", "network_flaps", "llama3_h100_network"])
