@@ -58,13 +58,20 @@ class Block(NamedTuple):
     backward: Work
     repeated: Work = _NO_WORK
     """Part of the forward pass that selective recomputation runs again."""
+    weights: float = 0.0
+    """Part of the backward pass that multiplies for weight gradients, which no other stage waits for. [s]"""
 
     def plus(self, other: Block) -> Block:
         """Sum, pass by pass."""
         repeated = self.repeated
         if other.repeated is not _NO_WORK:
             repeated = repeated.plus(other.repeated)
-        return Block(self.forward.plus(other.forward), self.backward.plus(other.backward), repeated)
+        return Block(
+            self.forward.plus(other.forward),
+            self.backward.plus(other.backward),
+            repeated,
+            self.weights + other.weights,
+        )
 
 
 class StageWork(NamedTuple):
@@ -150,6 +157,7 @@ class LayerModel:
         return Block(
             Work(forward, quantisation=cast * rows * inner),
             Work(inputs + weights, quantisation=cast * rows * out),
+            weights=weights,
         )
 
     def _elementwise(self, traffic: float) -> Block:
@@ -304,6 +312,7 @@ class LayerModel:
         return Block(
             Work(gemm=time(rows, out, inner), quantisation=cast(rows * inner)),
             Work(gemm=time(rows, inner, out) + weights, quantisation=cast(rows * out)),
+            weights=weights,
         )
 
     def _embedding(self) -> Block:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from colossus_sim.formulas import kernels, transformer
-from colossus_sim.formulas.pipeline import pipeline_times
+from colossus_sim.formulas.pipeline import pipeline_times, slowest_device
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.hardware import Calibration, Gpu
@@ -194,11 +194,10 @@ class _Step:
             backward,
             microbatches=m,
             transfers=(0.0, self._transfer()),
+            weights=[[costs[chunk].weights for chunk in row] for row in sizes.chunks],
         )
-        both = {chunk: ahead[chunk] + behind[chunk] for chunk in costs}
-        slowest = max(
-            math.fsum([both[chunk] for chunk in column]) for column in zip(*sizes.chunks, strict=True)
-        )
+        both = [[ahead[chunk] + behind[chunk] for chunk in row] for row in sizes.chunks]
+        slowest = slowest_device(self._plan.schedule, both)
         parts = dict(zip(PASS_PARTS, mean, strict=True))
         busiest = min(m * slowest, alone)
         parts["bubble"] = alone - busiest
@@ -341,7 +340,8 @@ def _chunk_cost(chunk: Chunk, made: dict[str, LayerCost], overhead: float) -> La
     used = [(float(number), made[name]) for name, number in numbers if number]
     forward = weighted([(n, cost.forward) for n, cost in used])
     backward = weighted([(n, cost.backward) for n, cost in used])
-    return LayerCost(_with_overhead(forward, overhead), backward, {}, {})
+    weights = math.fsum([n * cost.weights for n, cost in used])
+    return LayerCost(_with_overhead(forward, overhead), backward, weights, {}, {})
 
 
 def _with_overhead(cost: Cost, overhead: float) -> Cost:

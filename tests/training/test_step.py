@@ -9,6 +9,7 @@ import pytest
 
 from colossus_sim.errors import InfeasibleError
 from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.layer_cost import PASS_PARTS
 from colossus_sim.training.sizes import peak_of
 from colossus_sim.training.step import PARTS
 from tests.counting import function_calls
@@ -176,6 +177,44 @@ def test_recomputation_costs_a_forward_pass(bench: Bench) -> None:
     third = 0.33 * (none.parts["gemm"] + none.parts["attention"] + none.parts["elementwise"])
     assert full.parts["recomputation"] == pytest.approx(third, rel=0.15)
     assert full.step_time > none.step_time
+
+
+@pytest.mark.parametrize("sequence", [4096, 131072])
+def test_only_weight_gradients_fill_the_bubble(bench: Bench, sequence: int) -> None:
+    """Of equal stages zero bubble saves 2 (S - 1) W against 1f1b, W being a third of the matrix products and of
+    nothing else; what recomputation adds to a backward pass everybody waits for (arXiv:2401.10241, table 2)."""
+    model = bench.entry("models", "llama3_8b").model_copy(update={"vocab_size": 0})
+    stages, microbatches = 4, 16
+
+    def parts(schedule: str, recomputation: str) -> dict[str, float]:
+        plan = bench.plan(
+            "generic",
+            tensor_parallel=8,
+            pipeline_parallel=stages,
+            schedule=schedule,
+            activation_recomputation=recomputation,
+            global_batch_size=microbatches,
+            sequence_length=sequence,
+        )
+        return dict(bench.estimate(model, "h100", 8 * stages, plan).parts)
+
+    plain, filled, again = (
+        parts(schedule, repeats)
+        for schedule, repeats in (("1f1b", "none"), ("zero_bubble", "none"), ("zero_bubble", "full"))
+    )
+    saved = 2.0 * (stages - 1) / microbatches * plain["gemm"] / 3.0
+    assert plain["bubble"] - filled["bubble"] == pytest.approx(saved, rel=0.1)
+    longer = math.fsum(again[name] - filled[name] for name in PASS_PARTS)
+    assert longer > again["recomputation"]
+    assert again["bubble"] - filled["bubble"] == pytest.approx((stages - 1) / microbatches * longer, rel=1e-6)
+
+
+def test_imbalance_of_dualpipe_is_between_its_devices(bench: Bench) -> None:
+    """A device holds the last stage, with the logits, and the first: of four stages it exceeds the mean by a third
+    of what the last stage alone does; what is left of the step is the closed form's bubble."""
+    alone, paired = (small(bench, schedule=name).parts for name in ("1f1b", "dualpipe"))
+    assert paired["imbalance"] == pytest.approx(alone["imbalance"] / 3.0, rel=0.1)
+    assert paired["bubble"] > 0.0
 
 
 def test_one_gpu_does_not_communicate(bench: Bench) -> None:
