@@ -153,7 +153,12 @@ def _repeated_flops(flops: transformer.TokenFlops, plan: ParallelPlan) -> float:
     """Forward FLOPs per token that recomputation runs again."""
     if plan.activation_recomputation == "full":
         return plan.recomputed_share * (flops.forward - flops.logits)
-    return flops.attention_core if plan.activation_recomputation == "selective" else 0.0
+    if plan.activation_recomputation == "none":
+        return 0.0
+    # What lies between the products, element-wise passes, does not count as FLOPs.
+    products = flops.projections + flops.mlp + flops.router + flops.experts
+    again = {"attention": flops.attention_core, "elementwise": 0.0, "half_products": 0.5 * products}
+    return again[plan.stack.selective_repeats]
 
 
 class _Step:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from colossus_sim.formulas.transformer import token_flops
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.training.communication import distinct_targets, reachable_targets
 from colossus_sim.training.estimate import StepEstimate
@@ -203,6 +204,21 @@ def test_what_selective_recomputation_repeats(bench: Bench) -> None:
     more = again["half_products"]["recomputation"] - again["elementwise"]["recomputation"]
     # The backward pass has two of the three products of each linear layer.
     assert more == pytest.approx(0.5 * again["elementwise"]["gemm"] / 3.0, rel=0.1)
+
+
+def test_hardware_flops_count_what_selective_recomputation_repeats(bench: Bench) -> None:
+    """The attention core, half of the products of all layers, or nothing where only element-wise passes run again."""
+    flops = token_flops(bench.entry("models", "llama3_8b"), 4096)
+    again = {
+        "attention": flops.attention_core,
+        "elementwise": 0.0,
+        "half_products": 0.5 * (flops.projections + flops.mlp),
+    }
+    for mode, expected in again.items():
+        estimate = with_stack(bench, {"selective_repeats": mode}, activation_recomputation="selective")
+        assert estimate.hardware_flops - estimate.model_flops == pytest.approx(
+            estimate.tokens_per_step * expected
+        )
 
 
 def test_a_share_of_the_layers_is_recomputed(bench: Bench) -> None:
