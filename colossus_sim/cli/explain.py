@@ -136,12 +136,14 @@ def memory(step: StepEstimate) -> str:
 
 def sources(plan: ParallelPlan, gpu: Gpu, calibration: Calibration, fabric: Fabric) -> str:
     """Return which sets of constants the estimate used, what they are worth, and where they come from."""
-    from colossus_sim.training.sizes import kernels_of
+    from colossus_sim.training.sizes import kernels_of, sixteen_bit
 
-    kernels = kernels_of(calibration, gpu, plan.precision)
+    # Attention and logits run in 16 bits whatever the plan's precision.
+    used = [kernels_of(calibration, gpu, precision) for precision in (plan.precision, sixteen_bit(gpu))]
+    rates = {f"kernel rates of {kernels.gpu} at {kernels.precision}": kernels.provenance for kernels in used}
     entries = [
         (f"GPU {gpu.name}", gpu.provenance),
-        (f"kernel rates of {kernels.gpu} at {kernels.precision}", kernels.provenance),
+        *rates.items(),
         (f"stack {plan.stack.name}", plan.stack.provenance),
     ]
     if fabric.collectives is not None:

@@ -195,6 +195,22 @@ def test_attention_written_for_ampere_is_slow_on_later_devices(bench: Bench) -> 
         assert (share < 1.0) == (gpu == "h100")
 
 
+def test_attention_takes_as_long_below_16_bits(bench: Bench) -> None:
+    """Attention runs in 16 bits at their calibrated rate, whatever the precision of the matrix products."""
+    for gpu in ("h100", "h200", "h800", "b200"):
+        half, eight = (
+            bench.estimate(
+                "llama3_8b",
+                gpu,
+                16,
+                bench.plan("generic", global_batch_size=64, sequence_length=4096, precision=precision),
+            )
+            for precision in ("bf16", "fp8")
+        )
+        assert eight.parts["attention"] == half.parts["attention"] > 0.0
+        assert eight.parts["gemm"] < half.parts["gemm"]
+
+
 def test_what_selective_recomputation_repeats(bench: Bench) -> None:
     """Saving every second product repeats what lies between products and half of the forward products."""
     again = {
@@ -207,7 +223,7 @@ def test_what_selective_recomputation_repeats(bench: Bench) -> None:
 
 
 def test_hardware_flops_count_what_selective_recomputation_repeats(bench: Bench) -> None:
-    """The attention core, half of the products of all layers, or nothing where only element-wise passes run again."""
+    """The attention core, half of the products of all layers, or nothing for element-wise passes alone."""
     flops = token_flops(bench.entry("models", "llama3_8b"), 4096)
     again = {
         "attention": flops.attention_core,
