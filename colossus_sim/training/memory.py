@@ -62,10 +62,8 @@ class MemoryModel:
         """Embedding and output matrix on the device of a stage, per rank."""
         count, stages = self._sizes.count, self._on_device(stage)
         last = self._sizes.stages - 1 in stages
-        # The last stage too needs an embedding that is tied, or that further predictions start from; where both
-        # ends are on one device it is there once (arXiv:2412.19437, sec. 3.2.3).
-        shared = count.output == 0 or count.prediction_modules > 0
-        embedding = count.embedding if 0 in stages or (last and shared) else 0
+        # An embedding that both ends need is on a device of both only once (arXiv:2412.19437, sec. 3.2.3).
+        embedding = count.embedding if 0 in stages or (last and count.embedding_at_both_ends) else 0
         return (embedding + (count.output if last else 0)) / self._tp
 
     def _in_flight(self, stage: int) -> float:

@@ -316,7 +316,7 @@ class _Step:
                 self.ledger.add(item, 1.0, 1.0, item.cost.time * share)
             exposed += time - hidden
             slowdown += slowdown_of(hidden, stack)
-        for item in self._network.price_all(self._traffic.tied_embedding()):
+        for item in self._network.price_all(self._traffic.shared_embedding()):
             self.ledger.add(item, 1.0, 2.0 / sizes.stages, item.cost.time)
             exposed += item.cost.time
         return _DataParallel(exposed, slowdown)

@@ -300,6 +300,34 @@ def test_expert_gradients_have_their_own_group(bench: Bench) -> None:
     assert sizes == {64, 8}
 
 
+@pytest.mark.parametrize(
+    ("tied", "modules", "changes", "calls"),
+    [
+        (False, 0, {}, 0),
+        (True, 0, {}, 1),
+        (False, 1, {}, 1),
+        (True, 1, {}, 1),
+        (True, 1, {"pipeline_parallel": 1}, 0),
+        (True, 0, {"schedule": "dualpipe"}, 0),
+        (False, 1, {"schedule": "dualpipe"}, 0),
+    ],
+)
+def test_an_embedding_at_both_ends_is_reduced_once(
+    bench: Bench, tied: bool, modules: int, changes: dict[str, Any], calls: int
+) -> None:
+    """The ends of a pipeline sum the gradients of an embedding that is tied, or that predictions of further tokens
+    start from; not where one device holds both ends."""
+    model = bench.entry("models", "llama3_8b").model_copy(
+        update={"tie_word_embeddings": tied, "num_nextn_predict_layers": modules}
+    )
+    estimate = bench.estimate(model, "h100", 64, bench.plan("generic", **{**SMALL, **changes}))
+    rows = [row for row in estimate.communication if row.axis == "embedding"]
+    assert sum(row.calls for row in rows) == calls
+    for row in rows:
+        assert row.message_bytes == 128256 * 4096 / 4 * bench.entry("stacks", "generic").gradient_bytes
+        assert row.exposed == row.time > 0.0
+
+
 def test_less_bandwidth_never_helps(bench: Bench) -> None:
     """Half of the fabric's bandwidth makes the step longer and leaves the traffic as it is."""
     whole = small(bench, tensor_parallel=1, pipeline_parallel=1, gpus=64)
