@@ -45,8 +45,9 @@ _RL_MEANINGS = {
     "beside": "the faster of generation and training, hidden beside the slower",
 }
 _WHO_COUNTS = (
-    "Of the busiest rank for each line (most layers, or the embedding, or the head). The waterfall holds the mean\n"
-    "over stages; what the busiest has more is imbalance there, and transfers count as far as they delay it.\n"
+    "Of the busiest rank for each line: its layers, and the embedding or the head if it has one. The waterfall\n"
+    "holds the mean over stages; what the busiest has more is imbalance there, and transfers count as far as they\n"
+    "delay it.\n"
     "message: nccl-tests' size of one call; busbw: as nccl-tests defines it; calls, ms: per step."
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from colossus_sim.errors import InfeasibleError
+from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.layer_cost import PASS_PARTS
 from colossus_sim.training.sizes import peak_of
@@ -241,6 +242,33 @@ def test_tensor_parallel_calls_and_volume(bench: Bench) -> None:
     assert row.message_bytes == 4096 * 4096 * 2
     assert row.group_size == 4
     assert row.level == "scale_up"
+
+
+@pytest.mark.parametrize(
+    ("changes", "calls"),
+    [
+        ({"pipeline_parallel": 1}, 32 * 6 + 3),
+        ({"pipeline_parallel": 2}, 16 * 6 + 2),
+        ({"pipeline_parallel": 2, "schedule": "dualpipe"}, 16 * 6 + 1.5),
+    ],
+)
+def test_calls_are_those_of_one_rank(bench: Bench, changes: dict[str, Any], calls: float) -> None:
+    """Six all-gathers per layer, one for the embedding and two for the logits, which have a rank each unless there
+    is one stage, or half of the micro-batches on either end of DualPipe."""
+    estimate = small(bench, **changes, activation_recomputation="none")
+    microbatches = 128 / (64 / 4 / changes["pipeline_parallel"])
+    row = next(r for r in estimate.communication if (r.axis, r.operation) == ("tp", "all_gather"))
+    assert row.calls == microbatches * calls
+
+
+def test_the_fullest_pair_of_stages_sets_the_exchange_of_gradients(bench: Bench) -> None:
+    """29 layers on eight devices of DualPipe: some hold eight, the others a shorter stage or two."""
+    model = bench.entry("models", "llama3_8b").model_copy(update={"num_hidden_layers": 29, "vocab_size": 0})
+    plan = bench.plan("generic", pipeline_parallel=8, schedule="dualpipe", global_batch_size=64,
+                      sequence_length=4096)  # fmt: skip
+    rows = bench.estimate(model, "h100", 16, plan).communication
+    message = next(row.message_bytes for row in rows if row.operation == "reduce_scatter")
+    assert message == 8 * count_parameters(model).dense_layer * plan.stack.gradient_bytes
 
 
 def test_data_parallel_volume(bench: Bench) -> None:
