@@ -58,7 +58,7 @@ class MixtureOfExperts(Spec):
 class VideoLatents(Spec):
     """How a video or image model turns clips into tokens, for diffusion transformers."""
 
-    tokens_per_sample: Tokens
+    tokens_per_sample: Annotated[Tokens, Field(ge=1)]
     """Latent tokens of one clip; attention is full (not causal) over them, and over nothing else: a sequence of the
     plan holds one clip or several, `sequence_length` being a multiple."""
     text_tokens: Count = Field(512)

@@ -155,7 +155,8 @@ def build_phase_model(
     Raises
     ------
     InfeasibleError
-        If the plan does not fit: too few GPUs, layers that do not divide, memory.
+        If the plan does not fit: too few GPUs, layers that do not divide, memory; or if its `step_time_factor`
+        asks for more than the peak.
     """
     builder = _Builder(scenario, job_name, scenario.cluster.sites[site], partition_name, fabric)
     return builder.counted(phase_name)
@@ -253,9 +254,23 @@ class _Builder:
                     gpu=self._partition.gpu,
                     gpus=model.reference.gpus if apart else self._asked(phase),
                 )
+                self._check_rate(model.reference)
         except InfeasibleError as error:
             raise InfeasibleError([self._placed(problem, phase_name) for problem in error.problems]) from None
         return model
+
+    def _check_rate(self, step: StepEstimate) -> None:
+        """Raise if a step would do more than the peak of its GPUs, recomputation counted."""
+        used, factor = max(step.mfu, step.hfu), self._job.step_time_factor
+        if used > 1.0:
+            least = math.ceil(100.0 * factor * used) / 100.0
+            problem = Problem(
+                path=f"jobs.{self._name}.step_time_factor",
+                message=f"at {factor:g} a GPU would do {used * step.peak / 1e12:,.0f} TFLOP/s (MFU {step.mfu:.0%}, "
+                f"HFU {step.hfu:.0%}), but its peak at {step.precision} is {step.peak / 1e12:,.0f}",
+                hint=f"at least {least:g}",
+            )
+            raise InfeasibleError([problem])
 
     def _placed(self, problem: Problem, phase_name: str) -> Problem:
         """Turn a path inside a plan into one of the scenario; leave one that is."""

@@ -80,14 +80,6 @@ class Sizes:
         """Pipeline stages."""
         return self.mesh.pp
 
-    def stage_classes(self) -> tuple[int, ...]:
-        """The first and the last stage, and one of each other composition."""
-        last = self.stages - 1
-        seen: dict[tuple[int, int], int] = {}
-        for stage in range(1, last):
-            seen.setdefault(self.stage_layers[stage], stage)
-        return tuple(dict.fromkeys((0, last, *seen.values())))
-
 
 def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> Sizes:
     """Return the sizes of a plan on `gpus` GPUs.

@@ -22,6 +22,7 @@ MOE = "{num_experts: 64, num_experts_per_tok: 4, moe_intermediate_size: 2048}"
 SITE = "cluster.sites.lab"
 MAIN = f"{SITE}.partitions.main"
 JOB = "jobs.small"
+DIFFUSION = f"{JOB}.model.kind=diffusion_transformer"
 
 
 def problems(path: Path, *overrides: str) -> list[str]:
@@ -139,12 +140,16 @@ VIOLATIONS = [
     ([f"{JOB}.model.declared_active_params=9B"], f"{JOB}.model.declared_active_params: 9e+09"),
     ([f"{JOB}.model.intermediate_size=0"], "needed by the 32 dense layers"),
     ([f"{JOB}.model.kind=diffusion_transformer"], "a diffusion transformer needs 'video'"),
-    ([f"{JOB}.model.video={{tokens_per_sample: 5000}}"],
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 5000}}"],
      f"{JOB}.parallel.sequence_length: 8192 is not a whole number of samples of model.video.tokens_per_sample "
      "5000; 5000 for one sample per sequence, or a multiple"),
-    ([f"{JOB}.model.video={{tokens_per_sample: 8704}}"], "8192 is not a whole number of samples of"),
-    ([f"{JOB}.model.video={{tokens_per_sample: 0}}"],
-     f"{JOB}.model.video.tokens_per_sample: must be more than zero"),
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 8704}}"], "8192 is not a whole number of samples of"),
+    ([f"{JOB}.model.video={{tokens_per_sample: 8192}}"],
+     f"{JOB}.model.video: a model of kind transformer attends to its whole sequence, not to samples; kind: diff"),
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 8192, text_tokens: 0}}"],
+     f"{JOB}.model.video.text_tokens: cross-attention needs a text to attend to; cross_attention: false"),
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 0.5}}"],
+     f"{JOB}.model.video.tokens_per_sample: must be at least 1"),
     ([f"{JOB}.model.sliding_window_fraction=0.5"], "some layers use a sliding window, but sliding_window is 0"),
     ([f"{JOB}.model.sliding_window=512"],
      f"{JOB}.model.sliding_window: no layer uses the window of 512 tokens: sliding_window_fraction is not given"),
@@ -259,7 +264,7 @@ def test_samples_that_fill_a_sequence_and_responses_that_fit_are_fine(tiny: str,
     assert not [line for line in warnings(write(tiny), CROWDED.replace("4096", "57")) if "wait" in line]
     assert not [line for line in warnings(write(tiny), CROWDED.replace("8200", "1200")) if "wait" in line]
     for tokens in (8192, 4096, 2048):
-        found = problems(write(tiny), f"{JOB}.model.video={{tokens_per_sample: {tokens}}}")
+        found = problems(write(tiny), DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: {tokens}}}")
         assert not [line for line in found if "samples" in line]
 
 

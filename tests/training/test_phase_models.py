@@ -50,6 +50,18 @@ def model_of(scenario: Scenario, phase: str) -> tuple[PhaseModel, Fabric]:
 TRAIN = Phase(kind="train", tokens=1e9)
 
 
+def test_no_step_does_more_than_the_peak() -> None:
+    """A `step_time_factor` that would need more than the peak of the GPUs is refused, recomputation counted."""
+    model, _ = model_of(scenario_with({"pretrain": TRAIN}), "pretrain")
+    assert model.reference is not None
+    assert model.reference.mfu < model.reference.hfu < 1.0
+    for least in (model.reference.mfu, model.reference.hfu):
+        refused = scenario_with({"pretrain": TRAIN}, step_time_factor=0.999 * least)
+        with pytest.raises(InfeasibleError, match=r"step_time_factor: at .* would do .*, but its peak"):
+            model_of(refused, "pretrain")
+    model_of(scenario_with({"pretrain": TRAIN}, step_time_factor=1.001 * model.reference.hfu), "pretrain")
+
+
 def test_tokens_become_whole_steps() -> None:
     """Steps are tokens over tokens per step, rounded up."""
     scenario = scenario_with({"pretrain": TRAIN})

@@ -127,7 +127,7 @@ def divisibility(scenario: Scenario) -> Iterator[Problem]:
 
 def _whole_samples(use: PlanUse) -> Iterator[Problem]:
     length, video = use.plan.sequence_length, use.job.model.video
-    if video is None or video.tokens_per_sample <= 0.0 or length % video.tokens_per_sample == 0:
+    if video is None or length % video.tokens_per_sample == 0:
         return
     sample = f"{video.tokens_per_sample:.15g}"
     yield Problem(
