@@ -88,7 +88,7 @@ class PhaseModel:
         self.gpus_wanted = gpus_wanted
         self.peak, self.precision = peak, precision
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
-        unit = self._fed(gpus_wanted, work.unit_of(gpus_wanted, self.reference))
+        unit = self._fed(gpus_wanted, work.unit_of(gpus_wanted, self.reference, placement, None))
         self._memo[gpus_wanted, placement, None] = unit
         self._by_seat[gpus_wanted, self._seat(gpus_wanted, placement, None)] = unit
         self.reference_unit = unit
@@ -126,7 +126,8 @@ class PhaseModel:
         found = self._by_seat.get(seat)
         if found is None:
             step = self._work.step(gpus, placement, bandwidths)
-            found = self._by_seat[seat] = self._fed(gpus, self._work.unit_of(gpus, step))
+            unit = self._work.unit_of(gpus, step, placement, bandwidths)
+            found = self._by_seat[seat] = self._fed(gpus, unit)
         return found
 
     def _fed(self, gpus: int, unit: UnitEstimate) -> UnitEstimate:

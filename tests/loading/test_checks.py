@@ -116,6 +116,8 @@ VIOLATIONS = [
     ([f"{JOB}.phases.pretrain={{gpu_hours: 5}}"], "but this job has no such phase"),
     ([f"{JOB}.phases.sft.gpu_share=0.5"], "gpus and gpu_share are both given"),
     ([f"{JOB}.phases.sft.gpus=0"], "a phase needs at least 1 GPU"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, rollouts: {{weight_bytes: 0.0001}}}}"],
+     "rollouts.weight_bytes: must be at least 0.25, got 0.0001"),
     ([f"{JOB}.min_gpus=768"], f"{JOB}.min_gpus: 768 is more than gpus (512)"),
     ([f"{JOB}.max_gpus=256"], f"{JOB}.max_gpus: 256 is less than gpus (512)"),
     ([f"{JOB}.data.releases=[{{ready: 2026-02-01, tokens: 1T}}, {{ready: 2026-01-01, tokens: 2T}}]"],
