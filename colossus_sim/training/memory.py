@@ -340,8 +340,20 @@ def _changes(plan: ParallelPlan) -> Iterator[tuple[str, ParallelPlan]]:
 
 def _fits(architecture: Architecture, plan: ParallelPlan, gpu: Gpu, gpus: int) -> bool:
     try:
-        sizes = resolve_sizes(architecture, plan, gpus)
+        return peak_memory(architecture, plan, gpus) <= gpu.hbm_capacity
     except InfeasibleError:
         return False
-    stages = MemoryModel(architecture, plan, sizes).stages()
-    return max(stage.total for stage in stages) <= gpu.hbm_capacity
+
+
+def peak_memory(
+    architecture: Architecture, plan: ParallelPlan, gpus: int, attended: float | None = None
+) -> float:
+    """Return what the stage that needs most needs per GPU; arguments as for `resolve_sizes`. [B]
+
+    Raises
+    ------
+    InfeasibleError
+        If the plan does not divide.
+    """
+    sizes = resolve_sizes(architecture, plan, gpus, attended)
+    return max(stage.total for stage in MemoryModel(architecture, plan, sizes).stages())

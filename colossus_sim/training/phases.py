@@ -61,6 +61,8 @@ class PhaseModel:
         Dense peak of one GPU at `precision`. [FLOP/s]
     precision : str
         Number format of `peak`.
+    warnings : tuple of Problem
+        What the model of the phase leaves out that matters for it.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class PhaseModel:
         self.reference_time = unit.time
         self.planned_unit_time = self.reference_time
         self.units = 0
+        self.warnings: tuple[Problem, ...] = ()
 
     def unit(
         self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None = None
@@ -184,6 +187,12 @@ class ModelCache:
     def __init__(self) -> None:
         self._models: dict[tuple[str, str, str, str], PhaseModel] = {}
 
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Warnings of the phases, each field named once."""
+        found = [problem for model in self._models.values() for problem in model.warnings]
+        return tuple({problem.path: problem for problem in reversed(found)}.values())[::-1]
+
     def __call__(
         self,
         *,
@@ -255,6 +264,8 @@ class _Builder:
                 )
         except InfeasibleError as error:
             raise InfeasibleError([self._placed(problem, phase_name) for problem in error.problems]) from None
+        if isinstance(work, RlWork) and (long := work.longest_response(wanted)) is not None:
+            model.warnings = (self._placed(long, phase_name),)
         return model
 
     def _placed(self, problem: Problem, phase_name: str) -> Problem:

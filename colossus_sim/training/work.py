@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from colossus_sim.errors import Problem
 from colossus_sim.formulas import rollout, transformer
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
@@ -19,7 +20,9 @@ from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import spans_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.generation import Generation
+from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.step import estimate_step
+from colossus_sim.units import format_si
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,10 @@ class Setting:
     step_time_factor: float
     flop_multiplier: float
 
-    @property
-    def token_flops(self) -> float:
-        """Model FLOPs of training on one token, without the multiplier."""
-        attended = self.architecture.attended_tokens(self.plan.sequence_length)
-        return transformer.token_flops(self.architecture, attended).training
+    def token_flops(self, attended: float) -> float:
+        """Return the model FLOPs of training on one token of so many that attend to each other, multiplied."""
+        among = self.architecture.attended_tokens(attended)
+        return transformer.token_flops(self.architecture, among).training * self.flop_multiplier
 
     def estimate(
         self,
@@ -93,8 +95,9 @@ class Setting:
         placement: Placement,
         bandwidths: Sequence[float] | None,
         plan: ParallelPlan | None = None,
+        attended: float | None = None,
     ) -> StepEstimate:
-        """Return the step of the plan (or of another one) on these GPUs."""
+        """Return the step of the plan (or of another one) on these GPUs; `attended` as for `estimate_step`."""
         return estimate_step(
             architecture=self.architecture,
             plan=self.plan if plan is None else plan,
@@ -106,6 +109,7 @@ class Setting:
             bandwidths=bandwidths,
             step_time_factor=self.step_time_factor,
             flop_multiplier=self.flop_multiplier,
+            attended=attended,
         )
 
     def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
@@ -126,7 +130,7 @@ class TrainWork:
         self._setting = setting
         plan = setting.plan
         self.tokens_per_unit = float(plan.global_batch_size * plan.sequence_length)
-        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops * setting.flop_multiplier
+        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops(plan.sequence_length)
 
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that the plan can use."""
@@ -190,10 +194,11 @@ class RlWork:
         plan = setting.plan
         mean_response = rollout.response_moment(**rollouts.length_law)
         self.tokens_per_unit = rollouts.responses * (rollouts.prompt_tokens + mean_response)
-        # Responses are packed into full sequences for the update.
+        # Responses are packed into full sequences for the update; each attends to itself only.
+        self._attended = rollout.attending_tokens(prompt_tokens=rollouts.prompt_tokens, **rollouts.length_law)
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
-        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops * setting.flop_multiplier
+        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops(self._attended)
 
     def usable_gpus(self, gpus: int) -> int:
         """Return `gpus` if both pools get what they need, else 0."""
@@ -213,7 +218,27 @@ class RlWork:
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step of one update."""
-        return self._setting.estimate(self._pools(gpus)[0], placement, bandwidths, self._plan)
+        train = self._pools(gpus)[0]
+        return self._setting.estimate(train, placement, bandwidths, self._plan, self._attended)
+
+    def longest_response(self, gpus: int) -> Problem | None:
+        """Return in words that the sequences of the plan do not hold the longest response, or None if they do."""
+        rollouts, setting = self._rollouts, self._setting
+        longest = math.ceil(rollouts.prompt_tokens + rollouts.max_response_tokens)
+        plan = self._plan
+        if longest <= plan.sequence_length:
+            return None
+        whole = -(-longest // plan.context_parallel) * plan.context_parallel
+        alone = plan.model_copy(update={"sequence_length": whole, "micro_batch_size": 1})
+        need = peak_memory(setting.architecture, alone, self._pools(gpus)[0], longest)
+        return Problem(
+            path="rollouts.max_response_tokens",
+            message=f"the update of the longest response, {longest:,} tokens with its prompt, needs "
+            f"{format_si(need, 'B')} per GPU with this plan, of {format_si(setting.gpu.hbm_capacity, 'B')}; the "
+            f"estimate packs sequences of {plan.sequence_length:,} tokens",
+            hint=f"a plan of the phase (parallel) with a sequence_length of {whole} and the context_parallel that "
+            "it needs to fit",
+        )
 
     def unit_of(
         self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None

@@ -11,7 +11,7 @@ import pytest
 
 from colossus_sim.errors import InfeasibleError
 from colossus_sim.formulas import rollout
-from colossus_sim.formulas.transformer import count_parameters
+from colossus_sim.formulas.transformer import count_parameters, token_flops
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.parallelism.collective_time import group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan
@@ -22,7 +22,9 @@ from colossus_sim.specs.job import Job, Phase, Rollouts
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.phases import PhaseModel, build_phase_model
+from colossus_sim.units import format_si
 
 
 def scenario_with(phases: dict[str, Phase], **job_changes: Any) -> Scenario:
@@ -289,6 +291,46 @@ def test_prompts_cost_attention_too() -> None:
         for tokens in (1024, 32 * 1024)
     )
     assert long > 1.3 * 32 * short
+
+
+@pytest.mark.parametrize("length", [2048, 16_384])
+def test_updates_attend_within_responses(length: int) -> None:
+    """However long the packed sequences are, a token attends to its own response, long ones having more tokens."""
+    job = tiny_job_and_gpu()[0]
+    plan = job.parallel.model_copy(update={"sequence_length": length})
+    phase = Phase(
+        kind="rl", updates=5, parallel=plan, rollouts=Rollouts(response_tokens=2000, max_response_tokens=8000)
+    )
+    model, _ = model_of(scenario_with({"rl": phase}), "rl")
+    rng = np.random.default_rng(3)
+    lengths = 1024.0 + np.minimum(rng.lognormal(math.log(2000.0) - 0.5, 1.0, 400_000), 8000.0)
+    attended = (lengths**2).mean() / lengths.mean()
+
+    per_token = token_flops(job.model, attended).training
+    assert model.model_flops_per_unit == pytest.approx(model.tokens_per_unit * per_token, rel=1e-3)
+    assert model.reference is not None
+    trained = model.reference.model_flops / model.reference.tokens_per_step
+    assert trained == pytest.approx(per_token, rel=1e-3)
+
+
+def test_a_response_longer_than_the_sequences_is_told() -> None:
+    """With what its update would need on the GPUs that train; nothing where the sequences hold it."""
+    job, gpu = tiny_job_and_gpu()
+    rollouts = Rollouts(response_tokens=8000, max_response_tokens=100_000)
+    for length, told in ((101_008, True), (101_024, False)):
+        plan = job.parallel.model_copy(update={"sequence_length": length, "context_parallel": 8})
+        phase = Phase(kind="rl", updates=5, rollouts=rollouts, parallel=plan)
+        model, _ = model_of(scenario_with({"rl": phase}), "rl")
+        assert bool(model.warnings) == told
+        if told:
+            problem = model.warnings[0]
+            whole = plan.model_copy(update={"sequence_length": 101_024, "micro_batch_size": 1})
+            need = peak_memory(job.model, whole, round(0.3 * job.gpus))
+            assert problem.path == "jobs.large.phases.rl.rollouts.max_response_tokens"
+            assert f"101,024 tokens with its prompt, needs {format_si(need, 'B')} per GPU" in problem.message
+            assert f"of {format_si(gpu.hbm_capacity, 'B')}; the estimate packs sequences of 101,008" in (
+                problem.message
+            )
 
 
 def test_too_few_gpus_for_the_plan() -> None:
