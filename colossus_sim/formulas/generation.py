@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from colossus_sim.formulas.rollout import Array, Values, log_mean, response_moment
+from colossus_sim.formulas.decoding import Array, Values
+from colossus_sim.formulas.rollout import log_mean, response_moment
 
 StepTime = Callable[[Array, Array], Values]
 CacheSize = Callable[[Array], Array]
@@ -35,56 +36,6 @@ _NORMAL = np.linspace(-4.5, 5.5, 26)
 """Standard scores at which a gamma law is sampled."""
 _SKEWS = 1e-4, 1.0
 """Least and largest skewness of a gamma law; what is told by the longest rest takes more skewness away."""
-
-
-def decode_step_time(
-    *,
-    weight_bytes: Values,
-    kv_bytes_per_sequence: Values,
-    sequences: Values,
-    active_params: float,
-    gpus: float,
-    memory_bandwidth: float,
-    bandwidth_fraction: float,
-    peak_flops: float,
-    flops_fraction: float,
-    collective_time: Values = 0.0,
-) -> Values:
-    """Time in which one model replica decodes one token for each of its sequences.
-
-    Parameters
-    ----------
-    weight_bytes : float or ndarray
-        Weights read for one token step; of a mixture of experts, those that some sequence chose [B].
-    kv_bytes_per_sequence : float or ndarray
-        Key-value cache read for one sequence at its mean context length [B].
-    sequences : float or ndarray
-        Sequences that the replica decodes at once [-].
-    active_params : float
-        Parameters that take part in one token [-].
-    gpus : float
-        GPUs of the replica [-].
-    memory_bandwidth, peak_flops : float
-        Of one GPU: HBM bandwidth [B/s] and peak rate [FLOP/s].
-    bandwidth_fraction, flops_fraction : float
-        Shares of them that decoding reaches [-].
-    collective_time : float or ndarray
-        Communication that is not hidden [s].
-
-    Returns
-    -------
-    float or ndarray
-        Time of one token step [s].
-
-    Notes
-    -----
-    Roofline: ``max(bytes / bandwidth, 2 N_active b / flops) + collectives`` (Pope et al. 2022,
-    arXiv:2211.05102, sec. 2 and 4).
-    """
-    bytes_read = weight_bytes + sequences * kv_bytes_per_sequence
-    memory_time = bytes_read / (gpus * memory_bandwidth * bandwidth_fraction)
-    compute_time = 2.0 * active_params * sequences / (gpus * peak_flops * flops_fraction)
-    return np.maximum(memory_time, compute_time) + collective_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,8 @@ there and counts with the limit. ``mean_tokens`` is always the mean of the law b
 from __future__ import annotations
 
 import math
-from typing import overload
-
-import numpy as np
-from numpy.typing import NDArray
 
 from colossus_sim.formulas.shapes import TransformerLike
-from colossus_sim.formulas.transformer import ParameterCount
-
-Array = NDArray[np.float64]
-Values = float | Array
 
 _CACHE_BYTES = 2.0
 """Bytes per element of the key-value cache."""
@@ -94,61 +86,35 @@ def attending_tokens(*, prompt_tokens: float, mean_tokens: float, sigma: float, 
     return (prompt_tokens**2 + 2.0 * prompt_tokens * first + square) / (prompt_tokens + first)
 
 
-@overload
-def cache_bytes(model: TransformerLike, context: float) -> float: ...
-@overload
-def cache_bytes(model: TransformerLike, context: Array) -> Array: ...
-def cache_bytes(model: TransformerLike, context: Values) -> Values:
-    """Key-value cache of a sequence with so many tokens of context; layers with a window keep no more than it [B].
-
-    Two vectors per key/value head and layer; the latent and the rotary key with latent attention (DeepSeek-V2,
-    arXiv:2405.04434, sec. 2.1.2). Windows: the rolling buffer of Mistral 7B (arXiv:2310.06825, sec. 2).
-    """
-    share, window = _windowed(model)
-    kept = (1.0 - share) * context + share * np.minimum(context, window)
-    return _cache_bytes_per_token(model) * kept
-
-
 def running_cache_bytes(
     model: TransformerLike, *, prompt_tokens: float, mean_tokens: float, sigma: float, maximum: float
 ) -> float:
     """Mean key-value cache of a sequence whose response is running, where a new one follows each [B]."""
     law = {"mean_tokens": mean_tokens, "sigma": sigma, "maximum": maximum}
-    share, window = _windowed(model)
+    share, window = windowed_layers(model)
     kept = (1.0 - share) * (prompt_tokens + running_response_tokens(**law))
     if window > prompt_tokens:
         kept += share * (prompt_tokens + running_response_tokens(**law, limit=window - prompt_tokens))
     else:
         kept += share * window
-    return _cache_bytes_per_token(model) * kept
+    return cache_bytes_per_token(model) * kept
 
 
-def _windowed(model: TransformerLike) -> tuple[float, float]:
-    """Share of the layers that have a window, and the window [-, tokens]."""
+def windowed_layers(model: TransformerLike) -> tuple[float, float]:
+    """Return the share of the layers that have a window, and the window [-, tokens]."""
     return (model.sliding_window_fraction, model.sliding_window) if model.sliding_window else (0.0, math.inf)
 
 
-def _cache_bytes_per_token(model: TransformerLike) -> float:
-    """Cache of one token that all layers keep [B]."""
+def cache_bytes_per_token(model: TransformerLike) -> float:
+    """Key-value cache of one token that all layers keep [B].
+
+    Two vectors per key/value head and layer; the latent and the rotary key with latent attention (DeepSeek-V2,
+    arXiv:2405.04434, sec. 2.1.2).
+    """
     width = 2 * model.kv_heads * model.head_size
     if model.mla is not None:
         width = model.mla.kv_lora_rank + model.mla.qk_rope_head_dim
     return model.num_hidden_layers * width * _CACHE_BYTES
-
-
-def parameters_read(count: ParameterCount, sequences: Values) -> Values:
-    """Parameters that a token step of so many sequences reads [-].
-
-    Notes
-    -----
-    Every sequence chooses `k` of the `E` experts of a layer. With balanced choices an expert is left alone by all
-    of `b` sequences with probability ``(1 - k / E)^b``, in whatever groups the `k` are chosen, so that
-    ``E (1 - (1 - k / E)^b)`` experts are read.
-    """
-    if not count.moe_layers:
-        return float(count.total)
-    alone = (1.0 - count.experts_per_token / count.num_experts) ** sequences
-    return count.total - count.moe_layers * count.num_experts * count.expert * alone
 
 
 def slots_in_memory(*, memory: float, weight_bytes: float, cache_bytes: float) -> int:

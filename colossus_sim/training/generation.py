@@ -12,8 +12,8 @@ import numpy as np
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import kernels, rollout, transformer
-from colossus_sim.formulas.generation import decode_step_time, slowest_replica_time
-from colossus_sim.formulas.rollout import Array, Values
+from colossus_sim.formulas.decoding import Array, Values, cache_bytes, decode_step_time, parameters_read
+from colossus_sim.formulas.generation import slowest_replica_time
 from colossus_sim.parallelism.collective_time import Route
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import MeshAxis
@@ -134,7 +134,7 @@ class Generation:
         )
 
     def _cache(self, context: Array) -> Array:
-        return rollout.cache_bytes(self.architecture, context)
+        return cache_bytes(self.architecture, context)
 
     @cached_property
     def _running_cache(self) -> float:
@@ -209,7 +209,7 @@ class _TokenStep:
     def _time(self, sequences: Values, cache: Values, peak: float) -> Values:
         generation, rollouts = self._generation, self._generation.rollouts
         return decode_step_time(
-            weight_bytes=rollouts.weight_bytes * rollout.parameters_read(generation.count, sequences),
+            weight_bytes=rollouts.weight_bytes * parameters_read(generation.count, sequences),
             kv_bytes_per_sequence=cache,
             sequences=sequences,
             active_params=float(generation.count.active),

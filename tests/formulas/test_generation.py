@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from colossus_sim.formulas.decoding import Array, Values
 from colossus_sim.formulas.generation import course_of, slowest_replica_time
-from colossus_sim.formulas.rollout import Array, Values, response_moment
+from colossus_sim.formulas.rollout import response_moment
 
 PROMPT = 1024.0
 WEIGHTS = 3.06e-3

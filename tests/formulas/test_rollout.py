@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from colossus_sim.formulas import rollout
-from colossus_sim.formulas.generation import decode_step_time
+from colossus_sim.formulas.decoding import cache_bytes, decode_step_time, parameters_read
 from colossus_sim.formulas.transformer import count_parameters
 from tests.formulas.test_transformer import DEEPSEEK, LLAMA_70B
 
@@ -130,16 +130,16 @@ def test_tokens_attend_to_their_own_response() -> None:
 
 def test_cache_by_kind_of_attention() -> None:
     """Llama 3 70B: 80 layers x 2 x 8 heads x 128 x 2 B; latent attention keeps 512 + 64 numbers per layer."""
-    assert rollout.cache_bytes(LLAMA_70B, 1000.0) == 1000 * 80 * 2 * 8 * 128 * 2
-    assert rollout.cache_bytes(DEEPSEEK, 1000.0) == 1000 * 61 * (512 + 64) * 2
+    assert cache_bytes(LLAMA_70B, 1000.0) == 1000 * 80 * 2 * 8 * 128 * 2
+    assert cache_bytes(DEEPSEEK, 1000.0) == 1000 * 61 * (512 + 64) * 2
 
 
 def test_layers_with_a_window_keep_no_more_than_it() -> None:
     """Half of the layers with a window of 1,000 tokens: the whole context in the others only."""
     model = dataclasses.replace(LLAMA_70B, sliding_window=1000, sliding_window_fraction=0.5)
-    token = rollout.cache_bytes(LLAMA_70B, 1.0)
+    token = cache_bytes(LLAMA_70B, 1.0)
 
-    kept = rollout.cache_bytes(model, np.array([10.0, 1000.0, 5000.0])) / token
+    kept = cache_bytes(model, np.array([10.0, 1000.0, 5000.0])) / token
 
     assert kept.tolist() == pytest.approx([10.0, 1000.0, 3000.0])
 
@@ -153,7 +153,7 @@ def test_running_caches_agree_with_sampling(window: int) -> None:
     lengths = np.minimum(rng.lognormal(math.log(2000.0) - 0.5, 1.0, size=400_000), 8000.0)
     ages = rng.uniform(size=200_000) * rng.choice(lengths, size=200_000, p=lengths / lengths.sum())
 
-    kept = rollout.cache_bytes(model, 512.0 + ages).mean()
+    kept = cache_bytes(model, 512.0 + ages).mean()
 
     assert rollout.running_cache_bytes(model, prompt_tokens=512.0, **law) == pytest.approx(kept, rel=0.01)
 
@@ -167,10 +167,10 @@ def test_experts_that_sequences_choose_agree_with_drawing_them() -> None:
         distinct = np.mean([np.unique(row).size for row in chosen])
         experts = count.moe_layers * 256 * count.expert
         expected = count.total - experts + count.moe_layers * count.expert * distinct
-        assert rollout.parameters_read(count, float(sequences)) == pytest.approx(expected, rel=2e-3)
-    assert rollout.parameters_read(count, 1.0) == pytest.approx(count.active, rel=1e-12)
+        assert parameters_read(count, float(sequences)) == pytest.approx(expected, rel=2e-3)
+    assert parameters_read(count, 1.0) == pytest.approx(count.active, rel=1e-12)
     dense = count_parameters(LLAMA_70B)
-    assert rollout.parameters_read(dense, 3.0) == dense.total
+    assert parameters_read(dense, 3.0) == dense.total
 
 
 def test_slots_fill_what_the_weights_leave() -> None:

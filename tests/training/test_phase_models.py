@@ -11,6 +11,7 @@ import pytest
 
 from colossus_sim.errors import InfeasibleError
 from colossus_sim.formulas import rollout
+from colossus_sim.formulas.decoding import cache_bytes
 from colossus_sim.formulas.transformer import count_parameters, token_flops
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.parallelism.collective_time import group_collective_time
@@ -178,7 +179,7 @@ def test_asynchronous_slots_are_refilled_at_once() -> None:
     rng = np.random.default_rng(2)
     unit = rl_model(gpus_per_replica=1, concurrency_per_replica=16).reference_unit
     job, gpu = tiny_job_and_gpu()
-    weights, cache = count_parameters(job.model).total, rollout.cache_bytes(job.model, 1.0)
+    weights, cache = count_parameters(job.model).total, cache_bytes(job.model, 1.0)
     bandwidth = 0.6 * gpu.hbm_bandwidth
 
     def lengths(number: int) -> Any:
@@ -252,7 +253,7 @@ def test_few_sequences_read_few_experts() -> None:
     model = job.model.model_copy(update={"moe": moe})
     count = count_parameters(model)
     asked = {"gpus_per_replica": 1, "prompts_per_update": 90, "samples_per_prompt": 1, "response_sigma": 1e-4}
-    cache = rollout.cache_bytes(model, 1024.0 + 1000.0)
+    cache = cache_bytes(model, 1024.0 + 1000.0)
 
     one = decode_time(model, concurrency_per_replica=1, mode="asynchronous", **asked)
     many = decode_time(
