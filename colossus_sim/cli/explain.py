@@ -37,8 +37,8 @@ _MEANINGS = {
     "other": "encoder_share of the model times its compute, and step_time_factor of the job",
 }
 _RL_MEANINGS = {
-    "prefill": "prompts read: FLOPs at the calibrated rate",
-    "decode": "tokens one by one: weights and key-value cache over HBM, or FLOPs, whichever is longer",
+    "prefill": "prompts read: FLOPs at the calibrated rates, and all-reduces",
+    "decode": "tokens one by one: weights and caches over HBM, or FLOPs, whichever is longer; all-reduces",
     "reward": "reward_time",
     "training": "the step above",
     "weight_sync": "new weights to every replica through the NICs",

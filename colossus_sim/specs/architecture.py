@@ -117,7 +117,7 @@ class Architecture(Spec):
     provenance: Provenance
     """Source."""
 
-    def attended_tokens(self, sequence_length: int) -> float:
+    def attended_tokens(self, sequence_length: float) -> float:
         """Return the tokens that attend to each other: one sample of a video model, else the whole sequence."""
         return sequence_length if self.video is None else self.video.tokens_per_sample
 

@@ -370,9 +370,21 @@ def _fits(architecture: Architecture, plan: ParallelPlan, gpu: Gpu, gpus: int) -
         return False
     try:
         sizes = resolve_sizes(architecture, plan, gpus)
+        needed = peak_memory(architecture, plan, gpus)
     except InfeasibleError:
         return False
-    if gpus - sizes.mesh.world_size > MAX_IDLE_SHARE * gpus:
-        return False
-    stages = MemoryModel(architecture, plan, sizes).stages()
-    return max(stage.total for stage in stages) <= gpu.hbm_capacity
+    return gpus - sizes.mesh.world_size <= MAX_IDLE_SHARE * gpus and needed <= gpu.hbm_capacity
+
+
+def peak_memory(
+    architecture: Architecture, plan: ParallelPlan, gpus: int, attended: float | None = None
+) -> float:
+    """Return what the stage that needs most needs per GPU; arguments as for `resolve_sizes`. [B]
+
+    Raises
+    ------
+    InfeasibleError
+        If the plan does not divide.
+    """
+    sizes = resolve_sizes(architecture, plan, gpus, attended)
+    return max(stage.total for stage in MemoryModel(architecture, plan, sizes).stages())

@@ -81,8 +81,16 @@ class Sizes:
         return self.mesh.pp
 
 
-def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> Sizes:
+def resolve_sizes(
+    architecture: Architecture, plan: ParallelPlan, gpus: int, attended: float | None = None
+) -> Sizes:
     """Return the sizes of a plan on `gpus` GPUs.
+
+    Parameters
+    ----------
+    attended : float, optional
+        Tokens that attend to each other, where sequences are packed from pieces of their own; left out = the
+        plan's sequences, or the samples of a video model.
 
     Raises
     ------
@@ -93,7 +101,7 @@ def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> 
         mesh = mesh_of(plan, gpus)
     except ValueError as error:
         raise InfeasibleError([Problem(path="parallel", message=str(error))]) from error
-    attended = architecture.attended_tokens(plan.sequence_length)
+    attended = architecture.attended_tokens(plan.sequence_length if attended is None else attended)
     microbatches = math.ceil(plan.global_batch_size / (mesh.dp * plan.micro_batch_size))
     chunks = split_layers(
         architecture, mesh.pp, virtual_chunks(plan), by_cost=plan.stack.stage_balance == "cost"

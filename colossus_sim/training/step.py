@@ -54,6 +54,7 @@ def estimate_step(
     bandwidths: Sequence[float] | None = None,
     step_time_factor: float = 1.0,
     flop_multiplier: float = 1.0,
+    attended: float | None = None,
 ) -> StepEstimate:
     """Return time, breakdown, memory and traffic of one optimizer step.
 
@@ -71,6 +72,8 @@ def estimate_step(
         Real over modelled step time, shown as the part ``other``.
     flop_multiplier : float
         Multiplies all compute of forward and backward, e.g. for longer clips.
+    attended : float, optional
+        As for `resolve_sizes`.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def estimate_step(
         If the plan does not divide, or the device lacks the precision. Memory is reported, not enforced:
         see `colossus_sim.training.memory.check_memory`.
     """
-    sizes = resolve_sizes(architecture, plan, gpus)
+    sizes = resolve_sizes(architecture, plan, gpus, attended)
     machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
     network = Network(sizes, placement, fabric, bandwidths, data_fraction=plan.stack.data_bandwidth_fraction)
     step = _Step(architecture, plan, sizes, machine, network, flop_multiplier)

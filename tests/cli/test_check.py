@@ -45,6 +45,28 @@ def test_warnings_go_to_standard_error(tiny_file: Path, capsys: pytest.CaptureFi
     assert err.startswith("warning: --set #1: jobs.small.phases.pretrain.overlap: has no effect")
 
 
+LONG = (
+    "jobs.small.phases.sft={kind: rl, updates: 9, gpus: 512, rollouts: {generation_share: 0.75, "
+    "max_response_tokens: 32768}}"
+)
+
+
+def test_a_response_that_no_sequence_holds_is_a_warning(
+    tiny_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Words, count and document name what its update would need; a plan that holds it is silent."""
+    assert run_command_line(["check", str(tiny_file), "--set", LONG]) == 0
+    out, err = capsys.readouterr()
+    assert "1 warning" in out
+    assert "jobs.small.phases.sft.rollouts.max_response_tokens: the update of the longest response, " in err
+    assert "33,792 tokens with its prompt, needs " in err
+    assert run_command_line(["check", str(tiny_file), "--set", LONG, "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["files"][0]["warnings"]
+    assert warning["message"].endswith("the estimate packs sequences of 8,192 tokens")
+    assert run_command_line(["check", str(tiny_file), "--set", LONG.replace("32768", "7168")]) == 0
+    assert "0 warnings" in capsys.readouterr().out
+
+
 def test_explain_shows_value_and_origin(tiny_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each effective value has its line: field, value with unit, place."""
     arguments = ["check", str(tiny_file), "--explain", "--set", "jobs.small.gpus=256", "--case", "high"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from colossus_sim.formulas import rollout
-from colossus_sim.formulas.generation import decode_step_time
+from colossus_sim.formulas.decoding import cache_bytes, decode_step_time, parameters_read
+from colossus_sim.formulas.transformer import count_parameters
 from tests.formulas.test_transformer import DEEPSEEK, LLAMA_70B
 
 
@@ -49,13 +51,18 @@ def test_key_value_cache_and_collectives_add_to_the_step() -> None:
     assert _decode(collective_time=1e-3) == pytest.approx(_decode() + 1e-3)
 
 
-def test_prefill_costs_two_flops_per_parameter_and_token() -> None:
-    """1,000 tokens of a 1e9 model at 1e12 FLOP/s take two seconds."""
+def test_prefill_costs_two_flops_per_parameter_and_token_and_attention() -> None:
+    """1,000 tokens of a 1e9 model at 1e12 FLOP/s take two seconds; attention of one GPU is shared by both."""
     time = rollout.prefill_time(
-        active_params=1e9, tokens=1000.0, gpus=2.0, peak_flops=1e12, flops_fraction=0.5
+        active_params=1e9,
+        attention_time=1e-3,
+        tokens=1000.0,
+        gpus=2.0,
+        peak_flops=1e12,
+        flops_fraction=0.5,
     )
 
-    assert time == pytest.approx(2.0)
+    assert time == pytest.approx(2.0 + 0.5)
 
 
 def test_a_far_limit_leaves_the_moments_as_they_are() -> None:
@@ -98,10 +105,72 @@ def test_running_responses_are_the_long_ones() -> None:
     assert rollout.running_response_tokens(**law) > 1.5 * 0.5 * rollout.response_moment(**law)
 
 
-def test_cache_of_a_token_by_kind_of_attention() -> None:
+def test_running_responses_up_to_a_limit_agree_with_sampling() -> None:
+    """Ages at random moments, each counted up to the limit."""
+    law = {"mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0}
+    rng = np.random.default_rng(6)
+    lengths = np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=400_000), 32768.0)
+    ages = rng.uniform(size=200_000) * rng.choice(lengths, size=200_000, p=lengths / lengths.sum())
+    for limit in (500.0, 4096.0, 20_000.0, 1e6):
+        expected = np.minimum(ages, limit).mean()
+        assert rollout.running_response_tokens(**law, limit=limit) == pytest.approx(expected, rel=0.01)
+
+
+def test_tokens_attend_to_their_own_response() -> None:
+    """Keys of all tokens of sampled responses, and of equal ones that long; longer than the mean one."""
+    law = {"mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0}
+    rng = np.random.default_rng(8)
+    lengths = 1024.0 + np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=1_000_000), 32768.0)
+    keys = (0.5 * lengths**2).sum() / lengths.sum()
+
+    assert 0.5 * rollout.attending_tokens(prompt_tokens=1024.0, **law) == pytest.approx(keys, rel=0.01)
+    equal = rollout.attending_tokens(prompt_tokens=24.0, mean_tokens=1000.0, sigma=1e-4, maximum=2000.0)
+    assert equal == pytest.approx(1024.0, rel=1e-6)
+
+
+def test_cache_by_kind_of_attention() -> None:
     """Llama 3 70B: 80 layers x 2 x 8 heads x 128 x 2 B; latent attention keeps 512 + 64 numbers per layer."""
-    assert rollout.cache_bytes_per_token(LLAMA_70B) == 80 * 2 * 8 * 128 * 2
-    assert rollout.cache_bytes_per_token(DEEPSEEK) == 61 * (512 + 64) * 2
+    assert cache_bytes(LLAMA_70B, 1000.0) == 1000 * 80 * 2 * 8 * 128 * 2
+    assert cache_bytes(DEEPSEEK, 1000.0) == 1000 * 61 * (512 + 64) * 2
+
+
+def test_layers_with_a_window_keep_no_more_than_it() -> None:
+    """Half of the layers with a window of 1,000 tokens: the whole context in the others only."""
+    model = dataclasses.replace(LLAMA_70B, sliding_window=1000, sliding_window_fraction=0.5)
+    token = cache_bytes(LLAMA_70B, 1.0)
+
+    kept = cache_bytes(model, np.array([10.0, 1000.0, 5000.0])) / token
+
+    assert kept.tolist() == pytest.approx([10.0, 1000.0, 3000.0])
+
+
+@pytest.mark.parametrize("window", [0, 100, 3000, 50_000])
+def test_running_caches_agree_with_sampling(window: int) -> None:
+    """A window within the prompt, one that responses outgrow, one that none reaches, and none."""
+    law = {"mean_tokens": 2000.0, "sigma": 1.0, "maximum": 8000.0}
+    model = dataclasses.replace(LLAMA_70B, sliding_window=window, sliding_window_fraction=0.75)
+    rng = np.random.default_rng(9)
+    lengths = np.minimum(rng.lognormal(math.log(2000.0) - 0.5, 1.0, size=400_000), 8000.0)
+    ages = rng.uniform(size=200_000) * rng.choice(lengths, size=200_000, p=lengths / lengths.sum())
+
+    kept = cache_bytes(model, 512.0 + ages).mean()
+
+    assert rollout.running_cache_bytes(model, prompt_tokens=512.0, **law) == pytest.approx(kept, rel=0.01)
+
+
+def test_experts_that_sequences_choose_agree_with_drawing_them() -> None:
+    """Each draws 8 of 256 experts; a dense model is read whole, one sequence reads the active parameters."""
+    count = count_parameters(DEEPSEEK)
+    rng = np.random.default_rng(10)
+    for sequences in (1, 7, 64, 500):
+        chosen = rng.random((200, sequences, 256)).argpartition(8, axis=2)[:, :, :8].reshape(200, -1)
+        distinct = np.mean([np.unique(row).size for row in chosen])
+        experts = count.moe_layers * 256 * count.expert
+        expected = count.total - experts + count.moe_layers * count.expert * distinct
+        assert parameters_read(count, float(sequences)) == pytest.approx(expected, rel=2e-3)
+    assert parameters_read(count, 1.0) == pytest.approx(count.active, rel=1e-12)
+    dense = count_parameters(LLAMA_70B)
+    assert parameters_read(dense, 3.0) == dense.total
 
 
 def test_slots_fill_what_the_weights_leave() -> None:

@@ -121,6 +121,8 @@ VIOLATIONS = [
     ([f"{JOB}.phases.pretrain={{gpu_hours: 5}}"], "but this job has no such phase"),
     ([f"{JOB}.phases.sft.gpu_share=0.5"], "gpus and gpu_share are both given"),
     ([f"{JOB}.phases.sft.gpus=0"], "a phase needs at least 1 GPU"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, rollouts: {{weight_bytes: 0.0001}}}}"],
+     "rollouts.weight_bytes: must be at least 0.25, got 0.0001"),
     ([f"{JOB}.min_gpus=768"], f"{JOB}.min_gpus: 768 is more than gpus (512)"),
     ([f"{JOB}.max_gpus=256"], f"{JOB}.max_gpus: 256 is less than gpus (512)"),
     ([f"{JOB}.data.releases=[{{ready: 2026-02-01, tokens: 1T}}, {{ready: 2026-01-01, tokens: 2T}}]"],
@@ -248,6 +250,12 @@ ADVISED = [
     ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
     ([CROWDED], f"{JOB}.phases.sft.rollouts.concurrency_per_replica: of 367 responses at once 57 fit beside the "
      "weights in 1 GPUs, at a mean context of 8,448 tokens; the others wait"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24}}}}"],
+     f"{JOB}.phases.sft.rollouts: 24 of 512 GPUs stay idle: 22 of the 358 that generate, 24 for each copy of the "
+     "model; 2 of the 154 that train, 8 for each replica"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24, "
+      "mode: synchronous}}"],
+     "8 of 512 GPUs stay idle: 8 of the 512 that generate, 24 for each copy of the model"),
     (["checkpoint.tiers[0].interval=1 s"], "checkpoint.tiers[0].interval: a save of small takes 1.12 s, longer"),
 ]  # fmt: skip
 
@@ -257,6 +265,19 @@ def test_each_oddity_is_a_warning(tiny: str, write: Writer, overrides: list[str]
     """Settings without effect do not stop the run, but are mentioned."""
     found = warnings(write(tiny), *overrides)
     assert [line for line in found if said in line], found
+
+
+def test_pools_of_whole_copies_and_whole_replicas_are_fine(tiny: str, write: Writer) -> None:
+    """The share that the advice names leaves nothing idle."""
+    phase = f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24"
+    (advice,) = [
+        problem.hint
+        for problem in load_scenario(write(tiny), overrides=[f"{phase}}}}}"]).loaded.warnings
+        if "stay idle" in problem.message
+    ]
+    share = advice.removeprefix("generation_share ").split()[0]
+    filled = warnings(write(tiny), f"{phase}, generation_share: {share}}}}}")
+    assert not [line for line in filled if "stay idle" in line]
 
 
 def test_samples_that_fill_a_sequence_and_responses_that_fit_are_fine(tiny: str, write: Writer) -> None:

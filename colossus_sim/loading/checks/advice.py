@@ -266,7 +266,9 @@ def _room(job: Job, rollouts: Rollouts, gpu: Gpu) -> tuple[int, float]:
     slots = rollout.slots_in_memory(
         memory=gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
         weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,
-        cache_bytes=rollout.cache_bytes_per_token(job.model) * context,
+        cache_bytes=rollout.running_cache_bytes(
+            job.model, prompt_tokens=rollouts.prompt_tokens, **rollouts.length_law
+        ),
     )
     return slots, context
 

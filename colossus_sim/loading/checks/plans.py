@@ -6,7 +6,15 @@ import math
 from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit, plan_uses, plans, replicas
+from colossus_sim.loading.checks.walk import (
+    PlanUse,
+    job_partitions,
+    phase_gpus,
+    plan_unit,
+    plan_uses,
+    plans,
+    replicas,
+)
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.specs.shares import MAX_IDLE_SHARE, shares
@@ -87,8 +95,52 @@ def idle_gpus(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
+def idle_pools(scenario: Scenario) -> Iterator[Problem]:
+    """Whole copies of the model generate and whole replicas train: pools of an RL phase may leave GPUs over."""
+    for name, job in scenario.jobs.items():
+        for phase_name, phase in job.phases.items():
+            if phase.kind != "rl":
+                continue
+            gpus, own = phase_gpus(job, phase), f"jobs.{name}.phases.{phase_name}"
+            copy, generate = phase.rollouts.gpus_per_replica, phase.rollouts.generating_gpus(gpus)
+            over = generate % copy
+            words = [f"{over} of the {generate} that generate, {copy} for each copy of the model"] * (
+                over > 0
+            )
+            hint = f"gpus_per_replica that divides {generate}"
+            if phase.rollouts.mode == "asynchronous":
+                plan = phase.parallel or job.parallel
+                unit = plan_unit(plan, job.model.moe is not None)
+                left = _left_over(plan, unit, gpus - generate)
+                words += [f"{left} of the {gpus - generate} that train, {unit} for each replica"] * (left > 0)
+                over += left
+                hint = _other_share(gpus, generate, copy, unit)
+            if words:
+                yield Problem(
+                    path=f"{own}.rollouts",
+                    message=f"{over} of {gpus} GPUs stay idle: {'; '.join(words)}",
+                    hint=hint,
+                )
+
+
+def _left_over(plan: ParallelPlan, unit: int, gpus: int) -> int:
+    if plan.data_parallel is None:
+        return gpus % unit
+    dense = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+    return max(0, gpus - dense * plan.data_parallel)
+
+
+def _other_share(gpus: int, generate: int, copy: int, unit: int) -> str:
+    """The nearest split of the GPUs into whole copies and whole replicas, if there is one."""
+    whole = [gpus - train for train in range(unit, gpus, unit) if (gpus - train) % copy == 0]
+    if not whole:
+        return f"no generation_share of {gpus} GPUs fills both pools: other gpus or gpus_per_replica"
+    nearest = min(whole, key=lambda count: abs(count - generate))
+    return f"generation_share {nearest / gpus:.6f} would use all of them"
+
+
 def _trainers(use: PlanUse, unit: int) -> Iterator[Problem]:
-    trainers = int(use.gpus * (1.0 - use.phase.rollouts.generation_share))
+    trainers = use.gpus - use.phase.rollouts.generating_gpus(use.gpus)
     if trainers < unit:
         yield Problem(
             path=use.gpus_path,
