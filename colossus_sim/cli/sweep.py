@@ -15,8 +15,8 @@ from colossus_sim.cli.many import (
     Progress,
     executor,
     picture_options,
-    say_damaged,
     say_engine_of,
+    say_found,
     stopping,
     worker_options,
 )
@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 @click.option(
     "--measure", "measures", multiple=True, metavar="NAME", help="Show and draw this, e.g. jobs.a.slip_days."
 )
-@click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with what is in the folder; failed runs are played again."
+)
 @click.option(
     "--shard",
     metavar="I/N",
@@ -67,7 +69,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     FILE is a sweep file, the name of a shipped sweep, or a scenario with --set-grid, --set-zip or --tornado.
     Runs go to out/NAME-sweep unless --out names another folder: results.csv (a row per run), points.csv (means
     with intervals and paired differences to the first point), pictures. A run is counted only when it is on
-    disk; --resume goes on.
+    disk; --resume goes on, and plays again what failed.
 
     \b
     Examples:
@@ -104,7 +106,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         ) as opened,
     ):
         state.append(opened.state)
-        say_damaged(opened.state, settings)
+        say_found(opened.state, settings)
         choice = engine_choice(plan)
         say_engine_of(plan, choice, settings, explain=options["explain"])
         tasks = with_engine(plan.tasks(), choice)
