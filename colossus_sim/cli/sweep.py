@@ -20,6 +20,7 @@ from colossus_sim.cli.many import (
     stopping,
     worker_options,
 )
+from colossus_sim.cli.run import FORMATS_HELP, parse_formats
 from colossus_sim.cli.sweep_table import MAX_ROWS, show
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--merge", multiple=True, type=click.Path(), metavar="DIR", help="Count the results in DIR too."
 )
-@click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
+@click.option("--formats", default="csv", show_default=True, help=FORMATS_HELP)
 @picture_options
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
@@ -81,7 +82,6 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
 
     Exit codes: 0 done, 3 some runs failed, 4 output, 130 interrupted and saved.
     """  # fmt: skip
-    from colossus_sim.cli.run import parse_formats
     from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
     from colossus_sim.sweeps.precision import parse_precisions, run_until

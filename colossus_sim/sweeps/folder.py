@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from colossus_sim.errors import OutputError, UsageError
 from colossus_sim.results.files import check_writable, output_errors
@@ -138,13 +139,14 @@ def open_folder(
     check_writable(path)
     # What is refused must leave nothing behind: no folder, and no lock file in one that holds something else.
     _check_foreign(path)
-    others = _merged(merge, plan)
+    found = _Found(header=plan.header(), count=len(plan.points) * plan.replicas)
+    _merge(merge, found)
     with output_errors(str(path)):
         path.mkdir(parents=True, exist_ok=True)
     with _held(path, part):
         _check_contents(path, part, resume=resume)
-        state = _opened(path, plan, part, others)
-        journal = Journal(path / f"journal{part.suffix}.jsonl", plan.header())
+        state = _opened(path, plan, part, found)
+        journal = Journal(path / f"journal{part.suffix}.jsonl", found.header)
         try:
             yield SweepFolder(path, plan, journal, state, part)
         finally:
@@ -180,13 +182,12 @@ def _check_contents(path: Path, shard: Shard, *, resume: bool) -> None:
         )
 
 
-def _opened(path: Path, plan: Plan, shard: Shard, others: Found) -> State:
+def _opened(path: Path, plan: Plan, shard: Shard, found: _Found) -> State:
     """Read the journals of a folder that is held, set aside those that cannot be used, and count what is there."""
     state = State()
-    found = Found(dict(others.outcomes), list(others.damaged))
     for file, contents in read_journals(path.glob(PATTERN)):
         if not contents.headless:
-            found.add(file, contents, plan)
+            found.add(file, contents)
         elif not shard.suffix or file.name == f"journal{shard.suffix}.jsonl":
             state.unusable.append(f"{_no_header(file, contents)}; set aside as {set_aside(file).name}")
         else:  # another driver may be at it
@@ -200,9 +201,8 @@ def _opened(path: Path, plan: Plan, shard: Shard, others: Found) -> State:
     return state
 
 
-def _merged(folders: Sequence[Path], plan: Plan) -> Found:
-    """Read the journals of other folders, each of which must have some that can be used."""
-    found = Found({}, [])
+def _merge(folders: Sequence[Path], found: _Found) -> None:
+    """Add the journals of other folders, each of which must have some that can be used."""
     for folder in folders:
         journals = read_journals(folder.glob(PATTERN))
         if not journals:
@@ -210,22 +210,23 @@ def _merged(folders: Sequence[Path], plan: Plan) -> Found:
         for file, contents in journals:
             if contents.headless:
                 raise OutputError(f"--merge {folder}: {_no_header(file, contents)}")
-            found.add(file, contents, plan)
-    return found
+            found.add(file, contents)
 
 
 def _no_header(file: Path, contents: Contents) -> str:
     return f"the first line of {file.name} is damaged: its {len(contents.outcomes)} runs cannot be used"
 
 
-@dataclass
-class Found:
-    """Outcomes of journals that belong to a sweep, by index, and their damaged lines."""
+@dataclass(kw_only=True)
+class _Found:
+    """Outcomes of journals that belong to a sweep with this header and `count` runs, and their damaged lines."""
 
-    outcomes: dict[int, Outcome]
-    damaged: list[str]
+    header: dict[str, Any]
+    count: int
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
 
-    def add(self, file: Path, contents: Contents, plan: Plan) -> None:
+    def add(self, file: Path, contents: Contents) -> None:
         """Add what a journal holds; a run that is done somewhere is done.
 
         Raises
@@ -234,14 +235,13 @@ class Found:
             If it belongs to another sweep; with the differences.
         """
         self.damaged += contents.damaged
-        lines = differences(contents.header, plan.header()) if contents.header is not None else []
+        lines = differences(contents.header, self.header) if contents.header is not None else []
         if lines:
             shown = "\n  ".join(lines[:MAX_SHOWN])
             more = f"\n  ... and {len(lines) - MAX_SHOWN} more" if len(lines) > MAX_SHOWN else ""
             raise UsageError(f"{file} belongs to another sweep; since then\n  {shown}{more}")
-        count = len(plan.points) * plan.replicas
         for index, outcome in contents.outcomes.items():
-            if 0 <= index < count and not self._is_done(index):
+            if 0 <= index < self.count and not self._is_done(index):
                 self.outcomes[index] = outcome
 
     def _is_done(self, index: int) -> bool:

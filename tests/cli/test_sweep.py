@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,17 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     """Exit 2 with a message, and no folder."""
     assert run_command_line(arguments) == 2
     assert words in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["run", "tiny"], ["sweep", "tiny", *GRID]])
+def test_parquet_without_pyarrow_is_refused_before_any_run(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Exit 2 with what to install, of one run and of many alike, and nothing is written."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert run_command_line([*command, "--formats", "parquet"]) == 2
+    assert "install colossus-sim[parquet]" in capsys.readouterr().err
     assert list(here.iterdir()) == []
 
 
