@@ -19,6 +19,7 @@ from colossus_sim.sweeps.statistics import (
     chance_level,
     first_order_index,
     mean_interval,
+    quantile_rank,
     quantiles,
     rank_correlation,
     wilson_interval,
@@ -77,13 +78,15 @@ class JobForecast:
     Attributes
     ----------
     finish, slip : tuple of float
-        Quantiles at `LEVELS`; slip is NaN without a target. [days]
+        Quantiles at `LEVELS`: the day by which that share of the replicas is done; slip is NaN without a target. A
+        replica without an end and without a projection counts with the horizon, before which it did not end. [days]
     finish_mean_half_width : float
         Half of the 95 % interval of the mean end. [days]
     finished : int
         Replicas in which it ended before the horizon; the others enter with their projected end.
     projected : tuple of bool
-        Which quantiles rest on projected ends; such a one is a lower bound.
+        Which quantiles are ends that did not come before the horizon, or lie behind one; such a one is a lower
+        bound.
     met, unknown : int
         Replicas in which it ended by its target, and which stopped at the horizon before both.
     probability : tuple of float
@@ -191,19 +194,22 @@ def _job(forecast: Forecast, outcomes: Mapping[int, Outcome], name: str) -> JobF
     finish = series(outcomes, f"jobs.{name}.finish_days")
     slip = series(outcomes, f"jobs.{name}.slip_days")
     finished = series(outcomes, f"jobs.{name}.finished")
-    found = quantiles(finish, LEVELS)
+    scenario = forecast.plan.scenario
+    target = scenario.jobs[name].target
+    late = math.nan if target is None else (scenario.start + scenario.horizon - target.date) / DAY
+    ends = _at_least(finish, finished, scenario.horizon / DAY)
     became = _became(forecast, outcomes, name)
     met, unknown = became.count("met"), became.count("unknown")
     mean = mean_interval(finish)
     return JobForecast(
         job=name,
         count=len(finish),
-        finish=found,
-        slip=quantiles(slip, LEVELS),
+        finish=quantiles(ends, LEVELS),
+        slip=quantiles(_at_least(slip, finished, late), LEVELS),
         finish_mean=mean.mean,
         finish_mean_half_width=mean.half_width,
         finished=int(sum(finished)),
-        projected=_projected(found, finish, finished),
+        projected=_projected(ends, finished),
         met=met,
         unknown=unknown,
         probability=_probability(met, unknown, len(became)),
@@ -238,17 +244,18 @@ def _probability(met: int, unknown: int, count: int) -> tuple[float, float, floa
     return math.nan if unknown else met / count, low, high
 
 
-def _projected(found: Sequence[float], ends: Sequence[float], finished: Sequence[float]) -> tuple[bool, ...]:
-    """Say which quantiles lie beyond the ends that were all simulated."""
+def _at_least(values: Sequence[float], finished: Sequence[float], horizon: float) -> list[float]:
+    """Return ends or slips; one that has neither come nor a projection with what it is at the horizon."""
+    pairs = zip(values, finished, strict=True)
+    return [horizon if math.isnan(value) and not done else value for value, done in pairs]
+
+
+def _projected(ends: Sequence[float], finished: Sequence[float]) -> tuple[bool, ...]:
+    """Say which quantiles are ends that were not simulated, or lie behind one."""
     pairs = list(zip(ends, finished, strict=True))
-    open_ends = [math.inf if math.isnan(end) else end for end, done in pairs if not done]
-    if not open_ends:
-        return (False,) * len(found)
-    sure = [end for end, done in pairs if done and end < min(open_ends)]
-    last = max(sure, default=-math.inf)
-    return tuple(
-        value > last or level * len(pairs) > len(sure) for level, value in zip(LEVELS, found, strict=True)
-    )
+    first_open = min((end for end, done in pairs if not done), default=math.inf)
+    sure = sum(1 for end, done in pairs if done and end <= first_open)
+    return tuple(quantile_rank(level, len(pairs)) > sure for level in LEVELS)
 
 
 def _drivers(forecast: Forecast, outcomes: Mapping[int, Outcome], measure: str) -> tuple[Driver, ...]:
@@ -291,10 +298,6 @@ def phase_bands(outcomes: Mapping[int, Outcome]) -> dict[str, tuple[tuple[float,
             starts, ends = times.setdefault(name, ([], []))
             starts.append(math.inf if math.isnan(start) else start)
             ends.append(math.inf if math.isnan(end) else end)
-    return {name: (_order(starts), _order(ends)) for name, (starts, ends) in times.items()}
-
-
-def _order(values: Sequence[float]) -> tuple[float, ...]:
-    """Return quantiles that may be infinite: the least value that a share `level` does not exceed."""
-    ranked = sorted(values)
-    return tuple(ranked[max(0, math.ceil(level * len(ranked)) - 1)] for level in LEVELS)
+    return {
+        name: (quantiles(starts, LEVELS), quantiles(ends, LEVELS)) for name, (starts, ends) in times.items()
+    }

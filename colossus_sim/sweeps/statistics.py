@@ -70,12 +70,21 @@ def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     return low, high
 
 
+def quantile_rank(level: float, count: int) -> int:
+    """Return the place, from 1, of a quantile among so many sorted values."""
+    return max(1, math.ceil(round(level * count, 9)))  # 0.07 of 100 are 7.000000000000001 in floats
+
+
 def quantiles(values: Sequence[float], levels: Sequence[float]) -> tuple[float, ...]:
-    """Return quantiles (median-unbiased, Hyndman and Fan 1996, type 8); NaN are left out."""
-    kept = [value for value in values if not math.isnan(value)]
+    """Return quantiles: the smallest value with at least a share `level` of the values at or below it.
+
+    Each is one of the values (Hyndman and Fan, Am. Stat. 50 (1996), 361, type 1), which may be infinite; NaN are
+    left out.
+    """
+    kept = sorted(value for value in values if not math.isnan(value))
     if not kept:
         return tuple(math.nan for _ in levels)
-    return tuple(float(q) for q in np.quantile(np.asarray(kept), levels, method="median_unbiased"))
+    return tuple(kept[quantile_rank(level, len(kept)) - 1] for level in levels)
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -139,7 +139,9 @@ def test_few_runs_come_with_a_caution(fast_scenario: str) -> None:
 
 
 def test_quantiles_from_runs_that_did_not_finish_are_marked(fixed: Forecast) -> None:
-    """With 6 of 11 done by day 5, P10 is simulated and the rest is at least what is shown; with all, nothing is."""
+    """With 6 of 11 done by day 5, P10 and P50 are simulated, the rest is at least what is shown; with all, nothing
+    is.
+    """
     days = [float(day) for day in range(11)]
     partly = {k: item if k < 6 else made(days, finished=False)[k] for k, item in made(days).items()}
     (job,) = job_forecasts(fixed, partly)
@@ -148,7 +150,7 @@ def test_quantiles_from_runs_that_did_not_finish_are_marked(fixed: Forecast) -> 
     header, rows = job_lines(document)
     assert (header[-1], rows[0][-1]) == ("finished", "6 of 11")
     assert [cell.startswith(">= 2026") for cell in rows[0][2:6]] == [False, False, True, True]
-    assert rows[0][6] == "+1.0 d [-3.5 d, >= +5.5 d]"
+    assert rows[0][6] == "+1.0 d [-3.0 d, >= +5.0 d]"
     assert "6 of 11" in forecast_files(fixed, partly)["report.md"]
 
     (job,) = job_forecasts(fixed, made(days))
@@ -156,6 +158,27 @@ def test_quantiles_from_runs_that_did_not_finish_are_marked(fixed: Forecast) -> 
     assert job_lines(forecast_document(fixed, made(days)))[0][-1] == "meets target"
     (job,) = job_forecasts(fixed, made(days, finished=False))
     assert all(job.projected)
+
+
+def test_p90_is_simulated_where_nine_in_ten_are_done(fast_scenario: str) -> None:
+    """18 of 20 done by day 17, two open ones projected to day 250: P90 is day 17, as for phases, and no bound; with
+    17 done, P90 is the projection, and day 6, the horizon, for runs without one.
+    """
+    forecast = make_forecast(fast_scenario, 20)
+    for done, late, p90, is_bound in (
+        (18, 250.0, 17.0, False),
+        (17, 250.0, 250.0, True),
+        (17, math.nan, 6.0, True),
+    ):
+        ends = [day / 10.0 if math.isnan(late) else day for day in map(float, range(20))]
+        open_runs = made([late] * 20, finished=False)
+        outcomes = {k: item if k < done else open_runs[k] for k, item in made(ends).items()}
+        (job,) = job_forecasts(forecast, outcomes)
+        assert (job.finish[3], job.projected[3]) == (p90, is_bound)
+        assert not any(job.projected[:3])
+        if not is_bound:
+            assert job.slip[3] == 13.0
+            assert phase_bands(outcomes)["large/pretrain"][1] == job.finish
 
 
 def test_bands_are_infinite_where_phases_do_not_end(fixed: Forecast) -> None:

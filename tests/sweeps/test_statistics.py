@@ -44,6 +44,18 @@ def test_wilson_interval_of_published_example() -> None:
     assert statistics.wilson_interval(0, 0) == (0.0, 1.0)
 
 
+def test_quantiles_are_values_that_a_share_has_reached() -> None:
+    """18 of 20 at or below 17 make that the 90 % quantile; counts up to 2,000 give the exact place."""
+    values = [float(k) for k in range(18)] + [500.0, math.inf, math.nan]
+    assert statistics.quantiles(values, (0.1, 0.5, 0.9, 0.95)) == (1.0, 9.0, 17.0, 500.0)
+    assert statistics.quantiles([1.0, math.inf, math.inf], (0.1, 0.5)) == (1.0, math.inf)
+    assert all(math.isnan(value) for value in statistics.quantiles([math.nan], (0.1, 0.9)))
+    for percent in (7, 10, 50, 80, 90):
+        for count in range(1, 2001):
+            exact = max(1, -(-percent * count // 100))
+            assert statistics.quantile_rank(percent / 100.0, count) == exact
+
+
 def test_paired_difference_removes_what_is_common() -> None:
     """A shift of 1 on top of common noise is found exactly."""
     noise = stream(3, "noise").normal(size=50) * 100.0
