@@ -21,6 +21,10 @@ class UsageError(ColossusError):
     exit_code = 2
 
 
+class PolicyError(UsageError):
+    """A scheduling policy from outside does not work; what it raised is the cause."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong with the input.

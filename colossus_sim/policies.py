@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol, get_args
 
-from colossus_sim.errors import UsageError
+from colossus_sim.errors import PolicyError, UsageError
 
 GROUP = "colossus_sim.policies"
 """Entry point group in which policies are offered."""
@@ -34,18 +34,6 @@ BUILT_IN: tuple[str, ...] = get_args(BuiltIn)
 Passing = Literal["strict", "first_fit", "easy", "conservative"]
 """Who may pass one that does not fit yet: nobody at its site; whoever fits; whoever by the announced run times does
 not delay the first one that waits, or anybody who waits."""
-
-_BROKEN = (
-    ImportError,
-    AttributeError,
-    SyntaxError,
-    NameError,
-    TypeError,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-)
-"""What a policy that does not work may raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +122,7 @@ def load(name: str) -> SchedulingPolicy:
     Raises
     ------
     UsageError
-        If no package offers it, more than one does, or it does not work.
+        If no package offers it, more than one does, or (`PolicyError`) it does not work.
     """
     points = _points(name)
     if not points:
@@ -145,9 +133,9 @@ def load(name: str) -> SchedulingPolicy:
         raise UsageError(f"more than one package offers the scheduling policy {name!r}: {origin(name)}")
     try:
         policy: SchedulingPolicy = points[0].load()()
-    except _BROKEN as error:
+        passing = getattr(policy, "passing", None)
+    except (Exception, SystemExit) as error:  # whatever code from outside raises, it is to blame
         raise _broken(name, f"cannot be loaded: {_words(error)}") from error
-    passing = getattr(policy, "passing", None)
     if passing not in get_args(Passing):
         choices = ", ".join(get_args(Passing))
         raise _broken(name, f"its 'passing' must be one of {choices}, and is {passing!r}")
@@ -161,13 +149,13 @@ def rank_of(name: str, policy: SchedulingPolicy, job: QueuedJob, now: float) -> 
 
     Raises
     ------
-    UsageError
+    PolicyError
         If the policy fails, or returns anything but numbers; NaN is none.
     """
     try:
         found = policy.rank(job, now)
         rank = tuple(float(part) for part in (found if isinstance(found, Iterable) else (found,)))
-    except _BROKEN as error:
+    except (Exception, SystemExit) as error:
         raise _broken(name, f"rank() of {job.job}/{job.phase} failed: {_words(error)}") from error
     if not rank or any(math.isnan(part) for part in rank):
         raise _broken(name, f"rank() of {job.job}/{job.phase} must be numbers, and is {found!r}")
@@ -191,5 +179,5 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _broken(name: str, what: str) -> UsageError:
-    return UsageError(f"scheduling policy {name!r} ({origin(name)}): {what}")
+def _broken(name: str, what: str) -> PolicyError:
+    return PolicyError(f"scheduling policy {name!r} ({origin(name)}): {what}")

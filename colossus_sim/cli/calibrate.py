@@ -13,6 +13,8 @@ from colossus_sim.cli.common import Settings, output_options
 if TYPE_CHECKING:
     from colossus_sim.validation.fabric_fit import FabricFit
 
+SCHEMA_VERSION = 1
+
 
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -80,6 +82,7 @@ def _seen_from(target: Path, base: str) -> str:
 def _document(fit: FabricFit) -> dict[str, Any]:
     before, after = fit.overheads or (None, None)
     return {
+        "schema_version": SCHEMA_VERSION,
         "error_before": fit.before,
         "error_after": fit.after,
         "factors": dict(fit.factors),

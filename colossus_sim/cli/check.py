@@ -19,9 +19,10 @@ from colossus_sim.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from colossus_sim.errors import ScenarioError
+    from colossus_sim.errors import Problem, ScenarioError
     from colossus_sim.loading.facts import LoadedFacts
     from colossus_sim.specs.scenario import Scenario
+    from colossus_sim.training.phases import ModelCache
 
 SCHEMA_VERSION = 1
 
@@ -42,14 +43,15 @@ def check(files: tuple[str, ...], explain: bool, settings: Settings) -> int:
     for file in files:
         try:
             scenario = load(file, settings)
-            check_feasible(scenario)
+            models = check_feasible(scenario)
         except ScenarioError as error:
             worst = max(worst, error.exit_code)
             documents.append(_invalid(file, error, settings))
             continue
-        documents.append(_document(file, scenario, explain=explain))
+        warnings = _warnings(scenario, models)
+        documents.append(_document(file, scenario, warnings, explain=explain))
         if not settings.json:
-            _show(file, scenario, explain=explain, settings=settings)
+            _show(file, scenario, warnings, explain=explain, settings=settings)
     if settings.json:
         echo_json({"schema_version": SCHEMA_VERSION, "files": documents})
     return worst
@@ -65,7 +67,14 @@ def _invalid(file: str, error: ScenarioError, settings: Settings) -> dict[str, A
     }
 
 
-def _document(file: str, scenario: Scenario, *, explain: bool) -> dict[str, Any]:
+def _warnings(scenario: Scenario, models: ModelCache) -> list[Problem]:
+    """Warnings of the rules, and of the models of the phases."""
+    from colossus_sim.loading.load import placed
+
+    return [*scenario.loaded.warnings, *(placed(problem, scenario) for problem in models.warnings)]
+
+
+def _document(file: str, scenario: Scenario, warnings: list[Problem], *, explain: bool) -> dict[str, Any]:
     facts: LoadedFacts = scenario.loaded
     document: dict[str, Any] = {
         "file": file,
@@ -74,7 +83,7 @@ def _document(file: str, scenario: Scenario, *, explain: bool) -> dict[str, Any]
         "jobs": len(scenario.jobs),
         "gpus": installed_gpus(scenario),
         "case": facts.case,
-        "warnings": [problem_as_json(problem) for problem in facts.warnings],
+        "warnings": [problem_as_json(problem) for problem in warnings],
     }
     if explain:
         from colossus_sim.loading.explain import effective_values
@@ -102,9 +111,11 @@ def installed_gpus(scenario: Scenario) -> int:
     return max(sum(installed_at(partition, moment) for partition in parts) for moment in moments)
 
 
-def _show(file: str, scenario: Scenario, *, explain: bool, settings: Settings) -> None:
+def _show(
+    file: str, scenario: Scenario, warnings: list[Problem], *, explain: bool, settings: Settings
+) -> None:
     facts: LoadedFacts = scenario.loaded
-    for warning in facts.warnings:
+    for warning in warnings:
         note(str(warning).replace("error: ", "warning: ", 1), settings)
     if explain:
         _explain(scenario, facts)
@@ -113,7 +124,7 @@ def _show(file: str, scenario: Scenario, *, explain: bool, settings: Settings) -
     echo(
         f"{file}: valid: {_count(len(scenario.jobs), 'job')}, {installed_gpus(scenario):,} GPUs at "
         f"{_count(len(scenario.cluster.sites), 'site')}, {_count(len(facts.assumptions), 'assumption')} "
-        f"(case {facts.case}), {_count(len(facts.warnings), 'warning')}"
+        f"(case {facts.case}), {_count(len(warnings), 'warning')}"
     )
 
 

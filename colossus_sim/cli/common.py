@@ -100,7 +100,18 @@ _SCENARIO: list[_Option] = [
         help="Which end of the assumptions to use.",
     ),
 ]
-_OUT: _Option = click.option("--out", type=click.Path(), metavar="DIR", help="Folder for the results.")
+
+
+def _out(context: click.Context, option: click.Parameter, folder: str | None) -> str | None:
+    """Refuse an --out without a name, as of a shell variable that is not set."""
+    if folder is not None and not folder.strip():
+        raise click.BadParameter("the name of the folder is empty", context, option)
+    return folder
+
+
+_OUT: _Option = click.option(
+    "--out", type=click.Path(), metavar="DIR", callback=_out, help="Folder for the results."
+)
 _OUTPUT: list[_Option] = [
     click.option("--json", "json", is_flag=True, help="Print one JSON document on stdout, nothing else."),
     click.option("-q", "--quiet", is_flag=True, help="No notes and no progress."),

@@ -159,6 +159,7 @@ def _overview(lines: list[Line]) -> str:
                 f"\n{line.job}/{line.phase}: of {unit.slots_wanted:,} responses at once per replica memory holds "
                 f"{unit.slots:,}; the others wait."
             )
+        notes.extend(f"\n{line.job}/{line.phase}: {problem.message}." for problem in line.model.warnings)
     return table + "".join(notes)
 
 

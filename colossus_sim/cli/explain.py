@@ -37,16 +37,17 @@ _MEANINGS = {
     "other": "encoder_share of the model times its compute, and step_time_factor of the job",
 }
 _RL_MEANINGS = {
-    "prefill": "prompts read: FLOPs at the calibrated rate",
-    "decode": "tokens one by one: weights and key-value cache over HBM, or FLOPs, whichever is longer",
+    "prefill": "prompts read: FLOPs at the calibrated rates, and all-reduces",
+    "decode": "tokens one by one: weights and caches over HBM, or FLOPs, whichever is longer; all-reduces",
     "reward": "reward_time",
     "training": "the step above",
     "weight_sync": "new weights to every replica through the NICs",
     "beside": "the faster of generation and training, hidden beside the slower",
 }
 _WHO_COUNTS = (
-    "Of the busiest rank for each line (most layers, or the embedding, or the head). The waterfall holds the mean\n"
-    "over stages; what the busiest has more is imbalance there, and transfers count as far as they delay it.\n"
+    "Of the busiest rank for each line: its layers, and the embedding or the head if it has one. The waterfall\n"
+    "holds the mean over stages; what the busiest has more is imbalance there, and transfers count as far as they\n"
+    "delay it.\n"
     "message: nccl-tests' size of one call; busbw: as nccl-tests defines it; calls, ms: per step."
 )
 
@@ -136,12 +137,14 @@ def memory(step: StepEstimate) -> str:
 
 def sources(plan: ParallelPlan, gpu: Gpu, calibration: Calibration, fabric: Fabric) -> str:
     """Return which sets of constants the estimate used, what they are worth, and where they come from."""
-    from colossus_sim.training.sizes import kernels_of
+    from colossus_sim.training.sizes import kernels_of, sixteen_bit
 
-    kernels = kernels_of(calibration, gpu, plan.precision)
+    # Attention and logits run in 16 bits whatever the plan's precision.
+    used = [kernels_of(calibration, gpu, precision) for precision in (plan.precision, sixteen_bit(gpu))]
+    rates = {f"kernel rates of {kernels.gpu} at {kernels.precision}": kernels.provenance for kernels in used}
     entries = [
         (f"GPU {gpu.name}", gpu.provenance),
-        (f"kernel rates of {kernels.gpu} at {kernels.precision}", kernels.provenance),
+        *rates.items(),
         (f"stack {plan.stack.name}", plan.stack.provenance),
     ]
     if fabric.collectives is not None:

@@ -14,8 +14,8 @@ from colossus_sim.cli.many import (
     Progress,
     executor,
     picture_options,
-    say_damaged,
     say_engine_of,
+    say_found,
     stopping,
     worker_options,
 )
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 @click.option(
     "--until-ci", metavar="TIME", help="Stop when the mean end of every job is known to +- this, e.g. 0.5d."
 )
-@click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with what is in the folder; failed runs are played again."
+)
 @picture_options
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
@@ -80,7 +82,7 @@ def forecast(file: str, settings: Settings, **options: Any) -> int:
         open_folder(folder, asked.plan, resume=options["resume"]) as opened,
     ):
         state.append(opened.state)
-        say_damaged(opened.state, settings)
+        say_found(opened.state, settings)
         outcomes = play(asked, opened, workers, precision, settings, explain=options["explain"])
         command = _command(file, settings, options)
         plots = not options["no_plots"]

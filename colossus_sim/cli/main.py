@@ -15,10 +15,12 @@ from typing import Any
 import click
 
 from colossus_sim.cli.common import error_as_json, plain
-from colossus_sim.errors import ColossusError, OutputError, UsageError
+from colossus_sim.errors import ColossusError, OutputError, PolicyError, UsageError
 from colossus_sim.version import __version__
 
 INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What a shell shows of a program that writes to a closed pipe (128 + SIGPIPE)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ Examples:
   colossus-sim run colossus_roadmap --case high --set jobs.grok_5_6t.gpus=110592
   colossus-sim catalog gpus
 
-Exit codes: 0 done, 1 bug, 2 wrong usage or input, 3 no progress or failed runs, 4 output, 130 interrupted."""
+Exit codes: 0 done, 1 bug, 2 wrong usage or input, 3 no progress or failed runs, 4 output, 130 interrupted,
+141 nobody reads the output any more."""
 
 
 class LazyGroup(click.Group):
@@ -124,7 +127,11 @@ def run_command_line(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except ColossusError as error:
+        if verbose and isinstance(error, PolicyError):
+            _traceback(error)
         return _report(error, as_json)
+    except SystemExit:  # click ends the program where the reader of standard output has gone
+        return _reader_gone()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -133,8 +140,7 @@ def run_command_line(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()
-        return 0
+        return _reader_gone()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return _report(UsageError(f"the name of the file is too long: {error.filename}"), as_json)
@@ -165,7 +171,7 @@ def _report(error: ColossusError, as_json: bool) -> int:
 
 def _bug(error: Exception, verbose: bool) -> int:
     if verbose:
-        click.echo(plain("".join(traceback.format_exception(error))), err=True, nl=False)
+        _traceback(error)
     else:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"  # noqa: PTH119
@@ -178,8 +184,18 @@ def _bug(error: Exception, verbose: bool) -> int:
     return 1
 
 
+def _traceback(error: Exception) -> None:
+    click.echo(plain("".join(traceback.format_exception(error))), err=True, nl=False)
+
+
+def _reader_gone() -> int:
+    """Whoever read our output has gone, as `head` does: say nothing, and end as a program does then."""
+    _silence_stdout()
+    return PIPE_CLOSED
+
+
 def _silence_stdout() -> None:
-    """Whoever read our output has gone; do not let the interpreter complain when it flushes at exit."""
+    """Do not let the interpreter complain when it flushes at exit."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +28,8 @@ SOME_FAILED = 3
 INTERRUPTED, TERMINATED = 130, 143
 BAR_INTERVAL = 0.2
 """Least time between two updates of the bar. [s]"""
+MAX_DAMAGED = 10
+"""Damaged lines of journals that are named."""
 PLAIN_INTERVAL = 30.0
 """Least time between two progress lines where there is no terminal. [s]"""
 
@@ -47,15 +49,39 @@ def picture_options(function: F) -> F:
     return function
 
 
+def _task_timeout(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """Return the time that --task-timeout gives. [s]"""
+    from colossus_sim.errors import UsageError
+    from colossus_sim.units import DURATION
+
+    if text is None:
+        return None
+    try:
+        seconds = float(DURATION.parse(_with_seconds(text)))
+    except ValueError as error:
+        raise UsageError(f"--task-timeout: {error}") from None
+    if seconds <= 0.0:
+        raise UsageError("--task-timeout: the time must be more than 0")
+    return seconds
+
+
+def _with_seconds(text: str) -> str:
+    """Return a plain number with the unit of time that it means, any other text as it is."""
+    with suppress(ValueError):
+        float(text)
+        return f"{text} s"
+    return text
+
+
 def worker_options(function: F) -> F:
     """Add --jobs, --task-timeout, --executor, --scheduler, --insecure."""
     options = [
         jobs_option,
         click.option(
             "--task-timeout",
-            type=click.FloatRange(min=0.0, min_open=True),
-            metavar="SECONDS",
-            help="Kill a run that takes longer.",
+            callback=_task_timeout,
+            metavar="TIME",
+            help="Give up a run that takes longer, e.g. 10min (a plain number: seconds); it has failed.",
         ),
         click.option(
             "--executor",
@@ -229,9 +255,15 @@ def _clock_text(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def say_damaged(state: State, settings: Settings) -> None:
-    """Name the damaged lines of the journals and what is found."""
+def say_found(state: State, settings: Settings) -> None:
+    """Say what the journals hold, what of it cannot be used, and which runs are played again."""
+    for text in state.unusable:
+        note(text, settings)
     if state.known:
         note(f"found {state.known} of {state.total} runs", settings)
-    for place in state.damaged[:10]:
-        note(f"damaged line {place}: its run is done again", settings)
+    if state.again:
+        note(f"played again: {state.again} run{'s' if state.again > 1 else ''} that failed", settings)
+    if state.damaged:
+        places = ", ".join(state.damaged[:MAX_DAMAGED])
+        more = ", ..." if len(state.damaged) > MAX_DAMAGED else ""
+        note(f"damaged lines, not used: {places}{more}", settings)

@@ -8,6 +8,8 @@ import click
 
 from colossus_sim.cli.common import Settings, output_options
 
+SCHEMA_VERSION = 1
+
 
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
@@ -32,9 +34,10 @@ def replay(trace: Path, gpus: int, policy: str, first: int | None, settings: Set
     found = {name: play(jobs, gpus=gpus, scheduler=name) for name in names}
     if settings.json:
         fields = ("jobs", "mean_wait", "max_wait", "mean_slowdown", "makespan", "utilization")
-        echo_json(
-            {name: {field: getattr(result, field) for field in fields} for name, result in found.items()}
-        )
+        figures = {
+            name: {field: getattr(result, field) for field in fields} for name, result in found.items()
+        }
+        echo_json({"schema_version": SCHEMA_VERSION, "policies": figures})
         return
     header = ["policy", "jobs", "mean wait s", "max wait s", "slowdown", "makespan s", "utilization"]
     rows = [

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 
+FORMATS_HELP = "Tables are CSV files; csv,parquet (or parquet) writes them as Parquet files too."
 PLAIN_INTERVAL = 30.0
 """Least time between two progress lines where there is no terminal. [s]"""
 
@@ -40,9 +41,7 @@ PLAIN_INTERVAL = 30.0
 @click.command("run")
 @click.argument("file")
 @scenario_and_out_options
-@click.option(
-    "--formats", default="csv", show_default=True, help="Table formats, separated by commas: csv, parquet."
-)
+@click.option("--formats", default="csv", show_default=True, help=FORMATS_HELP)
 @click.option(
     "--plots", default="usual", show_default=True, metavar="LIST",
     help="Pictures, separated by commas: gantt, utilization, accounting, slip, steps (the usual ones), "
@@ -103,14 +102,17 @@ def parse_formats(text: str) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If one is unknown.
+        If one is unknown, or cannot be written here.
     """
     from colossus_sim.errors import UsageError
+    from colossus_sim.results.files import check_parquet
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in ("csv", "parquet")]
     if unknown or not names:
         raise UsageError(f"--formats: {unknown[0] if unknown else text!r} is not one of csv, parquet")
+    if "parquet" in names:
+        check_parquet()
     return names
 
 

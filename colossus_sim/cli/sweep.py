@@ -15,11 +15,12 @@ from colossus_sim.cli.many import (
     Progress,
     executor,
     picture_options,
-    say_damaged,
     say_engine_of,
+    say_found,
     stopping,
     worker_options,
 )
+from colossus_sim.cli.run import FORMATS_HELP, parse_formats
 from colossus_sim.cli.sweep_table import MAX_ROWS, show
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
 @click.option(
     "--measure", "measures", multiple=True, metavar="NAME", help="Show and draw this, e.g. jobs.a.slip_days."
 )
-@click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with what is in the folder; failed runs are played again."
+)
 @click.option(
     "--shard",
     metavar="I/N",
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--merge", multiple=True, type=click.Path(), metavar="DIR", help="Count the results in DIR too."
 )
-@click.option("--formats", default="csv", show_default=True, help="Table formats: csv, parquet.")
+@click.option("--formats", default="csv", show_default=True, help=FORMATS_HELP)
 @picture_options
 @click.option("--explain", is_flag=True, help="Say which engine plays the runs, and what that was judged by.")
 @worker_options
@@ -67,7 +70,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
     FILE is a sweep file, the name of a shipped sweep, or a scenario with --set-grid, --set-zip or --tornado.
     Runs go to out/NAME-sweep unless --out names another folder: results.csv (a row per run), points.csv (means
     with intervals and paired differences to the first point), pictures. A run is counted only when it is on
-    disk; --resume goes on.
+    disk; --resume goes on, and plays again what failed.
 
     \b
     Examples:
@@ -79,7 +82,6 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
 
     Exit codes: 0 done, 3 some runs failed, 4 output, 130 interrupted and saved.
     """  # fmt: skip
-    from colossus_sim.cli.run import parse_formats
     from colossus_sim.sweeps.engines import engine_choice, with_engine
     from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
     from colossus_sim.sweeps.precision import parse_precisions, run_until
@@ -104,7 +106,7 @@ def sweep(file: str, settings: Settings, **options: Any) -> int:
         ) as opened,
     ):
         state.append(opened.state)
-        say_damaged(opened.state, settings)
+        say_found(opened.state, settings)
         choice = engine_choice(plan)
         say_engine_of(plan, choice, settings, explain=options["explain"])
         tasks = with_engine(plan.tasks(), choice)

@@ -87,6 +87,8 @@ class SharedSaves:
         """Stand still until a transfer of so many seconds is over; return the signals that cut it short."""
         phase = self._phase
         transfer = self._ask(stops=True, seconds=seconds, read=read)
+        if not read:
+            self._begun()
         signals: list[Signal] = []
         while not transfer.done and not signals:
             if transfer.granted and not transfer.running:
@@ -121,6 +123,7 @@ class SharedSaves:
         """Stand still until the copy is written, or until something more urgent comes."""
         phase = self._phase
         later: list[Signal] = []
+        self._begun()
         while not transfer.done:
             if transfer.granted and not transfer.running:
                 self._desk.begin(transfer)
@@ -134,6 +137,11 @@ class SharedSaves:
             self._saved(math.floor(phase.work.units))
         else:
             self.abandon()
+
+    def _begun(self) -> None:
+        """Count the work of a save that begins, where the desk has it so."""
+        if self._desk.counts_from_start:
+            self._phase.work.saved.keep(self.tier.name, math.floor(self._phase.work.units))
 
     def _snapshot(self) -> Steps:
         """Stand still for the copy to host memory; the rest moves by itself."""

@@ -68,6 +68,9 @@ class Transfer:
 class StorageDesk:
     """The queue at one shared storage system."""
 
+    counts_from_start = False
+    """Whether work is safe when its save begins; else when it is over, as it should be."""
+
     def __init__(self, agenda: Agenda, strategy: str) -> None:
         self._agenda = agenda
         self._strategy = strategy
@@ -90,6 +93,11 @@ class StorageDesk:
     def jobs_compute_on(self) -> bool:
         """Whether a job goes on with its work until it is its turn to save."""
         return self._strategy in ("first_come", "least_waste")
+
+    def last(self) -> Transfer | None:
+        """Return the transfer with nobody behind it: of those that wait, else of those that have the storage."""
+        queue = self.waiting or self._active
+        return queue[-1] if queue else None
 
     def ask(self, transfer: Transfer) -> None:
         """Queue a transfer; it is told when it gets the storage."""

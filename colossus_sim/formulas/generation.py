@@ -2,7 +2,7 @@
 
 A replica starts as many of its responses as it has slots; a slot whose response ends takes the next one that waits
 (continuous batching: Orca, OSDI 2022; vLLM, arXiv:2309.06180). When none waits, the batch drains: the weights are
-still read for every token step, but for fewer and fewer sequences.
+still read for every token step, but for fewer and fewer sequences, which choose fewer experts.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from colossus_sim.formulas.decoding import Array, Values
 from colossus_sim.formulas.rollout import log_mean, response_moment
 
-Array = NDArray[np.float64]
-Values = float | Array
 StepTime = Callable[[Array, Array], Values]
+CacheSize = Callable[[Array], Array]
 
 _CELLS = 160
 """Cells of the length grid."""
@@ -30,60 +30,12 @@ _UNLIKELY = 1e-8
 """Chance, in all replicas, below which a longest rest is left out."""
 _TINY = 1e-12
 """Sequences, and squares of time, that count as none."""
+_STEP = 1e-4
+"""Relative step of what more sequences cost."""
 _NORMAL = np.linspace(-4.5, 5.5, 26)
 """Standard scores at which a gamma law is sampled."""
 _SKEWS = 1e-4, 1.0
 """Least and largest skewness of a gamma law; what is told by the longest rest takes more skewness away."""
-
-
-def decode_step_time(
-    *,
-    weight_bytes: float,
-    kv_bytes_per_sequence: Values,
-    sequences: Values,
-    active_params: float,
-    gpus: float,
-    memory_bandwidth: float,
-    bandwidth_fraction: float,
-    peak_flops: float,
-    flops_fraction: float,
-    collective_time: float = 0.0,
-) -> Values:
-    """Time in which one model replica decodes one token for each of its sequences.
-
-    Parameters
-    ----------
-    weight_bytes : float
-        Weights read for one token step; a mixture of experts with many sequences reads nearly all [B].
-    kv_bytes_per_sequence : float or ndarray
-        Key-value cache read for one sequence at its mean context length [B].
-    sequences : float or ndarray
-        Sequences that the replica decodes at once [-].
-    active_params : float
-        Parameters that take part in one token [-].
-    gpus : float
-        GPUs of the replica [-].
-    memory_bandwidth, peak_flops : float
-        Of one GPU: HBM bandwidth [B/s] and peak rate [FLOP/s].
-    bandwidth_fraction, flops_fraction : float
-        Shares of them that decoding reaches [-].
-    collective_time : float
-        Communication that is not hidden [s].
-
-    Returns
-    -------
-    float or ndarray
-        Time of one token step [s].
-
-    Notes
-    -----
-    Roofline: ``max(bytes / bandwidth, 2 N_active b / flops) + collectives`` (Pope et al. 2022,
-    arXiv:2211.05102, sec. 2 and 4).
-    """
-    bytes_read = weight_bytes + sequences * kv_bytes_per_sequence
-    memory_time = bytes_read / (gpus * memory_bandwidth * bandwidth_fraction)
-    compute_time = 2.0 * active_params * sequences / (gpus * peak_flops * flops_fraction)
-    return np.maximum(memory_time, compute_time) + collective_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +50,17 @@ class Course:
         The lengths: 0 and the multiples of the width of a cell [tokens].
     starts : ndarray, shape (n,)
         Responses that start at the beginning of each cell of time, until none waits [-].
-    live, tokens : ndarray, shape (n + cells,)
-        Sequences in the slot in each cell of time, and their response tokens so far [-, tokens].
+    survival : ndarray, shape (cells + 1,)
+        Share of the responses that run in each cell of their age [-].
+    live : ndarray, shape (n + cells,)
+        Sequences in the slot in each cell of time [-].
     """
 
     lengths: Array
     grid: Array
     starts: Array
+    survival: Array
     live: Array
-    tokens: Array
 
     @property
     def cell(self) -> float:
@@ -118,9 +72,18 @@ class Course:
         """Share of slots that are idle, by cells since none waits."""
         return np.clip(1.0 - self.live[len(self.starts) - 1 :], 0.0, 1.0)
 
+    @property
+    def ages(self) -> Array:
+        """Tokens of a response in the middle of each cell of its age. [tokens]"""
+        return self.grid + 0.5 * self.cell
+
     def mean(self, values: Array) -> float:
         """Return the mean of a function of the length."""
         return float(self.lengths @ values)
+
+    def until(self, rates: Array) -> Array:
+        """Return the sums over the cells up to each length of the grid, of a rate per token of age or step."""
+        return self.cell * np.append(0.0, np.cumsum(rates[: len(self.grid) - 1]))
 
 
 def course_of(*, mean_tokens: float, sigma: float, maximum: float, rounds: float, responses: float) -> Course:
@@ -150,8 +113,7 @@ def course_of(*, mean_tokens: float, sigma: float, maximum: float, rounds: float
     survival = np.append(np.diff(limited), 0.0) / float(grid[1])
     lengths = -np.diff(survival, prepend=1.0)
     starts = _starts(lengths, rounds)
-    ages = survival * (grid + 0.5 * grid[1])
-    return Course(lengths, grid, starts, np.convolve(starts, survival), np.convolve(starts, ages))
+    return Course(lengths, grid, starts, survival, np.convolve(starts, survival))
 
 
 def _starts(lengths: Array, rounds: float) -> Array:
@@ -170,6 +132,8 @@ def _starts(lengths: Array, rounds: float) -> Array:
 def slowest_replica_time(
     *,
     step_time: StepTime,
+    reading_time: StepTime,
+    cache_size: CacheSize,
     mean_tokens: float,
     sigma: float,
     maximum: float,
@@ -182,8 +146,11 @@ def slowest_replica_time(
 
     Parameters
     ----------
-    step_time : callable
-        Time of a token step [s] of so many sequences [-] with so many tokens of context each [tokens].
+    step_time, reading_time : callable
+        Time of a token step [s] of so many sequences [-] that have a cache of this size each [B]; and were it bound
+        by memory.
+    cache_size : callable
+        Cache of a sequence [B] with so many tokens of context [tokens].
     mean_tokens, sigma, maximum : float
         Lognormal law of the response length, cut at `maximum` [tokens, -, tokens].
     prompt_tokens : float
@@ -196,12 +163,13 @@ def slowest_replica_time(
     Notes
     -----
     The mean time of a replica is that of its expected course; some slot is busy with probability ``1 - q^slots``
-    where each is idle with probability `q`. To it comes what the slowest replica has drawn. Where memory bounds
-    decoding, a replica takes ``a T + b sum(prompt L + L^2 / 2)``, `a` for the weights and `b` for the cache of one
-    token; its T token steps are the mean work of a slot, plus the longest rest of a response when none waits, less
-    the mean rest. That longest rest is taken with its exact law, all else given it by mean, variance and skewness,
-    as a gamma law (Wilson and Hilferty 1931, doi:10.1073/pnas.17.12.684). The slowest of R has the distribution
-    function ``F^R`` (David and Nagaraja, Order Statistics, 2003, sec. 2.1).
+    where each is idle with probability `q`. To it comes what the slowest replica has drawn, as if memory bound it
+    (a slow one has long responses) and to first order about the expected course: its token steps are the mean work
+    of a slot, plus the longest rest of a response when none waits, less the mean rest; each response takes its
+    cache, and the weights and messages that one more sequence costs a step while it lasts. That longest rest is
+    taken with its exact law, all else given it by mean, variance and skewness, as a gamma law (Wilson and Hilferty
+    1931, doi:10.1073/pnas.17.12.684). The slowest of R has the distribution function ``F^R`` (David and Nagaraja,
+    Order Statistics, 2003, sec. 2.1).
     """
     rounds = max(1.0, responses / slots)
     slots = min(slots, responses)
@@ -214,29 +182,71 @@ def slowest_replica_time(
         responses=responses * replicas,
     )
     mean = course.mean(course.grid)
-    steady = prompt_tokens + 0.5 * course.mean(course.grid**2) / mean
-    weights, one, full = np.asarray(
-        step_time(np.array([0.0, 1.0, slots]), np.array([0.0, 1.0, steady]))
-    ).tolist()
-    expected: float = whole * mean * full + _mean_time(step_time, course, prompt_tokens, slots)
-    cache = (one - weights) * (prompt_tokens * course.grid + 0.5 * course.grid**2)
-    draws = _draws(course, cache, weights, responses, slots)
-    return expected + _largest(*draws, replicas)
+    cache = cache_size(prompt_tokens + course.ages)
+    read = course.until(cache)
+    steady = course.mean(read) / mean
+    busy, sequences, held = _along(course, cache, slots)
+    full = step_time(np.array([slots]), np.array([steady]))
+    steps = step_time(sequences, held)
+    expected = float(whole * mean * np.sum(full) + course.cell * np.sum(busy * steps))
+    takes = _takes(reading_time, course, sequences[len(course.starts) - 1 :], read, slots)
+    return expected + _largest(*_draws(course, takes, responses, slots), replicas)
 
 
-def _mean_time(step_time: StepTime, course: Course, prompt_tokens: float, slots: float) -> float:
-    """Time of the expected course of one replica."""
-    busy = np.ones_like(course.live)
+def _along(course: Course, cache: Array, slots: float) -> tuple[Array, Array, Array]:
+    """Chance that a slot of a replica is busy, its sequences then, and the cache of each, by cells of its course.
+
+    `cache` is that of a sequence in each cell of its age.
+    """
+    live = np.maximum(course.live, _TINY)
+    busy = np.ones_like(live)
     busy[len(course.starts) - 1 :] = 1.0 - course.idle**slots
-    some = (busy > _TINY) & (course.live > _TINY)
-    live, busy = course.live[some], busy[some]
-    steps = step_time(slots * live / busy, prompt_tokens + course.tokens[some] / live)
-    return course.cell * float(np.sum(busy * steps))
+    busy[course.live <= _TINY] = 0.0
+    held = np.convolve(course.starts, course.survival * cache) / live
+    return busy, np.clip(slots * live / np.maximum(busy, _TINY), 1.0, slots), held
 
 
-def _draws(
-    course: Course, cache: Array, weights: float, responses: float, slots: float
-) -> tuple[Array, Array, Array]:
+class _Takes(NamedTuple):
+    """What responses take of the time of a replica. [s]"""
+
+    cache: Array
+    """Cache of a response of each length."""
+    token: float
+    """Share of one sequence in the rest of a token step while the slots are full."""
+    lasting: Array
+    """What one more sequence costs beyond its cache in each rest, when none waits."""
+    base: Array
+    """What does not depend on the number of sequences in each rest, when none waits."""
+
+
+def _takes(reading_time: StepTime, course: Course, left: Array, read: Array, slots: float) -> _Takes:
+    """Share out the time of a replica that is bound by memory.
+
+    Parameters
+    ----------
+    reading_time : callable
+        As for `slowest_replica_time`.
+    left : ndarray
+        Expected sequences in each cell of time since none waits [-].
+    read : ndarray, shape (cells + 1,)
+        Cache that a response of each length reads in all [B].
+    """
+    numbers = np.concatenate([left, (1.0 + _STEP) * left, [slots, slots]])
+    caches = np.zeros_like(numbers)
+    caches[-1] = read[-1]
+    times = np.broadcast_to(reading_time(numbers, caches), numbers.shape)
+    bare, more = times[:-2].reshape(2, -1)
+    sequence = (more - bare) / (_STEP * left)
+    full, with_cache = times[-2:].tolist()
+    return _Takes(
+        cache=(with_cache - full) / (slots * read[-1]) * read,
+        token=full / slots,
+        lasting=course.until(sequence),
+        base=course.until(bare - left * sequence),
+    )
+
+
+def _draws(course: Course, takes: _Takes, responses: float, slots: float) -> tuple[Array, Array, Array]:
     """What a replica may take beyond its mean, by the longest rest of a response when none waits.
 
     Returns
@@ -248,41 +258,50 @@ def _draws(
     cumulants : ndarray, shape (2, cells + 1)
         Variance and third cumulant of the time, given that rest [s^2, s^3].
     """
-    of_rest = _rests(course, cache, weights / slots)
+    of_rest = _rests(course, takes)
     up_to = np.cumsum(of_rest, axis=1)
     up_to[0] = np.clip(up_to[0] + 1.0 - up_to[0, -1], _TINY, 1.0)
     chance = np.diff(up_to[0] ** slots, prepend=0.0)
     told = _cumulants(of_rest) + (slots - 1.0) * _cumulants(up_to)
     # Those that are complete: all, less those that run. A response takes its cache, and its share of the steps.
-    takes = cache + weights / slots * course.grid
+    each = takes.cache + takes.token * course.grid
     runs = np.zeros_like(course.grid)
     recent = course.starts[::-1][: _CELLS + 1]
     runs[: len(recent)] = recent
     runs = course.lengths * np.cumsum(runs)
-    powers = takes ** np.arange(4)[:, None]
+    powers = each ** np.arange(4)[:, None]
     of_all, of_running = (_cumulants((law * powers).sum(axis=1)) for law in (course.lengths, runs))
     complete = np.maximum(responses * of_all - slots * of_running, 0.0)
     cumulants = told[1:] + complete[1:, None]
     cumulants[0] = np.minimum(cumulants[0], responses * of_all[1])
-    shift = told[0] + weights * course.grid
+    shift = told[0] + takes.base
     return chance, shift - chance @ shift, cumulants
 
 
-def _rests(course: Course, cache: Array, per_token: float) -> Array:
-    """Mass and first three moments, by the rest of a response when none waits, of the time that it has taken.
+def _rests(course: Course, takes: _Takes) -> Array:
+    """Mass and first three moments, by the rest of a response when none waits, of the time that it takes.
 
-    That is its cache, and `per_token` for each token of its age: its share of the steps until then.
+    That is its cache, its share of the steps of its age until then, and what it costs while it lasts.
     """
     recent = course.starts[-_CELLS - 1 :]
-    ages = per_token * course.cell * np.arange(len(recent) - 1.0, -1.0, -1.0)
+    ages = takes.token * course.cell * np.arange(len(recent) - 1.0, -1.0, -1.0)
     moments = np.zeros((4, len(course.grid)))
     for power in range(4):
         for part in range(power + 1):
-            new = np.convolve(recent * ages**part, course.lengths * cache ** (power - part))
+            new = np.convolve(recent * ages**part, course.lengths * takes.cache ** (power - part))
             moments[power] += math.comb(power, part) * new[len(recent) - 1 :]
     if len(recent) > 1:
         moments[:, 0] = 0.0
-    return moments
+    mass, first, second, third = moments
+    more = takes.lasting
+    return np.array(
+        [
+            mass,
+            first + more * mass,
+            second + more * (2.0 * first + more * mass),
+            third + more * (3.0 * second + more * (3.0 * first + more * mass)),
+        ]
+    )
 
 
 def _cumulants(moments: Array) -> Array:

@@ -14,6 +14,7 @@ in one go, which costs hardly more than one.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,6 +88,17 @@ def in_flight_microbatches(
     return float(min(microbatches, stages - stage))
 
 
+def slowest_device(schedule: str, passes: Table) -> float:
+    """Return how long the busiest device works on one micro-batch, given forward and backward passes together. [s]
+
+    A device of DualPipe holds a stage and its mirror image and runs half of the micro-batches through each.
+    """
+    busy = [math.fsum(column) for column in zip(*passes, strict=True)]
+    if schedule == "dualpipe":
+        busy = [0.5 * (one + other) for one, other in zip(busy, reversed(busy), strict=True)]
+    return max(busy)
+
+
 def pipeline_times(
     schedule: str,
     forward: Table,
@@ -94,7 +106,7 @@ def pipeline_times(
     *,
     microbatches: int,
     transfers: Sequence[float] = (0.0,),
-    weight_share: float = 0.5,
+    weights: Table | None = None,
 ) -> tuple[float, ...]:
     """Return the exact step time for each of the transfer times. [s]
 
@@ -109,8 +121,9 @@ def pipeline_times(
         multiples of the stages only and is interpolated in between.
     transfers : sequence of float
         Times of one send/recv, one step time each. [s]
-    weight_share : float
-        Part of the backward pass that computes weight gradients and can be put off (zero_bubble, dualpipe).
+    weights : table of float, optional
+        Part of each backward pass that computes weight gradients and can be put off (zero_bubble, dualpipe);
+        left out = none of it. [s]
 
     Raises
     ------
@@ -118,8 +131,9 @@ def pipeline_times(
         If the schedule is unknown or the tables do not fit it.
     """
     f, b = np.asarray(forward, dtype=float), np.asarray(backward, dtype=float)
-    if schedule not in SCHEDULES or f.ndim != 2 or f.shape != b.shape:
-        raise ValueError(f"no schedule {schedule!r} for tables of {f.shape} and {b.shape}")
+    w = np.zeros_like(b) if weights is None else np.asarray(weights, dtype=float)
+    if schedule not in SCHEDULES or f.ndim != 2 or not f.shape == b.shape == w.shape:
+        raise ValueError(f"no schedule {schedule!r} for tables of {f.shape}, {b.shape} and {w.shape}")
     chunks, stages = f.shape
     p = np.asarray(transfers, dtype=float)
     if stages == 1:
@@ -132,11 +146,9 @@ def pipeline_times(
     if schedule == "gpipe":
         times = _gpipe(f[0], b[0], microbatches, p)
     elif schedule == "dualpipe":
-        times = _dualpipe(f[0], b[0], microbatches, p, weight_share)
+        times = _dualpipe(f[0], b[0], w[0], microbatches, p)
     elif schedule == "zero_bubble":
-        times = one_forward_one_backward(
-            f[0], b[0] * (1.0 - weight_share), microbatches, p, b[0] * weight_share
-        )
+        times = one_forward_one_backward(f[0], b[0] - w[0], microbatches, p, w[0])
     else:
         times = one_forward_one_backward(f[0], b[0], microbatches, p)
     return tuple(float(time) for time in times)
@@ -149,12 +161,13 @@ def _gpipe(f: Array, b: Array, microbatches: int, p: Array) -> Array:
     return time
 
 
-def _dualpipe(f: Array, b: Array, microbatches: int, p: Array, weight_share: float) -> Array:
-    # A device holds stage s and its mirror image, so it works at their mean rate; the slowest pair rules.
-    pair = 0.5 * (f + f[::-1]), 0.5 * (b + b[::-1])
-    slowest = int(np.argmax(pair[0] + pair[1]))
-    forward, backward = float(pair[0][slowest]), float(pair[1][slowest])
-    time = dualpipe_time(len(f), microbatches, forward, backward, weight_share * backward)
+def _dualpipe(f: Array, b: Array, w: Array, microbatches: int, p: Array) -> Array:
+    # A device works at the mean rate of its two stages; the slowest pair rules.
+    forward, backward, weight = (0.5 * (times + times[::-1]) for times in (f, b, w))
+    slowest = int(np.argmax(forward + backward))
+    time = dualpipe_time(
+        len(f), microbatches, float(forward[slowest]), float(backward[slowest]), float(weight[slowest])
+    )
     return time + 2.0 * (len(f) / 2 - 1) * p
 
 

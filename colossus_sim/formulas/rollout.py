@@ -15,13 +15,24 @@ _CACHE_BYTES = 2.0
 
 
 def prefill_time(
-    *, active_params: float, tokens: float, gpus: float, peak_flops: float, flops_fraction: float
+    *,
+    active_params: float,
+    attention_time: float,
+    tokens: float,
+    gpus: float,
+    peak_flops: float,
+    flops_fraction: float,
 ) -> float:
-    """Time to read ``tokens`` prompt tokens on ``gpus`` GPUs [s]: ``2 N_active tokens / rate``.
+    """Time to read ``tokens`` prompt tokens on ``gpus`` GPUs [s].
 
-    Source: forward pass of two FLOP per parameter and token (Kaplan et al. 2020, arXiv:2001.08361, eq. 2.2).
+    That is ``(2 N_active / rate + attention) tokens / gpus``; `attention_time` is what one GPU takes for the
+    attention core of one token [s].
+
+    Source: forward pass of two FLOP per parameter and token, attention apart (Kaplan et al. 2020,
+    arXiv:2001.08361, eq. 2.2).
     """
-    return 2.0 * active_params * tokens / (gpus * peak_flops * flops_fraction)
+    each = 2.0 * active_params / (peak_flops * flops_fraction) + attention_time
+    return each * tokens / gpus
 
 
 def response_moment(*, mean_tokens: float, sigma: float, maximum: float, power: float = 1.0) -> float:
@@ -38,23 +49,64 @@ def response_moment(*, mean_tokens: float, sigma: float, maximum: float, power: 
     return float(raw * _normal_cdf(z - power * sigma) + maximum**power * _normal_cdf(-z))
 
 
-def running_response_tokens(*, mean_tokens: float, sigma: float, maximum: float) -> float:
-    """Mean tokens that a running response has so far, where a new one follows each [tokens].
+def running_response_tokens(
+    *, mean_tokens: float, sigma: float, maximum: float, limit: float = math.inf
+) -> float:
+    """Mean of the tokens that a running response has so far, where a new one follows each [tokens].
+
+    With a `limit`, what is beyond it in a response does not count.
 
     Notes
     -----
     Age of a renewal process in equilibrium, ``E[L^2] / (2 E[L])``: at any moment long responses are more likely to
-    be the running ones (inspection paradox; Feller, An Introduction to Probability Theory II, 1971, sec. XI.4).
+    be the running ones (inspection paradox; Feller, An Introduction to Probability Theory II, 1971, sec. XI.4). Cut
+    at `m`: ``(E[min(L, m)^2] / 2 + m E[L - min(L, m)]) / E[L]``.
     """
-    square, mean = (
-        response_moment(mean_tokens=mean_tokens, sigma=sigma, maximum=maximum, power=power)
-        for power in (2.0, 1.0)
+    limit = min(limit, maximum)
+    mean = response_moment(mean_tokens=mean_tokens, sigma=sigma, maximum=maximum)
+    first, square = (
+        response_moment(mean_tokens=mean_tokens, sigma=sigma, maximum=limit, power=power)
+        for power in (1.0, 2.0)
     )
-    return square / (2.0 * mean)
+    return (0.5 * square + limit * (mean - first)) / mean
+
+
+def attending_tokens(*, prompt_tokens: float, mean_tokens: float, sigma: float, maximum: float) -> float:
+    """Length of the prompt and response that a token of an update lies in, on average over the tokens [tokens].
+
+    Notes
+    -----
+    Responses lie side by side in a packed sequence, and a token attends to its own one only. Over all tokens that
+    is ``E[L^2] / (2 E[L])`` keys, as many as in responses that are all ``E[L^2] / E[L]`` long; `L` with the prompt.
+    """
+    first, square = (
+        response_moment(mean_tokens=mean_tokens, sigma=sigma, maximum=maximum, power=power)
+        for power in (1.0, 2.0)
+    )
+    return (prompt_tokens**2 + 2.0 * prompt_tokens * first + square) / (prompt_tokens + first)
+
+
+def running_cache_bytes(
+    model: TransformerLike, *, prompt_tokens: float, mean_tokens: float, sigma: float, maximum: float
+) -> float:
+    """Mean key-value cache of a sequence whose response is running, where a new one follows each [B]."""
+    law = {"mean_tokens": mean_tokens, "sigma": sigma, "maximum": maximum}
+    share, window = windowed_layers(model)
+    kept = (1.0 - share) * (prompt_tokens + running_response_tokens(**law))
+    if window > prompt_tokens:
+        kept += share * (prompt_tokens + running_response_tokens(**law, limit=window - prompt_tokens))
+    else:
+        kept += share * window
+    return cache_bytes_per_token(model) * kept
+
+
+def windowed_layers(model: TransformerLike) -> tuple[float, float]:
+    """Return the share of the layers that have a window, and the window [-, tokens]."""
+    return (model.sliding_window_fraction, model.sliding_window) if model.sliding_window else (0.0, math.inf)
 
 
 def cache_bytes_per_token(model: TransformerLike) -> float:
-    """Key-value cache of one token of context [B].
+    """Key-value cache of one token that all layers keep [B].
 
     Two vectors per key/value head and layer; the latent and the rotary key with latent attention (DeepSeek-V2,
     arXiv:2405.04434, sec. 2.1.2).

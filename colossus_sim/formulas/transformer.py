@@ -88,6 +88,11 @@ class ParameterCount(NamedTuple):
         return (0, self.prediction_modules) if self.moe_layers else (self.prediction_modules, 0)
 
     @property
+    def embedding_at_both_ends(self) -> bool:
+        """Whether the last layers need the input embedding too: tied, or the start of further predictions."""
+        return self.output == 0 or self.prediction_modules > 0
+
+    @property
     def active(self) -> int:
         """Parameters that one token meets, embeddings included (as published counts do)."""
         idle = (self.num_experts - self.experts_per_token) * self.expert

@@ -12,7 +12,19 @@ from typing import Any
 
 from colossus_sim.loading.hf_attention import other_mixers, window_fields, window_is_chunk
 from colossus_sim.loading.hf_experts import experts_of, first_of, not_expressed
+from colossus_sim.loading.hf_families import (
+    FOUR_TIMES_WIDE,
+    TIED_BY_DEFAULT,
+    has_plain_mlp,
+    not_causal,
+    notes_on_family,
+)
 from colossus_sim.loading.hf_heads import kv_heads, notes_on_heads, other_heads, size_of_heads
+from colossus_sim.loading.hf_predictions import (
+    fields_of_predictions,
+    other_predictions,
+    prediction_modules,
+)
 from colossus_sim.loading.nodes import Node, Origin, Scalar, refuse
 
 _PLAIN: dict[str, tuple[str, ...]] = {
@@ -22,25 +34,10 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim"),
     "vocab_size": ("padded_vocab_size", "vocab_size"),
     "tie_word_embeddings": ("tie_word_embeddings",),
-    "num_nextn_predict_layers": ("num_nextn_predict_layers",),
 }
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 _MLA = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
-_FALCON = ("falcon", "RefinedWeb", "RefinedWebModel")
-_TIED_BY_DEFAULT = (
-    "gpt2", "gpt_neo", "gpt_bigcode", "bloom", "opt", "mpt", *_FALCON, "gemma", "gemma2", "gemma3", "gemma3_text",
-    "cohere", "cohere2", "starcoder2", "smollm3", "ernie4_5", "ernie4_5_moe",
-)  # fmt: skip
-_FOUR_TIMES_WIDE = ("gpt2", "gpt_neo", "gpt_bigcode", "gptj", "codegen", "bloom", "mpt", *_FALCON)
-"""Families whose feed-forward blocks are four times as wide as the model unless the file says otherwise."""
-_PLAIN_MLP = (
-    "gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "codegen", "opt", "bloom", "mpt", *_FALCON, "starcoder2",
-    "phi", "nemotron", "arcee", "persimmon", "apertus",
-)  # fmt: skip
 _ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
-_PLAIN_ACTIVATIONS = ("relu2", "xielu")
-"""Activations of plain feed-forward blocks, whatever the model is called, but for the gated families."""
-_GATED_FAMILIES = ("llama", "mistral", "bitnet")
 
 
 def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Collection[str] = ()) -> Node:
@@ -65,21 +62,19 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
         If it is not JSON, has layers that an architecture cannot express, or lacks what the counts need; all
         missing fields are listed.
     """
-    config = _flat(_parsed(data, pointer, shown, path))
+    written = _parsed(data, pointer, shown, path)
+    config = _flat(written)
     kind = config.get("model_type") or "unknown"
     what = f"{shown} (model_type {kind!r})"
+    if no_decoder := not_causal(written, config):
+        raise refuse(pointer.origin, f"{what} {no_decoder}", path=path)
     fields, moe = _fields(config), None
     if not (wrong := _no_numbers(fields)):
         moe = experts_of(config, fields["num_hidden_layers"])
         wrong = _no_numbers({**(moe or {}), **_latent(config)})
     if wrong:
         raise refuse(pointer.origin, f"{what}: {wrong}", path=path)
-    beyond = other_mixers(config)
-    if beyond:
-        beyond += ": only full and sliding-window attention are modelled"
-    else:
-        beyond = other_heads(config) or ("" if "moe" in beside else not_expressed(config, moe))
-    if beyond:
+    if beyond := _beyond(config, moe, beside):
         hint = "give the architecture field by field, as near as it gets"
         raise refuse(pointer.origin, f"{what} {beyond}", path=path, hint=hint)
     lacking = _lacking(fields, moe) + [
@@ -96,11 +91,20 @@ def read_hf_config(data: bytes, pointer: Node, shown: str, path: str, beside: Co
     return _node(_completed(fields, config, moe, shown), Origin(shown), pointer.key)
 
 
+def _beyond(config: dict[str, Any], moe: dict[str, Any] | None, beside: Collection[str]) -> str:
+    """Return in words what an architecture cannot express and no field beside the reference makes up for."""
+    if mixers := other_mixers(config):
+        return f"{mixers}: only full and sliding-window attention are modelled"
+    experts = "" if "moe" in beside else not_expressed(config, moe)
+    predictions = "" if "num_nextn_predict_layers" in beside else other_predictions(config)
+    return other_heads(config) or experts or predictions
+
+
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the language model in one mapping, wherever the file nests them."""
     nested = config.get("text_config")
     if isinstance(nested, dict):
-        config = {"model_type": config.get("model_type", ""), **nested}
+        config = {"model_type": config.get("model_type", ""), **fields_of_predictions(config), **nested}
     if config.get("model_type") in ("dbrx", "mpt"):
         parts = [config[name] for name in ("attn_config", "ffn_config") if isinstance(config.get(name), dict)]
         config = {**{name: value for part in parts for name, value in part.items()}, **config}
@@ -113,10 +117,11 @@ def _fields(config: dict[str, Any]) -> dict[str, Any]:
     fields = {name: first_of(config, spellings) for name, spellings in _PLAIN.items()}
     fields["num_key_value_heads"] = kv_heads(config)
     fields["head_dim"] = size_of_heads(config)
+    fields["num_nextn_predict_layers"] = prediction_modules(config)
     if kind in ("llama4", "llama4_text") and "intermediate_size_mlp" in config:
         fields["intermediate_size"] = config["intermediate_size_mlp"]
     hidden, layers = fields["hidden_size"], fields["num_hidden_layers"]
-    if fields["intermediate_size"] is None and kind in _FOUR_TIMES_WIDE and isinstance(hidden, int):
+    if fields["intermediate_size"] is None and kind in FOUR_TIMES_WIDE and isinstance(hidden, int):
         ratio = config.get("expansion_ratio", 4)
         fields["intermediate_size"] = ratio * hidden if isinstance(ratio, int) else None
     fields.update(window_fields(config, layers if isinstance(layers, int) and layers > 0 else None))
@@ -167,9 +172,8 @@ def _completed(
 ) -> dict[str, Any]:
     kind = config.get("model_type", "")
     result: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    result.setdefault("tie_word_embeddings", kind in _TIED_BY_DEFAULT)
-    act = first_of(config, _ACTIVATIONS)
-    if kind in _PLAIN_MLP or (act in _PLAIN_ACTIVATIONS and kind not in _GATED_FAMILIES):
+    result.setdefault("tie_word_embeddings", kind in TIED_BY_DEFAULT)
+    if has_plain_mlp(kind, first_of(config, _ACTIVATIONS)):
         result["mlp_gated"] = False
     if moe is not None:
         result["moe"] = moe
@@ -190,7 +194,7 @@ def _completed(
 def _notes(config: dict[str, Any]) -> tuple[str, ...]:
     """Return in words what counts as something near it."""
     chunks = ("attention within chunks counts as a window",) if window_is_chunk(config) else ()
-    return (*chunks, *notes_on_heads(config))
+    return (*notes_on_family(config), *chunks, *notes_on_heads(config))
 
 
 def _node(value: Any, origin: Origin, key: Origin | None) -> Node:

@@ -13,7 +13,7 @@ from typing import Any
 _COUNT = ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts", "num_routed_experts")
 _PER_TOKEN = (
     "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "moe_router_topk",
-    "num_selected_experts", "num_selects",
+    "num_selected_experts", "num_selects", "experts_per_token",
 )  # fmt: skip
 _WIDTH = (
     "moe_intermediate_size",
@@ -55,6 +55,15 @@ def first_of(config: Mapping[str, Any], spellings: Sequence[str]) -> Any:
         if value is not None:
             return value
     return None
+
+
+def contradiction(config: Mapping[str, Any], spellings: Sequence[str]) -> str:
+    """Return in words which of the fields, all of one meaning, give different values; empty where none do."""
+    given = {name: value for name in spellings if (value := first_of(config, (name,))) is not None}
+    different = [name for name, value in given.items() if value != next(iter(given.values()))]
+    if not different:
+        return ""
+    return "gives " + " but ".join(f"{name} {given[name]}" for name in (next(iter(given)), different[0]))
 
 
 def experts_of(config: Mapping[str, Any], layers: int | None) -> dict[str, Any] | None:
@@ -176,6 +185,8 @@ def not_expressed(config: Mapping[str, Any], moe: Mapping[str, Any] | None) -> s
     unknown = sorted(_unknown(config))
     if unknown:
         return f"says of its experts what is not understood: {', '.join(unknown)}"
+    if moe is not None and (twice := contradiction(config, _COUNT) or contradiction(config, _PER_TOKEN)):
+        return twice
     scattered = moe is not None and moe.get("first_k_dense") == _SCATTERED
     return "has dense layers among the routed ones" if scattered else ""
 

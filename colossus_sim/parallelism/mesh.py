@@ -151,34 +151,6 @@ def _replica(plan: ParallelPlan) -> int:
     return plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
 
 
-def mesh_problems(plan: ParallelPlan, gpus: int) -> list[str]:
-    """Return in words what does not divide or fit, with the numbers and the nearest values that would."""
-    usable = usable_gpus(plan, gpus)
-    if usable == 0:
-        return [_too_few(plan, gpus)]
-    replica = _replica(plan)
-    replicas = usable // replica
-    problems = []
-    stage = usable // plan.pipeline_parallel
-    expert = plan.expert_parallel * plan.expert_tensor_parallel
-    if stage % expert:
-        problems.append(
-            f"expert_parallel x expert_tensor_parallel = {plan.expert_parallel} x "
-            f"{plan.expert_tensor_parallel} = {expert} does not divide the {stage} GPUs of a pipeline stage "
-            f"(tp x cp x dp = {plan.tensor_parallel} x {plan.context_parallel} x {replicas}); "
-            f"nearest that do: {_nearest_divisors(stage, expert)}"
-        )
-    batch = replicas * plan.micro_batch_size
-    if plan.global_batch_size % batch:
-        below = plan.global_batch_size // batch * batch
-        nearest = f"{below} or {below + batch}" if below else f"{batch}"
-        problems.append(
-            f"global_batch_size {plan.global_batch_size} is no multiple of data_parallel x micro_batch_size = "
-            f"{replicas} x {plan.micro_batch_size} = {batch}; nearest that are: {nearest}"
-        )
-    return problems
-
-
 def _too_few(plan: ParallelPlan, gpus: int) -> str:
     product = f"{plan.tensor_parallel} x {plan.context_parallel} x {plan.pipeline_parallel}"
     if plan.data_parallel is None:
@@ -197,6 +169,15 @@ def _too_few(plan: ParallelPlan, gpus: int) -> str:
     )
 
 
+def _uneven_experts(mesh: Mesh) -> str:
+    stage, expert = mesh.stage_ranks, mesh.ep * mesh.etp
+    return (
+        f"expert_parallel x expert_tensor_parallel = {mesh.ep} x {mesh.etp} = {expert} does not divide the {stage} "
+        f"GPUs of a pipeline stage (tp x cp x dp = {mesh.tp} x {mesh.cp} x {mesh.dp}); "
+        f"nearest that do: {_nearest_divisors(stage, expert)}"
+    )
+
+
 def _nearest_divisors(number: int, wanted: int) -> str:
     below = next(d for d in range(min(wanted, number), 0, -1) if number % d == 0)
     above = next((d for d in range(wanted + 1, min(number, 64 * wanted) + 1) if number % d == 0), None)
@@ -206,7 +187,7 @@ def _nearest_divisors(number: int, wanted: int) -> str:
 def mesh_of(plan: ParallelPlan, gpus: int) -> Mesh:
     """Return the mesh of a plan on `gpus` GPUs; dp is the largest that fits where the plan leaves it out.
 
-    The global batch is not checked here: `mesh_problems` does, before a run.
+    The global batch need not divide: every replica runs whole micro-batches, of which `check` warns.
 
     Raises
     ------
@@ -225,5 +206,5 @@ def mesh_of(plan: ParallelPlan, gpus: int) -> Mesh:
         etp=plan.expert_tensor_parallel,
     )
     if mesh.stage_ranks % (mesh.ep * mesh.etp):
-        raise ValueError(mesh_problems(plan, gpus)[0])
+        raise ValueError(_uneven_experts(mesh))
     return mesh

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from colossus_sim.errors import OutputError
+from colossus_sim.errors import OutputError, UsageError
 
 
 @contextlib.contextmanager
@@ -19,6 +20,18 @@ def output_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"cannot write {what}: {error.strerror or error}") from error
+
+
+def check_parquet() -> None:
+    """Check that Parquet can be written.
+
+    Raises
+    ------
+    UsageError
+        If pyarrow is not installed.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow: install colossus-sim[parquet], or leave it out of --formats")
 
 
 def check_writable(folder: Path) -> None:

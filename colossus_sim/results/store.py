@@ -10,14 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from colossus_sim.errors import ColossusError, OutputError
 from colossus_sim.results.assumptions import facts_of
 from colossus_sim.results.columns import COLUMNS
 from colossus_sim.results.csv_files import read_csv, write_csv
 from colossus_sim.results.estimate_tables import stored_estimates
-from colossus_sim.results.files import check_writable, staged_folder, write_text
+from colossus_sim.results.files import check_parquet, check_writable, staged_folder, write_text
 from colossus_sim.results.report import markdown_report
 from colossus_sim.results.result import Result
 from colossus_sim.results.schema import SCHEMA_VERSION
@@ -103,6 +101,8 @@ def write_run(
     ------
     OutputError
         If the folder cannot be written, or `check_target` refuses it.
+    UsageError
+        If Parquet is asked for and pyarrow is not installed.
     """
     check_target(folder, overwrite=overwrite)
     merge = overwrite and folder.is_dir() and bool(foreign_files(folder))
@@ -127,17 +127,12 @@ def _write_tables(result: Result, stage: Path, formats: Sequence[str]) -> None:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise OutputError(f"unknown format {unknown[0]!r}; formats are {', '.join(FORMATS)}")
+    if "parquet" in formats:
+        check_parquet()
     for name in COLUMNS:
         write_csv(result.tables[name], name, stage / f"{name}.csv")
         if "parquet" in formats:
-            _write_parquet(result.tables[name], stage / f"{name}.parquet")
-
-
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    try:
-        frame.to_parquet(path, engine="pyarrow", index=False)
-    except ImportError as error:
-        raise OutputError("Parquet needs pyarrow; install colossus-sim[parquet] or leave it out") from error
+            result.tables[name].to_parquet(stage / f"{name}.parquet", engine="pyarrow", index=False)
 
 
 def column_dictionary() -> dict[str, Any]:

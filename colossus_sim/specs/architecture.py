@@ -58,7 +58,7 @@ class MixtureOfExperts(Spec):
 class VideoLatents(Spec):
     """How a video or image model turns clips into tokens, for diffusion transformers."""
 
-    tokens_per_sample: Tokens
+    tokens_per_sample: Annotated[Tokens, Field(ge=1)]
     """Latent tokens of one clip; attention is full (not causal) over them, and over nothing else: a sequence of the
     plan holds one clip or several, `sequence_length` being a multiple."""
     text_tokens: Count = Field(512)
@@ -117,7 +117,7 @@ class Architecture(Spec):
     provenance: Provenance
     """Source."""
 
-    def attended_tokens(self, sequence_length: int) -> float:
+    def attended_tokens(self, sequence_length: float) -> float:
         """Return the tokens that attend to each other: one sample of a video model, else the whole sequence."""
         return sequence_length if self.video is None else self.video.tokens_per_sample
 

@@ -119,7 +119,8 @@ class KernelCalibration(Spec):
     grouped_gemm_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """Further factor for grouped expert GEMMs."""
     attention_fraction: Annotated[Ratio, Field(gt=0, le=1)]
-    """Share of the 16-bit dense peak that fused attention reaches forward on long sequences."""
+    """Share of the 16-bit dense peak that fused attention reaches forward on long sequences. Rates of attention
+    count in the entry of a device's 16-bit format, for plans of every precision."""
     attention_backward_fraction: Annotated[Ratio, Field(gt=0, le=1)]
     """The same for the backward pass."""
     attention_ampere_factor: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)

@@ -59,8 +59,8 @@ class Rollouts(Spec):
     """Synchronous: the update waits for the longest response. Asynchronous: a stale policy generates on."""
     generation_share: Annotated[Ratio, Field(gt=0, lt=1)] = Field(0.7)
     """Share of the phase's GPUs that generate (asynchronous); synchronous runs use all for both."""
-    weight_bytes: Annotated[Ratio, Field(gt=0, le=4)] = Field(1.0)
-    """Bytes per parameter while generating (fp8 = 1)."""
+    weight_bytes: Annotated[Ratio, Field(ge=0.25, le=4)] = Field(1.0)
+    """Bytes per parameter while generating (fp8 = 1, fp4 = 0.5)."""
     bandwidth_fraction: Annotated[Ratio, Field(gt=0, le=1)] = Field(0.6)
     """Share of HBM bandwidth that decoding reaches."""
     gpus_per_replica: Count = Field(8)

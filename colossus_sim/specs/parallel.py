@@ -33,7 +33,7 @@ class ParallelPlan(Spec):
     zero_stage: Annotated[int, Field(ge=0, le=3)] = Field(1)
     """0: replicated optimizer; 1: sharded optimizer; 2: and gradients; 3: and parameters (FSDP)."""
     sequence_parallel: bool = Field(True)
-    """Megatron sequence parallelism (no effect when tp is 1)."""
+    """Megatron sequence parallelism (no effect when tp is 1); tp x cp must divide the sequence."""
     activation_recomputation: Literal["none", "selective", "full"] = Field("selective")
     """selective: attention core only (arXiv:2205.05198); full: every layer."""
     recomputed_share: Annotated[Ratio, Field(gt=0, le=1)] = Field(1.0)

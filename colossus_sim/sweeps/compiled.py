@@ -24,7 +24,7 @@ class KernelPlayer:
         from colossus_sim.engine.kernel.rows import failures, run_result
 
         try:
-            state = self._kernel.play(seed)
+            state = self._kernel.play(seed, levels=False)
         except (KernelFullError, StuckError):
             return None
         run = run_result(self._kernel, state, seed, counted=False)

@@ -17,6 +17,8 @@ from colossus_sim.sweeps.packed import Packer
 from colossus_sim.sweeps.task import Outcome
 
 PATTERN = "journal*.jsonl"
+ASIDE = ".damaged"
+"""What is added to the name of a journal that cannot be used."""
 
 
 @dataclass(kw_only=True)
@@ -28,7 +30,7 @@ class Contents:
     header : mapping or None
         What the sweep was made from.
     outcomes : mapping of int to Outcome
-        Whole results, by index.
+        Whole results, by index; of a run that was played again the later one.
     damaged : list of str
         ``file:line`` of lines that are not whole.
     """
@@ -37,6 +39,11 @@ class Contents:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
+    @property
+    def headless(self) -> bool:
+        """Whether there are lines, but none that says which sweep they belong to."""
+        return self.header is None and bool(self.outcomes or self.damaged)
+
 
 class Journal:
     """Appends outcomes to a file; `flush` returns only when they are on disk."""
@@ -44,8 +51,7 @@ class Journal:
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self._path = path
         with output_errors(str(path)):
-            if path.is_symlink():
-                raise OutputError(f"{path} is a symbolic link; a sweep does not write through it")
+            _refuse_link(path)
             torn = path.is_file() and not _ends_whole(path)
             new = not path.exists() or not path.stat().st_size
             self._file: BinaryIO = path.open("ab")
@@ -75,6 +81,20 @@ class Journal:
     def close(self) -> None:
         """Close the file; everything appended is on disk already."""
         self._file.close()
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OutputError(f"{path} is a symbolic link; a sweep does not write through it")
+
+
+def set_aside(path: Path) -> Path:
+    """Give a journal that cannot be used another name, so that a new one can begin; return that name."""
+    _refuse_link(path)
+    names = (path.with_name(f"{path.name}{ASIDE}{number}") for number in ("", *range(2, 10**6)))
+    target = next(name for name in names if not name.exists())
+    with output_errors(str(path)):
+        return path.rename(target)
 
 
 def _ends_whole(path: Path) -> bool:
@@ -149,7 +169,7 @@ def _read(path: Path) -> Contents:
             contents.header = document["header"]
         else:
             outcome = _outcome(document["outcome"])
-            contents.outcomes.setdefault(outcome.index, packer.packed(outcome))
+            contents.outcomes[outcome.index] = packer.packed(outcome)
     return contents
 
 

@@ -2,7 +2,7 @@
 
 A `concurrent.futures.ProcessPoolExecutor` gives up the whole sweep when one worker is killed. Here each worker
 has a pipe of its own; if it dies, the task it was at is tried again, and given up after `MAX_ATTEMPTS`; the
-others go on.
+others go on. A task that takes longer than it may is given up at once: it would take as long again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Protocol
 
 from colossus_sim.errors import OutputError
 from colossus_sim.sweeps.task import Outcome, Player, Task
+from colossus_sim.units import format_duration
 
 MAX_ATTEMPTS = 3
 """How often a task is begun before it is given up."""
@@ -32,6 +33,8 @@ MAX_CHUNK = 64
 MAX_DEATHS_IN_ROW = 20
 """Workers that die one after another without any result before the pool gives up."""
 _JOIN_SECONDS = 5.0
+_READY = None
+"""What a worker sends when it has started."""
 
 
 class Executor(Protocol):
@@ -68,6 +71,7 @@ def _serve(connection: Connection) -> None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     player = Player()
     with contextlib.suppress(EOFError, OSError):
+        connection.send(_READY)
         while True:
             for task in connection.recv():
                 connection.send(player.play(task))
@@ -86,6 +90,10 @@ class _Worker:
     """Sent and not answered; the first one is being played."""
     since: float = 0.0
     """When the first one began. [s]"""
+    started: bool = False
+    """Whether it is ready to play; the time before is not that of its first task."""
+    overdue: Task | None = None
+    """The task for which it was killed, as that took too long."""
 
 
 class WorkerPool:
@@ -96,7 +104,7 @@ class WorkerPool:
     jobs : int
         Number of processes.
     task_timeout : float, optional
-        Longest time of one task; a worker that is slower is killed and counts as dead. [s]
+        Longest time of one task; a worker that is slower is killed, and the task has failed. [s]
     start_method : str, optional
         How processes are started: forkserver, spawn, fork; default: forkserver where there is one.
     """
@@ -174,19 +182,31 @@ class WorkerPool:
         patience = 1.0 if self._timeout is None else min(1.0, max(0.01, self._timeout / 4.0))
         found = wait(list(by_handle), timeout=patience)  # type: ignore[arg-type]
         ready = {id(by_handle[handle]): by_handle[handle] for handle in found}
-        if self._timeout is not None:
-            for worker in self._workers:
-                if worker.tasks and time.monotonic() - worker.since > self._timeout:
-                    worker.process.kill()
-                    ready[id(worker)] = worker
+        for worker in self._workers:
+            if self._is_late(worker):
+                worker.overdue = worker.tasks[0]
+                worker.process.kill()
+                worker.process.join(_JOIN_SECONDS)
+                ready[id(worker)] = worker
         return list(ready.values())
+
+    def _is_late(self, worker: _Worker) -> bool:
+        if self._timeout is None or not worker.started or not worker.tasks:
+            return False
+        if time.monotonic() - worker.since <= self._timeout:
+            return False
+        # An answer that only waits to be read came in time, and one that died by itself is buried as such.
+        return not worker.connection.poll() and worker.process.is_alive()
 
     def _collect(self, worker: _Worker, queue: deque[Task]) -> Iterator[Outcome]:
         try:
             while worker.connection.poll():
-                outcome: Outcome = worker.connection.recv()
-                task = worker.tasks.popleft()
+                outcome: Outcome | None = worker.connection.recv()
                 now = time.monotonic()
+                if outcome is _READY:
+                    worker.started, worker.since = True, now
+                    continue
+                task = worker.tasks.popleft()
                 self._seconds_per_task += 0.3 * (now - worker.since - self._seconds_per_task)
                 worker.since, self._deaths = now, 0
                 yield replace(outcome, attempts=self._attempts.get(task.index, 0) + 1)
@@ -200,6 +220,9 @@ class WorkerPool:
         worker.process.join(_JOIN_SECONDS)
         worker.connection.close()
         self._workers.remove(worker)
+        if worker.overdue is not None:
+            yield from self._give_up(worker, queue)
+            return
         self._deaths += 1
         if self._deaths > MAX_DEATHS_IN_ROW:
             raise OutputError(
@@ -215,6 +238,16 @@ class WorkerPool:
             return
         error = f"the worker process died {attempts} times at this run (last: {_how(worker)})"
         yield Outcome(index=suspect.index, status="failed", error=error, attempts=attempts)
+
+    def _give_up(self, worker: _Worker, queue: deque[Task]) -> Iterator[Outcome]:
+        """Say that the task for which a worker was killed has failed; what waited behind it goes back."""
+        late = worker.overdue
+        if worker.tasks and late is worker.tasks[0]:  # else its answer came in the last moment
+            worker.tasks.popleft()
+            error = f"ran longer than --task-timeout {format_duration(self._timeout or 0.0)}"
+            attempts = self._attempts.get(late.index, 0) + 1
+            yield Outcome(index=late.index, status="failed", error=error, attempts=attempts)
+        queue.extendleft(reversed(worker.tasks))
 
     def close(self) -> None:
         """Kill the workers; what they were at is lost."""

@@ -11,8 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from colossus_sim.errors import UsageError
-from colossus_sim.results.files import output_errors
+from colossus_sim.results.files import check_parquet, output_errors
 from colossus_sim.results.spreadsheets import neutralised
 from colossus_sim.sweeps.cut_off import is_cut_off
 from colossus_sim.sweeps.measure import describe_measure
@@ -251,10 +250,8 @@ def parquet_bytes(table: SweepTable) -> bytes:
     """
     import pandas as pd
 
+    check_parquet()
     frame = pd.DataFrame({column.name: table.column(column.name) for column in table.columns})
     buffer = io.BytesIO()
-    try:
-        frame.to_parquet(buffer, engine="pyarrow", index=False)
-    except ImportError as error:
-        raise UsageError("Parquet needs pyarrow: install colossus-sim[parquet]") from error
+    frame.to_parquet(buffer, engine="pyarrow", index=False)
     return buffer.getvalue()

@@ -299,10 +299,14 @@ class Traffic:
                 before.append(Call("dp", group, "all_gather", weights, 1, 0))
         return behind, before
 
-    def tied_embedding(self) -> list[Call]:
-        """Sum of the gradients of a tied embedding held by the first and the last stage."""
+    def shared_embedding(self) -> list[Call]:
+        """Sum of the gradients of an embedding that the first and the last stage hold a copy of each.
+
+        Under DualPipe the devices at the ends hold both stages and one embedding (arXiv:2412.19437, sec. 3.2.3).
+        """
         count, mesh = self._sizes.count, self._sizes.mesh
-        if not self._arch.tie_word_embeddings or mesh.pp == 1:
+        together = mesh.pp == 1 or self._plan.schedule == "dualpipe"
+        if together or not count.embedding_at_both_ends:
             return []
         message = count.embedding / mesh.tp * self._plan.stack.gradient_bytes
         return [Call("embedding", "embedding", "all_reduce", message, 0, 1)]

@@ -58,13 +58,20 @@ class Block(NamedTuple):
     backward: Work
     repeated: Work = _NO_WORK
     """Part of the forward pass that selective recomputation runs again."""
+    weights: float = 0.0
+    """Part of the backward pass that multiplies for weight gradients, which no other stage waits for. [s]"""
 
     def plus(self, other: Block) -> Block:
         """Sum, pass by pass."""
         repeated = self.repeated
         if other.repeated is not _NO_WORK:
             repeated = repeated.plus(other.repeated)
-        return Block(self.forward.plus(other.forward), self.backward.plus(other.backward), repeated)
+        return Block(
+            self.forward.plus(other.forward),
+            self.backward.plus(other.backward),
+            repeated,
+            self.weights + other.weights,
+        )
 
 
 class StageWork(NamedTuple):
@@ -80,9 +87,11 @@ class Machine(NamedTuple):
     """A GPU with its calibration at the plan's precision, and in 16 bits."""
 
     linear: Device
+    grouped_fraction: float
+    """Rate of grouped products relative to plain ones, at the plan's precision."""
     half: Device
     half_peak: float
-    kernel: KernelCalibration
+    half_kernel: KernelCalibration
 
 
 def machine_of(gpu: Gpu, calibration: Calibration, precision: str, gemm_factor: float = 1.0) -> Machine:
@@ -97,10 +106,10 @@ def machine_of(gpu: Gpu, calibration: Calibration, precision: str, gemm_factor: 
     linear = _device(gpu, kernel, gemm_factor * peak)
     half = sixteen_bit(gpu)
     if half == precision:
-        return Machine(linear=linear, half=linear, half_peak=peak, kernel=kernel)
-    half_peak = peak_of(gpu, half)
-    device = _device(gpu, kernels_of(calibration, gpu, half), gemm_factor * half_peak)
-    return Machine(linear=linear, half=device, half_peak=half_peak, kernel=kernel)
+        return Machine(linear, kernel.grouped_gemm_fraction, linear, peak, kernel)
+    half_kernel, half_peak = kernels_of(calibration, gpu, half), peak_of(gpu, half)
+    device = _device(gpu, half_kernel, gemm_factor * half_peak)
+    return Machine(linear, kernel.grouped_gemm_fraction, device, half_peak, half_kernel)
 
 
 def _device(gpu: Gpu, kernel: KernelCalibration, peak: float) -> Device:
@@ -150,6 +159,7 @@ class LayerModel:
         return Block(
             Work(forward, quantisation=cast * rows * inner),
             Work(inputs + weights, quantisation=cast * rows * out),
+            weights=weights,
         )
 
     def _elementwise(self, traffic: float) -> Block:
@@ -204,7 +214,8 @@ class LayerModel:
         return self._fused(flops, sizes.sequence / piece, 0.5 * (score + value))
 
     def _fused(self, flops: float, keys: float, head_size: float) -> Block:
-        kernel, peak = self._machine.kernel, self._machine.half_peak
+        # In 16 bits whatever the precision of the products; stacks with attention in 8 bits have a factor.
+        kernel, peak = self._machine.half_kernel, self._machine.half_peak
         factor = self._stack.attention_factor
         if self._stack.ampere_attention:
             factor *= kernel.attention_ampere_factor
@@ -288,7 +299,7 @@ class LayerModel:
     def _grouped(self, rows: float, out: float, inner: float, groups: int) -> Block:
         """The same linear layer for each expert of the rank."""
         device, size = self._machine.linear, self._sizes.element_bytes
-        share = self._machine.kernel.grouped_gemm_fraction
+        share = self._machine.grouped_fraction
 
         def time(m: float, n: float, k: float, output: float = 2.0) -> float:
             return kernels.grouped_gemm_time(
@@ -304,6 +315,7 @@ class LayerModel:
         return Block(
             Work(gemm=time(rows, out, inner), quantisation=cast(rows * inner)),
             Work(gemm=time(rows, inner, out) + weights, quantisation=cast(rows * out)),
+            weights=weights,
         )
 
     def _embedding(self) -> Block:

@@ -39,6 +39,8 @@ class LayerCost(NamedTuple):
 
     forward: Cost
     backward: Cost
+    weights: float
+    """Part of the backward cost that can be put off: the products for weight gradients. [s]"""
     exposed_forward: dict[str, float]
     exposed_backward: dict[str, float]
 
@@ -138,7 +140,8 @@ def layer_cost(
         host=hosts[1],
         waiting=waiting * passes,
     )
-    return LayerCost(forward, backward, exposed_forward, exposed_backward)
+    weights = multiplier * block.weights
+    return LayerCost(forward, backward, weights, exposed_forward, exposed_backward)
 
 
 class _Sent(NamedTuple):

@@ -11,54 +11,67 @@ from colossus_sim.training.layer_cost import LayerCost
 
 
 class Ledger:
-    """Adds up calls; equal collectives become one row."""
+    """Adds up calls; equal collectives become one row.
 
-    def __init__(self, fabric: Fabric) -> None:
-        self._levels = fabric.levels
-        self._rows: dict[tuple[str, str, str, float], list[float]] = {}
+    Parameters
+    ----------
+    fabric : Fabric
+        The network.
+    kinds : int
+        Kinds of ranks that hold different layers.
+    """
+
+    def __init__(self, fabric: Fabric, kinds: int) -> None:
+        self._levels, self._kinds = fabric.levels, kinds
+        self._rows: dict[tuple[str, str, str, float], list[list[float]]] = {}
         self._priced: dict[tuple[str, str, str, float], PricedCall] = {}
         self._traffic = [0.0] * len(fabric.levels)
 
     def add(self, priced: PricedCall, calls: float, mean_calls: float, exposed: float) -> None:
-        """Add a collective of one step.
+        """Add a collective of one step that all kinds of ranks see alike.
 
         Parameters
         ----------
         priced : PricedCall
             What one call costs.
         calls : float
-            Calls of the busiest rank.
+            Calls of a rank.
         mean_calls : float
             Calls of the mean rank, for the traffic.
         exposed : float
-            Time of the busiest rank that nothing hides. [s]
+            Time of a rank that nothing hides. [s]
         """
-        call = priced.call
-        key = call[:4]
+        self._add(priced, [(calls, exposed)] * self._kinds, mean_calls)
+
+    def _add(self, priced: PricedCall, shares: Sequence[tuple[float, float]], mean_calls: float) -> None:
+        """Add calls and exposed time of each kind of rank."""
+        key = priced.call[:4]
         self._priced[key] = priced
-        row = self._rows.setdefault(key, [0.0, 0.0, 0.0])
-        row[0] += calls
-        row[1] += calls * priced.cost.time
-        row[2] += exposed
+        row = self._rows.setdefault(key, [[0.0, 0.0] for _ in shares])
+        for kind, (calls, exposed) in zip(row, shares, strict=True):
+            kind[0] += calls
+            kind[1] += exposed
         for index, sent in enumerate(priced.cost.bytes_per_level):
             self._traffic[index] += mean_calls * sent
 
     def add_layers(
-        self, priced: Sequence[PricedCall], cost: LayerCost, layers: float, mean_layers: float
+        self, priced: Sequence[PricedCall], cost: LayerCost, layers: Sequence[float], mean_layers: float
     ) -> None:
-        """Add the collectives of one kind of layer, `layers` times (micro-batches included)."""
+        """Add the collectives of a layer of which each kind of rank runs so many (micro-batches included)."""
         for item in priced:
             call, time = item.call, item.cost.time
             backward = call.backward + call.beside
             exposed = call.forward * cost.exposed_forward[call.axis]
             exposed += backward * cost.exposed_backward[call.axis]
             number = call.forward + backward
-            self.add(item, layers * number, mean_layers * number, layers * exposed * time)
+            shares = [(held * number, held * exposed * time) for held in layers]
+            self._add(item, shares, mean_layers * number)
 
     def rows(self) -> tuple[CommunicationRow, ...]:
-        """Return one row per different collective."""
+        """Return one row per different collective, of the kind of rank that calls it most."""
         rows = []
-        for key, (calls, time, exposed) in self._rows.items():
+        for key, kinds in self._rows.items():
+            calls, exposed = max(kinds)
             call, cost, span = self._priced[key]
             rows.append(
                 CommunicationRow(
@@ -69,7 +82,7 @@ class Ledger:
                     level=self._levels[span.level].name,
                     message_bytes=call.message,
                     calls=calls,
-                    time=time,
+                    time=calls * cost.time,
                     exposed=exposed,
                     busbw=cost.busbw,
                 )

@@ -11,6 +11,7 @@ from colossus_sim.formulas.pipeline import in_flight_microbatches
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.specs.shares import MAX_IDLE_SHARE, shares
 from colossus_sim.training.estimate import StageMemory, StepEstimate
 from colossus_sim.training.sizes import Sizes, resolve_sizes, virtual_chunks
 from colossus_sim.units import format_si
@@ -39,15 +40,28 @@ class MemoryModel:
         """Parameters that one rank of a stage holds before data-parallel sharding: common, and experts'."""
         found = self._parameters.get(stage)
         if found is None:
-            held = [self._layer_parameters(one) for one in self._on_device(stage)]
+            held = [self._layer_parameters(one) for one in self.on_device(stage)]
             own, experts = map(sum, zip(*held, strict=True))
             found = self._parameters[stage] = own + self._vocabulary_parameters(stage), experts
         return found
 
-    def _on_device(self, stage: int) -> tuple[int, ...]:
+    def on_device(self, stage: int) -> tuple[int, ...]:
         """Stages of the model on the device of a stage: with DualPipe that of either direction
         (arXiv:2412.19437, table 2)."""
         return (stage, self._sizes.stages - 1 - stage) if self._plan.schedule == "dualpipe" else (stage,)
+
+    @cached_property
+    def devices(self) -> tuple[int, ...]:
+        """Stages whose devices hold different things: the first, the last, and one of each other composition."""
+        last = self._sizes.stages - 1
+        seen: dict[tuple[tuple[int, int], ...], int] = {}
+        for stage in range(1, last):
+            seen.setdefault(self._layers_on(stage), stage)
+        return tuple(dict.fromkeys((0, last, *seen.values())))
+
+    def _layers_on(self, stage: int) -> tuple[tuple[int, int], ...]:
+        """Dense and routed layers of each stage on the device of a stage."""
+        return tuple([self._sizes.stage_layers[one] for one in self.on_device(stage)])
 
     def _layer_parameters(self, stage: int) -> tuple[float, float]:
         count, mesh = self._sizes.count, self._sizes.mesh
@@ -60,12 +74,10 @@ class MemoryModel:
 
     def _vocabulary_parameters(self, stage: int) -> float:
         """Embedding and output matrix on the device of a stage, per rank."""
-        count, stages = self._sizes.count, self._on_device(stage)
+        count, stages = self._sizes.count, self.on_device(stage)
         last = self._sizes.stages - 1 in stages
-        # The last stage too needs an embedding that is tied, or that further predictions start from; where both
-        # ends are on one device it is there once (arXiv:2412.19437, sec. 3.2.3).
-        shared = count.output == 0 or count.prediction_modules > 0
-        embedding = count.embedding if 0 in stages or (last and shared) else 0
+        # An embedding that both ends need is on a device of both only once (arXiv:2412.19437, sec. 3.2.3).
+        embedding = count.embedding if 0 in stages or (last and count.embedding_at_both_ends) else 0
         return (embedding + (count.output if last else 0)) / self._tp
 
     def _in_flight(self, stage: int) -> float:
@@ -81,8 +93,7 @@ class MemoryModel:
         stack = self._plan.stack
         last = self._sizes.stages - 1
         # Stages with equal contents differ only in what they have in flight.
-        contents = tuple([self._sizes.stage_layers[one] for one in self._on_device(stage)])
-        key = (contents, stage == 0, stage == last)
+        key = (self._layers_on(stage), stage == 0, stage == last)
         if key not in self._fixed:
             self._fixed[key] = (*self._states(stage), self._buffers(stage), self._update(stage))
         weights, gradients, optimizer, buffers, update = self._fixed[key]
@@ -104,7 +115,7 @@ class MemoryModel:
 
     def _activations(self, stage: int) -> float:
         """Bytes that the micro-batches in flight keep."""
-        on_device, stages = self._on_device(stage), self._sizes.stages
+        on_device, stages = self.on_device(stage), self._sizes.stages
         # With two directions a device keeps the more of one, the nearer it is to that one's first stage.
         shares = [(stages - one) / (stages + 1) for one in on_device] if len(on_device) > 1 else [1.0]
         kept = 0.0
@@ -244,7 +255,7 @@ class MemoryModel:
         arch, plan, sizes = self._arch, self._plan, self._sizes
         state = sizes.tokens * arch.hidden_size * 2.0
         total = 2.0 * state
-        if sizes.stages - 1 in self._on_device(stage) and arch.vocab_size:
+        if sizes.stages - 1 in self.on_device(stage) and arch.vocab_size:
             logits = memory.logits_bytes(
                 vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
             )
@@ -269,6 +280,11 @@ def check_memory(
     path: str = "parallel",
 ) -> None:
     """Raise if any stage needs more than the device has.
+
+    Parameters
+    ----------
+    gpus : int
+        GPUs that are there to train, of which the plan may leave a few idle; changes are tried on as many.
 
     Raises
     ------
@@ -309,7 +325,9 @@ def memory_problem(
         f"{format_si(missing, 'B')} more than the {format_si(estimate.memory_capacity, 'B')} of {gpu.title} "
         f"({shown})"
     )
-    fitting = [name for name, change in _changes(plan) if _fits(architecture, change, gpu, gpus)]
+    fitting = [
+        name for name, change in _changes(plan, architecture) if _fits(architecture, change, gpu, gpus)
+    ]
     if fitting:
         hint = "any of these would fit: " + ", ".join(fitting[:5])
     else:
@@ -317,7 +335,7 @@ def memory_problem(
     return Problem(path=path, message=message, hint=hint)
 
 
-def _changes(plan: ParallelPlan) -> Iterator[tuple[str, ParallelPlan]]:
+def _changes(plan: ParallelPlan, architecture: Architecture) -> Iterator[tuple[str, ParallelPlan]]:
     """Changes worth trying, mildest first."""
     for value in ("selective", "full"):
         if value != plan.activation_recomputation and plan.activation_recomputation != "full":
@@ -329,19 +347,44 @@ def _changes(plan: ParallelPlan) -> Iterator[tuple[str, ParallelPlan]]:
         yield "micro_batch_size: 1", plan.model_copy(update={"micro_batch_size": 1})
     for stage in range(plan.zero_stage + 1, 4):
         yield f"zero_stage: {stage}", plan.model_copy(update={"zero_stage": stage})
-    for name in ("pipeline_parallel", "tensor_parallel", "context_parallel", "expert_parallel"):
-        degree = getattr(plan, name)
-        if name == "expert_parallel" and degree == 1:
-            continue
+    names = ["pipeline_parallel", "tensor_parallel", "context_parallel"]
+    if architecture.moe is not None:
+        names.append("expert_parallel")
+    for name in names:
         for factor in (2, 4):
-            update = {name: degree * factor, "data_parallel": None}
-            yield f"{name}: {degree * factor}", plan.model_copy(update=update)
+            yield _more(plan, name, factor)
+
+
+def _more(plan: ParallelPlan, name: str, factor: int) -> tuple[str, ParallelPlan]:
+    """A degree times a factor; where the plan gives the replicas, so many fewer of what takes more GPUs."""
+    update = {name: getattr(plan, name) * factor}
+    if name != "expert_parallel" and plan.data_parallel is not None:
+        update["data_parallel"] = plan.data_parallel // factor
+    words = " with ".join(f"{field}: {value}" for field, value in update.items())
+    return words, plan.model_copy(update=update)
 
 
 def _fits(architecture: Architecture, plan: ParallelPlan, gpu: Gpu, gpus: int) -> bool:
+    """Whether a plan that loading would accept fits into memory."""
+    if next(shares("", plan, architecture), None) is not None:
+        return False
     try:
         sizes = resolve_sizes(architecture, plan, gpus)
+        needed = peak_memory(architecture, plan, gpus)
     except InfeasibleError:
         return False
-    stages = MemoryModel(architecture, plan, sizes).stages()
-    return max(stage.total for stage in stages) <= gpu.hbm_capacity
+    return gpus - sizes.mesh.world_size <= MAX_IDLE_SHARE * gpus and needed <= gpu.hbm_capacity
+
+
+def peak_memory(
+    architecture: Architecture, plan: ParallelPlan, gpus: int, attended: float | None = None
+) -> float:
+    """Return what the stage that needs most needs per GPU; arguments as for `resolve_sizes`. [B]
+
+    Raises
+    ------
+    InfeasibleError
+        If the plan does not divide.
+    """
+    sizes = resolve_sizes(architecture, plan, gpus, attended)
+    return max(stage.total for stage in MemoryModel(architecture, plan, sizes).stages())

@@ -61,6 +61,8 @@ class PhaseModel:
         Dense peak of one GPU at `precision`. [FLOP/s]
     precision : str
         Number format of `peak`.
+    warnings : tuple of Problem
+        What the model of the phase leaves out that matters for it.
     """
 
     def __init__(
@@ -88,13 +90,14 @@ class PhaseModel:
         self.gpus_wanted = gpus_wanted
         self.peak, self.precision = peak, precision
         self.reference: StepEstimate | None = work.step(gpus_wanted, placement, None)
-        unit = self._fed(gpus_wanted, work.unit_of(gpus_wanted, self.reference))
+        unit = self._fed(gpus_wanted, work.unit_of(gpus_wanted, self.reference, placement, None))
         self._memo[gpus_wanted, placement, None] = unit
         self._by_seat[gpus_wanted, self._seat(gpus_wanted, placement, None)] = unit
         self.reference_unit = unit
         self.reference_time = unit.time
         self.planned_unit_time = self.reference_time
         self.units = 0
+        self.warnings: tuple[Problem, ...] = ()
 
     def unit(
         self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None = None
@@ -126,7 +129,8 @@ class PhaseModel:
         found = self._by_seat.get(seat)
         if found is None:
             step = self._work.step(gpus, placement, bandwidths)
-            found = self._by_seat[seat] = self._fed(gpus, self._work.unit_of(gpus, step))
+            unit = self._work.unit_of(gpus, step, placement, bandwidths)
+            found = self._by_seat[seat] = self._fed(gpus, unit)
         return found
 
     def _fed(self, gpus: int, unit: UnitEstimate) -> UnitEstimate:
@@ -155,7 +159,8 @@ def build_phase_model(
     Raises
     ------
     InfeasibleError
-        If the plan does not fit: too few GPUs, layers that do not divide, memory.
+        If the plan does not fit: too few GPUs, layers that do not divide, memory; or if its `step_time_factor`
+        asks for more than the peak.
     """
     builder = _Builder(scenario, job_name, scenario.cluster.sites[site], partition_name, fabric)
     return builder.counted(phase_name)
@@ -182,6 +187,12 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._models: dict[tuple[str, str, str, str], PhaseModel] = {}
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Warnings of the phases, each field named once."""
+        found = [problem for model in self._models.values() for problem in model.warnings]
+        return tuple({problem.path: problem for problem in reversed(found)}.values())[::-1]
 
     def __call__(
         self,
@@ -245,16 +256,33 @@ class _Builder:
                 input_bytes=work.tokens_per_unit * job.data.bytes_per_token if phase.kind == "train" else 0.0,
             )
             if model.reference is not None:
+                apart = phase.kind == "rl" and phase.rollouts.mode == "asynchronous"
                 check_memory(
                     model.reference,
                     architecture=job.model,
                     plan=plan,
                     gpu=self._partition.gpu,
-                    gpus=model.reference.gpus,
+                    gpus=model.reference.gpus if apart else self._asked(phase),
                 )
+                self._check_rate(model.reference)
         except InfeasibleError as error:
             raise InfeasibleError([self._placed(problem, phase_name) for problem in error.problems]) from None
+        if isinstance(work, RlWork) and (long := work.longest_response(wanted)) is not None:
+            model.warnings = (self._placed(long, phase_name),)
         return model
+
+    def _check_rate(self, step: StepEstimate) -> None:
+        """Raise if a step would do more than the peak of its GPUs, recomputation counted."""
+        used, factor = max(step.mfu, step.hfu), self._job.step_time_factor
+        if used > 1.0:
+            least = math.ceil(100.0 * factor * used) / 100.0
+            problem = Problem(
+                path=f"jobs.{self._name}.step_time_factor",
+                message=f"at {factor:g} a GPU would do {used * step.peak / 1e12:,.0f} TFLOP/s (MFU {step.mfu:.0%}, "
+                f"HFU {step.hfu:.0%}), but its peak at {step.precision} is {step.peak / 1e12:,.0f}",
+                hint=f"at least {least:g}",
+            )
+            raise InfeasibleError([problem])
 
     def _placed(self, problem: Problem, phase_name: str) -> Problem:
         """Turn a path inside a plan into one of the scenario; leave one that is."""

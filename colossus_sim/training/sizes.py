@@ -80,17 +80,17 @@ class Sizes:
         """Pipeline stages."""
         return self.mesh.pp
 
-    def stage_classes(self) -> tuple[int, ...]:
-        """The first and the last stage, and one of each other composition."""
-        last = self.stages - 1
-        seen: dict[tuple[int, int], int] = {}
-        for stage in range(1, last):
-            seen.setdefault(self.stage_layers[stage], stage)
-        return tuple(dict.fromkeys((0, last, *seen.values())))
 
-
-def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> Sizes:
+def resolve_sizes(
+    architecture: Architecture, plan: ParallelPlan, gpus: int, attended: float | None = None
+) -> Sizes:
     """Return the sizes of a plan on `gpus` GPUs.
+
+    Parameters
+    ----------
+    attended : float, optional
+        Tokens that attend to each other, where sequences are packed from pieces of their own; left out = the
+        plan's sequences, or the samples of a video model.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def resolve_sizes(architecture: Architecture, plan: ParallelPlan, gpus: int) -> 
         mesh = mesh_of(plan, gpus)
     except ValueError as error:
         raise InfeasibleError([Problem(path="parallel", message=str(error))]) from error
-    attended = architecture.attended_tokens(plan.sequence_length)
+    attended = architecture.attended_tokens(plan.sequence_length if attended is None else attended)
     microbatches = math.ceil(plan.global_batch_size / (mesh.dp * plan.micro_batch_size))
     chunks = split_layers(
         architecture, mesh.pp, virtual_chunks(plan), by_cost=plan.stack.stage_balance == "cost"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from colossus_sim.formulas import kernels, transformer
-from colossus_sim.formulas.pipeline import pipeline_times
+from colossus_sim.formulas.pipeline import pipeline_times, slowest_device
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.hardware import Calibration, Gpu
@@ -54,6 +54,7 @@ def estimate_step(
     bandwidths: Sequence[float] | None = None,
     step_time_factor: float = 1.0,
     flop_multiplier: float = 1.0,
+    attended: float | None = None,
 ) -> StepEstimate:
     """Return time, breakdown, memory and traffic of one optimizer step.
 
@@ -71,6 +72,8 @@ def estimate_step(
         Real over modelled step time, shown as the part ``other``.
     flop_multiplier : float
         Multiplies all compute of forward and backward, e.g. for longer clips.
+    attended : float, optional
+        As for `resolve_sizes`.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def estimate_step(
         If the plan does not divide, or the device lacks the precision. Memory is reported, not enforced:
         see `colossus_sim.training.memory.check_memory`.
     """
-    sizes = resolve_sizes(architecture, plan, gpus)
+    sizes = resolve_sizes(architecture, plan, gpus, attended)
     machine = machine_of(gpu, calibration, plan.precision, plan.stack.gemm_factor)
     network = Network(sizes, placement, fabric, bandwidths, data_fraction=plan.stack.data_bandwidth_fraction)
     step = _Step(architecture, plan, sizes, machine, network, flop_multiplier)
@@ -153,7 +156,12 @@ def _repeated_flops(flops: transformer.TokenFlops, plan: ParallelPlan) -> float:
     """Forward FLOPs per token that recomputation runs again."""
     if plan.activation_recomputation == "full":
         return plan.recomputed_share * (flops.forward - flops.logits)
-    return flops.attention_core if plan.activation_recomputation == "selective" else 0.0
+    if plan.activation_recomputation == "none":
+        return 0.0
+    # What lies between the products, element-wise passes, does not count as FLOPs.
+    products = flops.projections + flops.mlp + flops.router + flops.experts
+    again = {"attention": flops.attention_core, "elementwise": 0.0, "half_products": 0.5 * products}
+    return again[plan.stack.selective_repeats]
 
 
 class _Step:
@@ -172,7 +180,7 @@ class _Step:
         self._network, self._multiplier = network, flop_multiplier
         self._traffic = Traffic(architecture, plan, sizes, network.expert_domains)
         self.memory = MemoryModel(architecture, plan, sizes)
-        self.ledger = Ledger(network.fabric)
+        self.ledger = Ledger(network.fabric, len(self.memory.devices))
 
     def parts(self) -> dict[str, float]:
         """Return the exact breakdown of the step."""
@@ -194,11 +202,10 @@ class _Step:
             backward,
             microbatches=m,
             transfers=(0.0, self._transfer()),
+            weights=[[costs[chunk].weights for chunk in row] for row in sizes.chunks],
         )
-        both = {chunk: ahead[chunk] + behind[chunk] for chunk in costs}
-        slowest = max(
-            math.fsum([both[chunk] for chunk in column]) for column in zip(*sizes.chunks, strict=True)
-        )
+        both = [[ahead[chunk] + behind[chunk] for chunk in row] for row in sizes.chunks]
+        slowest = slowest_device(self._plan.schedule, both)
         parts = dict(zip(PASS_PARTS, mean, strict=True))
         busiest = min(m * slowest, alone)
         parts["bubble"] = alone - busiest
@@ -226,37 +233,46 @@ class _Step:
         work = LayerModel(self._arch, self._plan, sizes, self._machine).stage_work()
         made: dict[str, LayerCost] = {}
         dense, routed = map(sum, zip(*sizes.stage_layers, strict=True))
-        busiest = [max(layers) for layers in zip(*sizes.stage_layers, strict=True)]
+        held = self._held()
         if dense:
-            made["dense"] = self._layer(work.dense, traffic.dense_layer(), busiest[0], dense)
+            made["dense"] = self._layer(work.dense, traffic.dense_layer(), held[0], dense)
         if moe is not None and routed:
             made["moe"] = self._layer(
                 work.moe,
                 traffic.moe_layer(),
-                busiest[1],
+                held[1],
                 routed,
                 routed=self._expert_loops(moe),
                 counted=not moe.capacity_padded,
             )
         first, last = traffic.edges()
-        made["first"] = self._layer(work.embedding, first, 1, 1, edge=True)
-        made["last"] = self._layer(work.head, last, 1, 1, edge=True)
+        made["first"] = self._layer(work.embedding, first, held[2], 1, edge=True)
+        made["last"] = self._layer(work.head, last, held[3], 1, edge=True)
         overhead = self._plan.stack.microbatch_overhead / len(sizes.chunks)
         distinct = dict.fromkeys(itertools.chain.from_iterable(sizes.chunks))
         return {chunk: _chunk_cost(chunk, made, overhead) for chunk in distinct}
+
+    def _held(self) -> list[list[float]]:
+        """Dense layers, routed ones, embeddings and heads that each kind of device runs for a micro-batch."""
+        sizes, last, kinds = self._sizes, self._sizes.stages - 1, []
+        for stage in self.memory.devices:
+            on_device = self.memory.on_device(stage)
+            stages = [(*sizes.stage_layers[one], one == 0, one == last) for one in on_device]
+            kinds.append([sum(parts) / len(on_device) for parts in zip(*stages, strict=True)])
+        return [list(parts) for parts in zip(*kinds, strict=True)]
 
     def _layer(
         self,
         block: Block,
         calls: Sequence[Call],
-        busiest: int,
-        held: int,
+        held: Sequence[float],
+        together: int,
         *,
         edge: bool = False,
         routed: tuple[float, float] | None = None,
         counted: bool = True,
     ) -> LayerCost:
-        """Cost of a kind of layer, of which the busiest stage holds so many and all stages together `held`."""
+        """Cost of a kind of layer, of which each kind of device holds so many and all stages together some."""
         priced = self._network.price_all(calls)
         cost = layer_cost(
             block,
@@ -269,7 +285,7 @@ class _Step:
             pipeline_crosses=self._network.pipeline_crosses,
         )
         m = self._sizes.microbatches
-        self.ledger.add_layers(priced, cost, m * busiest, m * held / self._sizes.stages)
+        self.ledger.add_layers(priced, cost, [m * each for each in held], m * together / self._sizes.stages)
         return cost
 
     def _expert_loops(self, moe: MixtureOfExperts) -> tuple[float, float]:
@@ -294,7 +310,7 @@ class _Step:
     def _data_parallel(self, forward: list[float], backward: list[float]) -> _DataParallel:
         """Gradient and weight exchange of the step, against the passes of the first stage, by chunk."""
         sizes, stack = self._sizes, self._plan.stack
-        parameters = [self.memory.parameters(stage) for stage in sizes.stage_classes()]
+        parameters = [self.memory.parameters(stage) for stage in self.memory.devices]
         own = max(held[0] for held in parameters)
         experts = max(held[1] for held in parameters)
         behind, before = self._traffic.gradients(own, experts)
@@ -312,7 +328,7 @@ class _Step:
                 self.ledger.add(item, 1.0, 1.0, item.cost.time * share)
             exposed += time - hidden
             slowdown += slowdown_of(hidden, stack)
-        for item in self._network.price_all(self._traffic.tied_embedding()):
+        for item in self._network.price_all(self._traffic.shared_embedding()):
             self.ledger.add(item, 1.0, 2.0 / sizes.stages, item.cost.time)
             exposed += item.cost.time
         return _DataParallel(exposed, slowdown)
@@ -322,7 +338,7 @@ class _Step:
         stack, mesh = self._plan.stack, self._sizes.mesh
         sharded = self._plan.zero_stage >= 1
         worst = 0.0
-        for stage in self._sizes.stage_classes():
+        for stage in self.memory.devices:
             own, experts = self.memory.parameters(stage)
             if sharded:
                 own, experts = own / (mesh.dp * mesh.cp), experts / mesh.edp
@@ -341,7 +357,8 @@ def _chunk_cost(chunk: Chunk, made: dict[str, LayerCost], overhead: float) -> La
     used = [(float(number), made[name]) for name, number in numbers if number]
     forward = weighted([(n, cost.forward) for n, cost in used])
     backward = weighted([(n, cost.backward) for n, cost in used])
-    return LayerCost(_with_overhead(forward, overhead), backward, {}, {})
+    weights = math.fsum([n * cost.weights for n, cost in used])
+    return LayerCost(_with_overhead(forward, overhead), backward, weights, {}, {})
 
 
 def _with_overhead(cost: Cost, overhead: float) -> Cost:

@@ -160,18 +160,22 @@ def _play(
         stage_order(schedule, stages=stages, stage=stage, microbatches=microbatches, chunks=chunks)
         for stage in range(stages)
     ]
-    # Zero-bubble schedules split a backward pass into its input and its weight half (arXiv:2401.10241).
-    share = 0.5 if schedule == "zero_bubble" else 1.0
+    # Zero-bubble schedules put weight gradients off (arXiv:2401.10241); nothing is sent for them.
+    weights = [[cost.weights if schedule == "zero_bubble" else 0.0 for cost in row] for row in table]
     forward = [[total(cost.forward) for cost in row] for row in table]
-    backward = [[share * total(cost.backward) for cost in row] for row in table]
-    played = simulate_pipeline(orders, forward, backward, transfer=transfer, weight=backward)
+    backward = [
+        [total(cost.backward) - late for cost, late in zip(*rows, strict=True)]
+        for rows in zip(table, weights, strict=True)
+    ]
+    played = simulate_pipeline(orders, forward, backward, transfer=transfer, weight=weights)
     spent = {
         "F": [[_communication(cost.forward) for cost in row] for row in table],
-        "B": [[share * _communication(cost.backward) for cost in row] for row in table],
+        "B": [[_communication(cost.backward) for cost in row] for row in table],
+        "W": [[0.0] * stages for _ in table],
     }
     return tuple(
         StepPass(item.stage, *item.work, item.start, item.end,
-                 spent["F" if item.work.kind == "F" else "B"][item.work.chunk][item.stage])
+                 spent[item.work.kind][item.work.chunk][item.stage])
         for item in played
     )  # fmt: skip
 

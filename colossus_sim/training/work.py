@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
-from colossus_sim.errors import InfeasibleError, Problem
+from colossus_sim.errors import Problem
 from colossus_sim.formulas import rollout, transformer
-from colossus_sim.formulas.generation import Values, decode_step_time, slowest_replica_time
 from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.mesh import mesh_of, usable_gpus
 from colossus_sim.parallelism.placement import Placement
@@ -21,7 +19,8 @@ from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import spans_of
 from colossus_sim.training.estimate import StepEstimate
-from colossus_sim.training.sizes import kernels_of, peak_of
+from colossus_sim.training.generation import Generation
+from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import format_si
 
@@ -67,7 +66,9 @@ class Work(Protocol):
     ) -> StepEstimate | None:
         """Return the training step inside a unit, if there is one."""
 
-    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+    def unit_of(
+        self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
+    ) -> UnitEstimate:
         """Return time and traffic of one unit that contains this training step."""
 
 
@@ -83,11 +84,10 @@ class Setting:
     step_time_factor: float
     flop_multiplier: float
 
-    @property
-    def token_flops(self) -> float:
-        """Model FLOPs of training on one token, without the multiplier."""
-        attended = self.architecture.attended_tokens(self.plan.sequence_length)
-        return transformer.token_flops(self.architecture, attended).training
+    def token_flops(self, attended: float) -> float:
+        """Return the model FLOPs of training on one token of so many that attend to each other, multiplied."""
+        among = self.architecture.attended_tokens(attended)
+        return transformer.token_flops(self.architecture, among).training * self.flop_multiplier
 
     def estimate(
         self,
@@ -95,8 +95,9 @@ class Setting:
         placement: Placement,
         bandwidths: Sequence[float] | None,
         plan: ParallelPlan | None = None,
+        attended: float | None = None,
     ) -> StepEstimate:
-        """Return the step of the plan (or of another one) on these GPUs."""
+        """Return the step of the plan (or of another one) on these GPUs; `attended` as for `estimate_step`."""
         return estimate_step(
             architecture=self.architecture,
             plan=self.plan if plan is None else plan,
@@ -108,6 +109,7 @@ class Setting:
             bandwidths=bandwidths,
             step_time_factor=self.step_time_factor,
             flop_multiplier=self.flop_multiplier,
+            attended=attended,
         )
 
     def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
@@ -128,7 +130,7 @@ class TrainWork:
         self._setting = setting
         plan = setting.plan
         self.tokens_per_unit = float(plan.global_batch_size * plan.sequence_length)
-        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops * setting.flop_multiplier
+        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops(plan.sequence_length)
 
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that the plan can use."""
@@ -142,7 +144,9 @@ class TrainWork:
         """Return the training step."""
         return self._setting.estimate(gpus, placement, bandwidths)
 
-    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+    def unit_of(
+        self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
+    ) -> UnitEstimate:
         """Return time and traffic of one step."""
         return UnitEstimate(0.0, ()) if step is None else UnitEstimate(step.step_time, step.traffic)
 
@@ -167,7 +171,9 @@ class ComputeWork:
         """There is no training step."""
         return
 
-    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+    def unit_of(
+        self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
+    ) -> UnitEstimate:
         """Return the time of one unit; it sends nothing worth counting."""
         return UnitEstimate(self._unit_time * self._wanted / gpus, (0.0,) * self._levels)
 
@@ -177,14 +183,22 @@ class RlWork:
 
     def __init__(self, setting: Setting, rollouts: Rollouts) -> None:
         self._setting, self._rollouts = setting, rollouts
-        self._mean_response = rollout.response_moment(**rollouts.length_law)
+        self._generation = Generation(
+            architecture=setting.architecture,
+            rollouts=rollouts,
+            gpu=setting.gpu,
+            fabric=setting.fabric,
+            calibration=setting.calibration,
+            precision=setting.plan.precision,
+        )
         plan = setting.plan
-        self.tokens_per_unit = rollouts.responses * (rollouts.prompt_tokens + self._mean_response)
-        # Responses are packed into full sequences for the update.
+        mean_response = rollout.response_moment(**rollouts.length_law)
+        self.tokens_per_unit = rollouts.responses * (rollouts.prompt_tokens + mean_response)
+        # Responses are packed into full sequences for the update; each attends to itself only.
+        self._attended = rollout.attending_tokens(prompt_tokens=rollouts.prompt_tokens, **rollouts.length_law)
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
-        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops * setting.flop_multiplier
-        self._count = transformer.count_parameters(setting.architecture)
+        self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops(self._attended)
 
     def usable_gpus(self, gpus: int) -> int:
         """Return `gpus` if both pools get what they need, else 0."""
@@ -198,120 +212,57 @@ class RlWork:
         return usable_gpus(self._plan, train), generate
 
     def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
-        """Return where the groups of the training step of one update lie."""
-        return self._setting.spans(self._pools(gpus)[0], placement)
+        """Return where the groups of the training step of one update lie, and the copies that generate."""
+        train, generate = self._pools(gpus)
+        return (*self._setting.spans(train, placement), self._generation.span(generate, placement))
 
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step of one update."""
-        return self._setting.estimate(self._pools(gpus)[0], placement, bandwidths, self._plan)
+        train = self._pools(gpus)[0]
+        return self._setting.estimate(train, placement, bandwidths, self._plan, self._attended)
 
-    def unit_of(self, gpus: int, step: StepEstimate | None) -> UnitEstimate:
+    def longest_response(self, gpus: int) -> Problem | None:
+        """Return in words that the sequences of the plan do not hold the longest response, or None if they do."""
+        rollouts, setting = self._rollouts, self._setting
+        longest = math.ceil(rollouts.prompt_tokens + rollouts.max_response_tokens)
+        plan = self._plan
+        if longest <= plan.sequence_length:
+            return None
+        whole = -(-longest // plan.context_parallel) * plan.context_parallel
+        alone = plan.model_copy(update={"sequence_length": whole, "micro_batch_size": 1})
+        need = peak_memory(setting.architecture, alone, self._pools(gpus)[0], longest)
+        return Problem(
+            path="rollouts.max_response_tokens",
+            message=f"the update of the longest response, {longest:,} tokens with its prompt, needs "
+            f"{format_si(need, 'B')} per GPU with this plan, of {format_si(setting.gpu.hbm_capacity, 'B')}; the "
+            f"estimate packs sequences of {plan.sequence_length:,} tokens",
+            hint=f"a plan of the phase (parallel) with a sequence_length of {whole} and the context_parallel that "
+            "it needs to fit",
+        )
+
+    def unit_of(
+        self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
+    ) -> UnitEstimate:
         """Return time and traffic of one update."""
         train_gpus, generate_gpus = self._pools(gpus)
-        training, sent = (0.0, ()) if step is None else (step.step_time, step.traffic)
-        prefill, decode = self._generation_times(generate_gpus)
+        levels = len(self._setting.fabric.levels)
+        training, sent = (0.0, (0.0,) * levels) if step is None else (step.step_time, step.traffic)
+        prefill, decode, summed = self._generation.of_update(generate_gpus, placement, bandwidths)
         parts = {
             "generation": prefill + decode,
             "reward": self._rollouts.reward_time,
             "training": training,
-            "weight_sync": self._weight_sync_time(),
+            "weight_sync": self._generation.weight_sync_time,
         }
         if self._rollouts.mode == "synchronous":
             time = rollout.synchronous_update_time(**parts)
         else:
             time = rollout.asynchronous_update_time(**parts)
-        share = train_gpus / gpus
         told = (("prefill", prefill), ("decode", decode), *tuple(parts.items())[1:])
         beside = time - math.fsum(seconds for _, seconds in told)
         told += (("beside", beside),) if self._rollouts.mode == "asynchronous" else ()
-        traffic = tuple(share * level for level in sent)
-        wanted = self._rollouts.responses_at_once(generate_gpus)
-        return UnitEstimate(time, traffic, told, slots=min(wanted, self._slots), slots_wanted=wanted)
-
-    def _weight_sync_time(self) -> float:
-        """New weights to every replica, each GPU receiving its share at its own NIC (broadcast chain)."""
-        size = self._count.total * self._rollouts.weight_bytes
-        return size / (self._rollouts.gpus_per_replica * self._setting.fabric.injection_bandwidth)
-
-    def _generation_times(self, gpus: int) -> tuple[float, float]:
-        """Time to read the prompts of one update, and until its responses are there. [s]"""
-        rollouts = self._rollouts
-        replicas = rollouts.replicas(gpus)
-        mine = rollouts.responses / replicas
-        prefill = rollout.prefill_time(
-            active_params=float(self._count.active),
-            tokens=mine * rollouts.prompt_tokens,
-            gpus=rollouts.gpus_per_replica,
-            peak_flops=peak_of(self._setting.gpu, self._setting.plan.precision),
-            flops_fraction=self._flops_fraction(),
+        traffic = tuple(
+            (train_gpus * one + generate_gpus * other) / gpus for one, other in zip(sent, summed, strict=True)
         )
-        slots = min(float(rollouts.concurrency_per_replica), float(self._slots), max(1.0, mine))
-        if rollouts.mode == "asynchronous":
-            steps = mine / slots * self._mean_response
-            return prefill, steps * float(self._token_step(slots, self._running_context))
-        decode = slowest_replica_time(
-            step_time=self._token_step,
-            **rollouts.length_law,
-            prompt_tokens=rollouts.prompt_tokens,
-            responses=max(1.0, mine),
-            slots=slots,
-            replicas=float(min(replicas, rollouts.responses)),
-        )
-        return prefill, decode
-
-    def _token_step(self, sequences: Values, context: Values) -> Values:
-        """Time of one token step of a replica. [s]"""
-        rollouts, gpu = self._rollouts, self._setting.gpu
-        return decode_step_time(
-            weight_bytes=self._count.total * rollouts.weight_bytes,
-            kv_bytes_per_sequence=self._cache_bytes() * context,
-            sequences=sequences,
-            active_params=float(self._count.active),
-            gpus=rollouts.gpus_per_replica,
-            memory_bandwidth=gpu.hbm_bandwidth,
-            bandwidth_fraction=rollouts.bandwidth_fraction,
-            peak_flops=peak_of(gpu, self._setting.plan.precision),
-            flops_fraction=self._flops_fraction(),
-        )
-
-    def _flops_fraction(self) -> float:
-        setting = self._setting
-        return kernels_of(setting.calibration, setting.gpu, setting.plan.precision).gemm_peak_fraction
-
-    def _cache_bytes(self) -> float:
-        """Key-value cache of one token. [B]"""
-        return rollout.cache_bytes_per_token(self._setting.architecture)
-
-    @cached_property
-    def _running_context(self) -> float:
-        """Mean context of a running response. [tokens]"""
-        return self._rollouts.prompt_tokens + rollout.running_response_tokens(**self._rollouts.length_law)
-
-    @cached_property
-    def _slots(self) -> int:
-        """Responses for which one replica has memory.
-
-        Raises
-        ------
-        InfeasibleError
-            If memory does not hold one.
-        """
-        rollouts, gpu = self._rollouts, self._setting.gpu
-        weights = self._count.total * rollouts.weight_bytes
-        each = gpu.hbm_capacity * rollouts.hbm_fraction
-        cache = self._cache_bytes() * self._running_context
-        memory = each * rollouts.gpus_per_replica
-        slots = rollout.slots_in_memory(memory=memory, weight_bytes=weights, cache_bytes=cache)
-        if slots > 0:
-            return slots
-        raise InfeasibleError(
-            [
-                Problem(
-                    path="rollouts.gpus_per_replica",
-                    message=f"the weights need {format_si(weights, 'B')} and the cache of one response "
-                    f"{format_si(cache, 'B')}, {rollouts.gpus_per_replica} GPUs have {format_si(memory, 'B')} "
-                    f"(hbm_fraction {rollouts.hbm_fraction:g})",
-                    hint=f"at least {math.ceil((weights + cache) / each)} GPUs per replica, or fewer weight_bytes",
-                )
-            ]
-        )
+        slots, wanted = self._generation.slots, self._rollouts.responses_at_once(generate_gpus)
+        return UnitEstimate(time, traffic, told, slots=min(wanted, slots), slots_wanted=wanted)

@@ -13,10 +13,10 @@ from itertools import chain
 from pydantic import ValidationError
 
 from colossus_sim.loading.checks.models import shape
-from colossus_sim.loading.checks.plans import shares
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.specs.shares import shares
 from colossus_sim.validation import words
 from colossus_sim.validation.architectures import COLUMNS, architecture_of, needed, not_an_architecture
 from colossus_sim.validation.fills import ENDS, filled

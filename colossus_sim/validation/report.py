@@ -12,12 +12,15 @@ from colossus_sim.validation.cases import LeftOut
 from colossus_sim.validation.collectives import CollectiveGroup, CollectivePrediction, CollectiveRow
 from colossus_sim.validation.metrics import ErrorStats, Group, Prediction, quantile
 
+SCHEMA_VERSION = 1
+
 
 def training_document(
     predictions: Sequence[Prediction], left_out: Sequence[LeftOut], groups: Sequence[Group]
 ) -> dict[str, Any]:
     """Return rows, groups and the rows left out with their reasons. Times in s, memory in the row's unit."""
     return {
+        "schema_version": SCHEMA_VERSION,
         "rows": [_row(item) for item in predictions],
         "groups": [group_document(group) for group in groups],
         "left_out": [{"id": item.row.id, "line": item.row.line, "reason": item.reason} for item in left_out],
@@ -144,6 +147,7 @@ def collectives_document(
 ) -> dict[str, Any]:
     """Return rows, groups and the rows left out with their reasons."""
     return {
+        "schema_version": SCHEMA_VERSION,
         "rows": [
             {
                 "id": item.row.name,
@@ -168,6 +172,7 @@ def campaigns_document(outcomes: Sequence[CampaignOutcome]) -> dict[str, Any]:
     """Return every campaign with its error, and the median absolute error."""
     errors = [abs(item.error) for item in outcomes if item.error is not None]
     return {
+        "schema_version": SCHEMA_VERSION,
         "rows": [{**dataclasses.asdict(item), "error": item.error} for item in outcomes],
         "count": len(errors),
         "median": quantile(errors, 0.5) if errors else None,

@@ -45,6 +45,28 @@ def test_warnings_go_to_standard_error(tiny_file: Path, capsys: pytest.CaptureFi
     assert err.startswith("warning: --set #1: jobs.small.phases.pretrain.overlap: has no effect")
 
 
+LONG = (
+    "jobs.small.phases.sft={kind: rl, updates: 9, gpus: 512, rollouts: {generation_share: 0.75, "
+    "max_response_tokens: 32768}}"
+)
+
+
+def test_a_response_that_no_sequence_holds_is_a_warning(
+    tiny_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Words, count and document name what its update would need; a plan that holds it is silent."""
+    assert run_command_line(["check", str(tiny_file), "--set", LONG]) == 0
+    out, err = capsys.readouterr()
+    assert "1 warning" in out
+    assert "jobs.small.phases.sft.rollouts.max_response_tokens: the update of the longest response, " in err
+    assert "33,792 tokens with its prompt, needs " in err
+    assert run_command_line(["check", str(tiny_file), "--set", LONG, "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["files"][0]["warnings"]
+    assert warning["message"].endswith("the estimate packs sequences of 8,192 tokens")
+    assert run_command_line(["check", str(tiny_file), "--set", LONG.replace("32768", "7168")]) == 0
+    assert "0 warnings" in capsys.readouterr().out
+
+
 def test_explain_shows_value_and_origin(tiny_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each effective value has its line: field, value with unit, place."""
     arguments = ["check", str(tiny_file), "--explain", "--set", "jobs.small.gpus=256", "--case", "high"]
@@ -87,6 +109,28 @@ def test_a_plan_that_does_not_fit_in_memory(tiny_file: Path, capsys: pytest.Capt
     assert f"error: {tiny_file}:59:5: jobs.small.parallel: does not fit in memory: stage 0 needs" in err
     assert "would fit: " in err
     assert err.count("error:") == 1
+
+
+def test_each_offered_change_makes_the_plan_valid(
+    tiny_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the replicas are given, and where 20 heads let tensor parallelism be 2 or 4, but not 8."""
+    fields = {"tensor_parallel": 2, "pipeline_parallel": 1, "data_parallel": 128, "sequence_length": 32768}
+    model = {"num_attention_heads": 20, "num_key_value_heads": 20, "head_dim": 128}
+
+    def checked(plan: dict[str, str]) -> int:
+        values = {"gpus": 256, **{f"model.{name}": value for name, value in model.items()}}
+        values |= {f"parallel.{name}": value for name, value in plan.items()}
+        options = [word for name, value in values.items() for word in ("--set", f"jobs.small.{name}={value}")]
+        return run_command_line(["check", str(tiny_file), *options])
+
+    written = {name: str(value) for name, value in fields.items()}
+    assert checked(written) == 2
+    offered = capsys.readouterr().err.partition("would fit: ")[2].split("\n")[0].split(", ")
+    assert "tensor_parallel: 4 with data_parallel: 64" in offered
+    for change in offered:
+        update = dict(pair.split(": ") for pair in change.split(" with "))
+        assert checked(written | update) == 0, change
 
 
 def test_a_network_that_cannot_be_built(tiny_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

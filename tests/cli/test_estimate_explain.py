@@ -58,6 +58,13 @@ def test_explanation_names_who_counts_and_where_constants_come_from(
         assert constants in out
 
 
+def test_both_sets_of_kernel_rates_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan in 8 bits rests on the rates of its products and on those of 16 bits, in which attention runs."""
+    out = explained(capsys, "llama3_405b", "--set", "jobs.llama3_405b.parallel.precision=fp8")
+    assert "kernel rates of h100 at fp8: fit; " in out
+    assert "kernel rates of h100 at *: fit; " in out
+
+
 def test_update_of_reinforcement_learning_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     """Generation, training and weights of an RL phase sum to its update, what is hidden being taken off."""
     out = explained(capsys, "colossus_roadmap", "--job", "grok_4_2")

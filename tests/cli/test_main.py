@@ -18,6 +18,7 @@ from colossus_sim.errors import OutputError, SimulationError
 from tests.interrupts import hear_interrupts
 from tests.loading.conftest import SCENARIO
 
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = [sys.executable, "-m", "colossus_sim"]
 
 
@@ -187,16 +188,21 @@ def test_python_m_is_the_same_command() -> None:
     assert done.stderr.startswith("error: no such file: nothing.yaml")
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    """A closed pipe ends the command quietly."""
+@pytest.mark.parametrize("command", ["schema", "--help", "run tiny --no-plots"])
+def test_a_reader_that_goes_away_is_no_error(command: str, tmp_path: Path) -> None:
+    """A closed pipe ends the command quietly, with the code of a program that SIGPIPE ends; its files are whole."""
     with subprocess.Popen(
-        [*PYTHON, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        [*PYTHON, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
-        process.wait(60)
+        assert process.wait(60) == 141
+    if command.startswith("run"):
+        (folder,) = (tmp_path / "out").iterdir()
+        assert (folder / "run.json").is_file()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs an always-full device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,32 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
     assert '"failed"' in (here / "out" / "tiny-sweep" / "results.csv").read_text(encoding="utf-8")
 
 
+def test_slow_runs_exit_with_3_and_are_played_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that takes longer than --task-timeout has failed; --resume with more time plays it, and says so."""
+    command = ["sweep", "tiny", *GRID, "--no-plots"]
+    assert run_command_line([*command, "--task-timeout", "0.1 ms"]) == 3
+    assert "ran longer than --task-timeout 0.1 ms" in capsys.readouterr().out
+    assert run_command_line([*command, "--resume", "--task-timeout", "600"]) == 0
+    shown = capsys.readouterr()
+    assert "played again: 2 runs that failed" in shown.err
+    assert "failed" not in shown.out
+
+
+def test_damaged_lines_are_told_and_nothing_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of junk is named as not used; where all runs are there, none is said to be done again."""
+    command = ["sweep", "tiny", *GRID, "--no-plots"]
+    assert run_command_line(command) == 0
+    journal = here / "out" / "tiny-sweep" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes() + b"junk\n")
+    capsys.readouterr()
+    assert run_command_line([*command, "--resume"]) == 0
+    told = capsys.readouterr().err
+    assert told.splitlines() == ["found 2 of 2 runs", "damaged lines, not used: journal.jsonl:4"]
+    journal.write_bytes(b"junk\n" + journal.read_bytes().partition(b"\n")[2])
+    assert run_command_line([*command, "--resume"]) == 0
+    assert "its 2 runs cannot be used; set aside as journal.jsonl.damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -151,6 +178,12 @@ def test_failed_points_exit_with_3(here: Path, capsys: pytest.CaptureFixture[str
         (["sweep", "tiny", *GRID, "--scheduler", "tcp://10.0.0.1:1"], "--executor dask"),
         (["sweep", "tiny", *GRID, "--executor", "dask", "--scheduler", "tcp://10.0.0.1:1"], "without TLS"),
         (["forecast", "tiny", "--until-ci", "0.5"], "needs a unit"),
+        (["sweep", "tiny", *GRID, "--task-timeout", "5 parsecs"], "--task-timeout: "),
+        (["forecast", "tiny", "--task-timeout", "0"], "--task-timeout: the time must be more than 0"),
+        (["forecast", "tiny", "--task-timeout", "nan"], "--task-timeout: "),
+        *((words, "'--out': the name of the folder is empty") for words in (
+            ["run", "tiny", "--out", ""], ["sweep", "tiny", *GRID, "--out", ""], ["forecast", "tiny", "--out", " "]
+        )),
         (["sweep", "tiny", *GRID, "--until-ci", "jobs.larg.finish_days=1d"], "jobs.large.finish_days"),
         (["sweep", "tiny", *GRID, "--measure", "jobs.large.slip"], "did you mean"),
         (["solve", "tiny", "--find", "jobs.small.gpus", "--so-that", "jobs.small"], "--so-that"),
@@ -170,6 +203,17 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     """Exit 2 with a message, and no folder."""
     assert run_command_line(arguments) == 2
     assert words in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["run", "tiny"], ["sweep", "tiny", *GRID]])
+def test_parquet_without_pyarrow_is_refused_before_any_run(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Exit 2 with what to install, of one run and of many alike, and nothing is written."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert run_command_line([*command, "--formats", "parquet"]) == 2
+    assert "install colossus-sim[parquet]" in capsys.readouterr().err
     assert list(here.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from colossus_sim import simulate
+from colossus_sim.cli.feasibility import find_problems
 from colossus_sim.loading.files import shipped_folder
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.parallelism.placement import Placement
@@ -15,6 +16,7 @@ from colossus_sim.specs.cluster import Partition
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
+from colossus_sim.training.phases import ModelCache
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import DAY, parse_instant
 
@@ -85,12 +87,16 @@ def test_every_plan_fits_in_memory(name: str, case: Case) -> None:
         used = partition.gpus_used_per_domain or partition.gpu.scale_up_domain
         installed = max(step.gpus for step in partition.capacity)
         fabric = build_fabric(scenario.cluster.sites[job.site].topology, partition.gpu, installed)
-        shares = {1.0} | {p.gpu_share for p in job.phases.values() if p.gpu_share and p.kind != "compute"}
-        for share in sorted(shares):
-            gpus = round(job.gpus * share)
+        trained = {(job.gpus, job.parallel)}
+        for phase in job.phases.values():
+            if phase.kind != "compute":
+                gpus = round(job.gpus * (phase.gpu_share or 1.0))
+                kept = phase.rollouts.generating_gpus(gpus) if phase.kind == "rl" else 0
+                trained.add((gpus - kept, phase.parallel or job.parallel))
+        for gpus, plan in trained:
             estimate = estimate_step(
                 architecture=job.model,
-                plan=job.parallel,
+                plan=plan,
                 gpu=partition.gpu,
                 fabric=fabric,
                 placement=Placement(
@@ -104,6 +110,16 @@ def test_every_plan_fits_in_memory(name: str, case: Case) -> None:
 
             assert estimate.fits, f"{job_name} at {gpus} GPUs"
             assert 0.05 < estimate.mfu < 0.60, f"{job_name} at {gpus} GPUs"
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", ["colossus_roadmap", "colossus_1_roadmap"])
+def test_updates_hold_the_longest_response(name: str, case: Case) -> None:
+    """Every phase fits, and no sequence of an RL plan is shorter than a response may be."""
+    models = ModelCache()
+
+    assert find_problems(loaded(name, case), models) == ()
+    assert models.warnings == ()
 
 
 @pytest.mark.parametrize("case", CASES)

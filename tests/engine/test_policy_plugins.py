@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from colossus_sim import load_scenario, policies, simulate
+from colossus_sim.cli.main import run_command_line
 from colossus_sim.engine.bench import BenchJob, a_site, play_bench
 from colossus_sim.engine.disciplines import SCHEDULERS
 from colossus_sim.engine.kernel.allow import unsupported
@@ -164,6 +165,8 @@ def test_nothing_is_imported_unless_it_is_named(offered: Offer) -> None:
         ("class Other:\n    pass\n", "cannot be loaded: AttributeError"),
         ("class Policy:\n    def __init__(self, weight):\n        pass\n", "cannot be loaded: TypeError"),
         ("class Policy(:\n", "cannot be loaded: SyntaxError"),
+        ("raise RuntimeError('not today')\n", "cannot be loaded: RuntimeError: not today"),
+        ("import sys\nsys.exit(7)\n", "cannot be loaded: SystemExit: 7"),
         (a_policy("sometimes", "0"), "'passing' must be one of strict, first_fit, easy, conservative"),
         ("class Policy:\n    passing = 'easy'\n", "it has no method rank"),
     ],
@@ -187,6 +190,8 @@ def test_check_says_what_is_wrong_with_a_policy(offered: Offer, code: str, words
         ("None", "failed: TypeError"),
         ("1 / 0", "failed: ZeroDivisionError"),
         ("job.deadline", "failed: AttributeError"),
+        ("next(iter(()))", "failed: StopIteration"),
+        ("exit(7)", "failed: SystemExit: 7"),
     ],
 )
 def test_a_rank_that_is_no_number_ends_the_run(offered: Offer, rank: str, words: str) -> None:
@@ -195,6 +200,26 @@ def test_a_rank_that_is_no_number_ends_the_run(offered: Offer, rank: str, words:
 
     with pytest.raises(UsageError, match=rf"'odd' \(mine 1.0: .*rank\(\) of running/run {words}"):
         starts("odd")
+
+
+def test_a_policy_that_fails_is_named_as_the_cause(
+    offered: Offer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 of one run and 3 of a sweep, one line that names policy and package; the traceback only with -v."""
+    code = a_policy("strict", "0").replace("return 0", "raise OSError('no file')")
+    offered("plug_raises", code, {"raises": "Policy"})
+    said = r"scheduling policy 'raises' \(mine 1.0: plug_raises:Policy\): rank\(\) of .* failed: OSError: no file"
+    run = ["run", "tiny", "--no-plots", "--set", "policies.scheduler=raises", "--out", str(tmp_path / "run")]
+    assert run_command_line(run) == 2
+    assert re.fullmatch(f"error: {said}\n", capsys.readouterr().err)
+    assert run_command_line([*run, "-v"]) == 2
+    assert "raise OSError('no file')" in capsys.readouterr().err
+    sweep = ["sweep", "tiny", "--set-grid", "policies.scheduler=fifo,raises", "--no-plots", "--jobs", "1"]
+    assert run_command_line([*sweep, "--out", str(tmp_path / "sweep")]) == 3
+    shown = capsys.readouterr()
+    assert "1 of 2 runs failed" in shown.out
+    assert re.search(said, shown.out)
+    assert shown.err == ""
 
 
 def test_an_unknown_name_lists_what_there_is(offered: Offer) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colossus_sim.formulas.generation import Array, Values, course_of, slowest_replica_time
+from colossus_sim.formulas.decoding import Array, Values
+from colossus_sim.formulas.generation import course_of, slowest_replica_time
 from colossus_sim.formulas.rollout import response_moment
 
 PROMPT = 1024.0
@@ -49,7 +50,8 @@ def played(lengths: Array, slots: int) -> float:
 def modelled(**changes: Any) -> float:
     """Time of the formula."""
     values = {
-        "step_time": memory_bound, "mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0,
+        "step_time": memory_bound, "reading_time": memory_bound, "cache_size": np.copy,
+        "mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0,
         "prompt_tokens": PROMPT, "responses": 64.0, "slots": 64.0, "replicas": 1.0,
     }  # fmt: skip
     return slowest_replica_time(**{**values, **changes})
@@ -75,6 +77,72 @@ def test_the_slowest_replica_agrees_with_playing_it(
     time = modelled(sigma=sigma, responses=float(responses), slots=float(slots), replicas=float(replicas))
 
     assert abs(time - np.mean(times)) < 0.04 * np.mean(times) + error
+
+
+def of_experts(sequences: Values, context: Values) -> Values:
+    """Time of a token step that reads the experts that 8 of 256 per sequence touch, and of its messages."""
+    touched = 1.0 - (1.0 - 8.0 / 256.0) ** sequences
+    return 4e-4 + WEIGHTS * touched + 2e-6 * sequences + CACHE * sequences * context
+
+
+def played_step_by_step(lengths: Array, slots: int) -> float:
+    """Time until the slowest replica is done where each step depends on how many sequences run."""
+    times = []
+    for mine in lengths.tolist():
+        ends = mine[:slots]
+        spans = [(0.0, end) for end in ends]
+        heapq.heapify(ends)
+        for length in mine[slots:]:
+            start = heapq.heappushpop(ends, ends[0] + length)
+            spans.append((start, start + length))
+        starts, stops = np.array(sorted(spans)), np.array(sorted(spans, key=lambda span: span[1]))
+        moments = np.unique(starts)
+        moments = np.unique(np.concatenate([moments, stops[:, 1]]))
+        middle = 0.5 * (moments[1:] + moments[:-1])
+        begun, done = (np.searchsorted(row, middle) for row in (starts[:, 0], stops[:, 1]))
+        before, after = (np.append(0.0, np.cumsum(row)) for row in (starts[:, 0], stops[:, 0]))
+        live = (begun - done).astype(float)
+        context = PROMPT + middle - (before[begun] - after[done]) / live
+        times.append(float(np.diff(moments) @ of_experts(live, context)))
+    return max(times)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0])
+@pytest.mark.parametrize(
+    ("responses", "slots", "replicas"), [(64, 64, 128), (7, 7, 512), (80, 64, 16), (300, 64, 8), (24, 16, 64)]
+)
+def test_experts_are_read_as_sequences_choose_them(
+    sigma: float, responses: int, slots: int, replicas: int
+) -> None:
+    """Within 6 % of the mean of played batches and three of its standard errors, while the batch drains too."""
+    rng = np.random.default_rng(11)
+    batches = max(8, 12_000 // (responses * replicas))
+    times = [
+        played_step_by_step(drawn(rng, sigma, 32768.0, (replicas, responses)), slots) for _ in range(batches)
+    ]
+    error = 3.0 * float(np.std(times)) / math.sqrt(batches)
+
+    time = modelled(
+        step_time=of_experts,
+        reading_time=of_experts,
+        sigma=sigma,
+        responses=float(responses),
+        slots=float(slots),
+        replicas=float(replicas),
+    )
+
+    assert abs(time - np.mean(times)) < 0.06 * np.mean(times) + error
+
+
+def test_layers_with_a_window_read_no_more_than_it() -> None:
+    """Equal responses: their cache grows up to the window, then stays."""
+    window = 5000.0
+    grows = window - PROMPT
+    read = 0.5 * (PROMPT + window) * grows + window * (8000.0 - grows)
+
+    time = modelled(sigma=1e-4, cache_size=lambda context: np.minimum(context, window))
+
+    assert time == pytest.approx(WEIGHTS * 8000.0 + CACHE * 64.0 * read, rel=2e-3)
 
 
 @pytest.mark.parametrize("waves", [1, 2, 3, 10])

@@ -49,21 +49,36 @@ def test_interleaved_bubble(stages: int, microbatches: int, chunks: int) -> None
 
 
 @pytest.mark.parametrize(("stages", "microbatches"), [(4, 8), (8, 16), (8, 100)])
-def test_zero_bubble_closed_form(stages: int, microbatches: int) -> None:
-    """With f = b = w the bubble of ZB-H1 is a third of 1f1b's (arXiv:2401.10241)."""
+@pytest.mark.parametrize("weight", [1.0, 0.6, 0.1, 0.0])
+def test_zero_bubble_closed_form(stages: int, microbatches: int, weight: float) -> None:
+    """The bubble of ZB-H1 is (S - 1)(F + B - W): with f = b = w a third of 1f1b's, without weight gradients to put
+    off all of it (arXiv:2401.10241, table 2)."""
     (time,) = pipeline.pipeline_times(
-        "zero_bubble", equal(stages, 1.0), equal(stages, 2.0), microbatches=microbatches, weight_share=0.5
+        "zero_bubble",
+        equal(stages, 1.0),
+        equal(stages, 2.0),
+        microbatches=microbatches,
+        weights=equal(stages, weight),
     )
-    assert time == pytest.approx(pipeline.zero_bubble_time(stages, microbatches, 1.0, 1.0, 1.0))
-    assert time == pytest.approx(3 * microbatches + stages - 1)
+    assert time == pytest.approx(pipeline.zero_bubble_time(stages, microbatches, 1.0, 2.0 - weight, weight))
+    assert time == pytest.approx(3 * microbatches + (stages - 1) * (3.0 - 2.0 * weight))
 
 
-def test_dualpipe_bubble() -> None:
+@pytest.mark.parametrize("weight", [1.0, 0.6, 0.0])
+def test_dualpipe_bubble(weight: float) -> None:
     """DualPipe's bubble is (S/2 - 1)(F&B + B - 3 W) (arXiv:2412.19437, table 2)."""
     (time,) = pipeline.pipeline_times(
-        "dualpipe", equal(8, 1.0), equal(8, 2.0), microbatches=32, weight_share=0.5
+        "dualpipe", equal(8, 1.0), equal(8, 2.0), microbatches=32, weights=equal(8, weight)
     )
-    assert time == pytest.approx(32 * 3.0 + 3 * (3.0 + 2.0 - 3.0))
+    assert time == pytest.approx(32 * 3.0 + 3 * (3.0 + 2.0 - 3.0 * weight))
+
+
+def test_a_device_of_dualpipe_works_for_two_stages() -> None:
+    """A long last stage shares its device with the short first one; elsewhere it is alone, or with its chunks."""
+    passes = [[1.0, 2.0, 2.0, 4.0]]
+    assert pipeline.slowest_device("1f1b", passes) == 4.0
+    assert pipeline.slowest_device("dualpipe", passes) == 2.5
+    assert pipeline.slowest_device("interleaved_1f1b", [*passes, [3.0, 1.0, 1.0, 1.0]]) == 5.0
 
 
 @pytest.mark.parametrize("microbatches", range(1, 20))
@@ -76,9 +91,13 @@ def test_dualpipe_lets_no_micro_batch_jump_stages(microbatches: int) -> None:
 TIMES = st.floats(0.1, 2.0)
 
 
+Case = tuple[str, list[list[float]], list[list[float]], list[list[float]], int, float]
+"""Schedule; forward, backward and weight-gradient times; micro-batches; transfer time."""
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[str, list[list[float]], list[list[float]], int, float]:
-    """A schedule with unequal stages, micro-batches and a transfer time."""
+def cases(draw: st.DrawFn) -> Case:
+    """A schedule with unequal stages, micro-batches and a transfer time; weights are a part of backward."""
     schedule = draw(st.sampled_from(["gpipe", "1f1b", "zero_bubble", "interleaved_1f1b"]))
     stages = draw(st.integers(1, 6))
     chunks = draw(st.integers(2, 4)) if schedule == "interleaved_1f1b" else 1
@@ -86,34 +105,35 @@ def cases(draw: st.DrawFn) -> tuple[str, list[list[float]], list[list[float]], i
     microbatches = draw(st.integers(1, 40))
     if chunks > 1:
         microbatches = stages * draw(st.integers(1, 8))
-    return schedule, draw(rows), draw(rows), microbatches, draw(st.sampled_from([0.0, 0.05, 0.7]))
+    backward = draw(rows)
+    weights = [[draw(st.floats(0.0, 1.0)) * time for time in row] for row in backward]
+    return schedule, draw(rows), backward, weights, microbatches, draw(st.sampled_from([0.0, 0.05, 0.7]))
 
 
 @settings(max_examples=150, deadline=None)
 @given(cases())
-def test_fast_form_equals_oracle(
-    case: tuple[str, list[list[float]], list[list[float]], int, float],
-) -> None:
-    """For unequal stages and any transfer time the fast form equals the played schedule to 1e-9."""
-    schedule, forward, backward, microbatches, transfer = case
+def test_fast_form_equals_oracle(case: Case) -> None:
+    """For unequal stages, any share of weight gradients and any transfer time the fast form equals the played
+    schedule to 1e-9."""
+    schedule, forward, backward, weights, microbatches, transfer = case
     fast = pipeline.pipeline_times(
         schedule,
         forward,
         backward,
         microbatches=microbatches,
         transfers=(0.0, transfer),
-        weight_share=0.5,
+        weights=weights,
     )
-    halves = [[0.5 * x for x in row] for row in backward]
     split = schedule == "zero_bubble"
+    first = [[b - w for b, w in zip(*rows, strict=True)] for rows in zip(backward, weights, strict=True)]
     for time, p in zip(fast, (0.0, transfer), strict=True):
         slow = simulated_step_time(
             schedule,
             forward,
-            halves if split else backward,
+            first if split else backward,
             microbatches=microbatches,
             transfer=p,
-            weight=halves if split else None,
+            weight=weights if split else None,
         )
         assert time == pytest.approx(slow, rel=1e-9)
 
@@ -131,17 +151,15 @@ def test_leaping_over_periods_is_exact(schedule: str, chunks: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(cases(), st.lists(st.sampled_from([0.0, 0.01, 0.3, 2.0]), min_size=1, max_size=4))
-def test_transfer_times_do_not_mix(
-    case: tuple[str, list[list[float]], list[list[float]], int, float], transfers: list[float]
-) -> None:
+def test_transfer_times_do_not_mix(case: Case, transfers: list[float]) -> None:
     """Several transfer times in one call give what each gives alone."""
-    schedule, forward, backward, microbatches, _ = case
+    schedule, forward, backward, weights, microbatches, _ = case
     together = pipeline.pipeline_times(
-        schedule, forward, backward, microbatches=microbatches, transfers=transfers
+        schedule, forward, backward, microbatches=microbatches, transfers=transfers, weights=weights
     )
     for time, p in zip(together, transfers, strict=True):
         (alone,) = pipeline.pipeline_times(
-            schedule, forward, backward, microbatches=microbatches, transfers=(p,)
+            schedule, forward, backward, microbatches=microbatches, transfers=(p,), weights=weights
         )
         assert time == pytest.approx(alone, rel=1e-12)
 

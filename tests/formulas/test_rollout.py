@@ -8,54 +8,20 @@ import numpy as np
 import pytest
 
 from colossus_sim.formulas import rollout
-from colossus_sim.formulas.generation import decode_step_time
-from tests.formulas.test_transformer import DEEPSEEK, LLAMA_70B
 
 
-def _decode(**changes: float) -> float:
-    # A 10T model in fp4 on one rack of 72 GPUs with 8 TB/s each.
-    values = {
-        "weight_bytes": 5e12,
-        "kv_bytes_per_sequence": 0.0,
-        "sequences": 1.0,
-        "active_params": 1e12,
-        "gpus": 72.0,
-        "memory_bandwidth": 8e12,
-        "bandwidth_fraction": 0.6,
-        "peak_flops": 15e15,
-        "flops_fraction": 0.5,
-    }
-    return decode_step_time(**{**values, **changes})
-
-
-def test_decoding_of_few_sequences_is_bound_by_reading_the_weights() -> None:
-    """5 TB over 72 x 8 TB/s at 60 % take 14.5 ms, some 69 tokens per second."""
-    assert _decode() == pytest.approx(14.5e-3, rel=5e-3)
-    assert 1.0 / _decode() == pytest.approx(69.0, rel=5e-3)
-
-
-def test_decoding_of_many_sequences_is_bound_by_compute() -> None:
-    """Two FLOP per active parameter and sequence, once they take longer than the reads."""
-    sequences = 1e6
-
-    assert _decode(sequences=sequences) == pytest.approx(2e12 * sequences / (72 * 15e15 * 0.5))
-
-
-def test_key_value_cache_and_collectives_add_to_the_step() -> None:
-    """The cache of every sequence is read with the weights; collectives come on top."""
-    with_cache = _decode(kv_bytes_per_sequence=5e9, sequences=1000.0)
-
-    assert with_cache == pytest.approx(2.0 * _decode())
-    assert _decode(collective_time=1e-3) == pytest.approx(_decode() + 1e-3)
-
-
-def test_prefill_costs_two_flops_per_parameter_and_token() -> None:
-    """1,000 tokens of a 1e9 model at 1e12 FLOP/s take two seconds."""
+def test_prefill_costs_two_flops_per_parameter_and_token_and_attention() -> None:
+    """1,000 tokens of a 1e9 model at 1e12 FLOP/s take two seconds; attention of one GPU is shared by both."""
     time = rollout.prefill_time(
-        active_params=1e9, tokens=1000.0, gpus=2.0, peak_flops=1e12, flops_fraction=0.5
+        active_params=1e9,
+        attention_time=1e-3,
+        tokens=1000.0,
+        gpus=2.0,
+        peak_flops=1e12,
+        flops_fraction=0.5,
     )
 
-    assert time == pytest.approx(2.0)
+    assert time == pytest.approx(2.0 + 0.5)
 
 
 def test_a_far_limit_leaves_the_moments_as_they_are() -> None:
@@ -98,10 +64,27 @@ def test_running_responses_are_the_long_ones() -> None:
     assert rollout.running_response_tokens(**law) > 1.5 * 0.5 * rollout.response_moment(**law)
 
 
-def test_cache_of_a_token_by_kind_of_attention() -> None:
-    """Llama 3 70B: 80 layers x 2 x 8 heads x 128 x 2 B; latent attention keeps 512 + 64 numbers per layer."""
-    assert rollout.cache_bytes_per_token(LLAMA_70B) == 80 * 2 * 8 * 128 * 2
-    assert rollout.cache_bytes_per_token(DEEPSEEK) == 61 * (512 + 64) * 2
+def test_running_responses_up_to_a_limit_agree_with_sampling() -> None:
+    """Ages at random moments, each counted up to the limit."""
+    law = {"mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0}
+    rng = np.random.default_rng(6)
+    lengths = np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=400_000), 32768.0)
+    ages = rng.uniform(size=200_000) * rng.choice(lengths, size=200_000, p=lengths / lengths.sum())
+    for limit in (500.0, 4096.0, 20_000.0, 1e6):
+        expected = np.minimum(ages, limit).mean()
+        assert rollout.running_response_tokens(**law, limit=limit) == pytest.approx(expected, rel=0.01)
+
+
+def test_tokens_attend_to_their_own_response() -> None:
+    """Keys of all tokens of sampled responses, and of equal ones that long; longer than the mean one."""
+    law = {"mean_tokens": 8000.0, "sigma": 1.0, "maximum": 32768.0}
+    rng = np.random.default_rng(8)
+    lengths = 1024.0 + np.minimum(rng.lognormal(math.log(8000.0) - 0.5, 1.0, size=1_000_000), 32768.0)
+    keys = (0.5 * lengths**2).sum() / lengths.sum()
+
+    assert 0.5 * rollout.attending_tokens(prompt_tokens=1024.0, **law) == pytest.approx(keys, rel=0.01)
+    equal = rollout.attending_tokens(prompt_tokens=24.0, mean_tokens=1000.0, sigma=1e-4, maximum=2000.0)
+    assert equal == pytest.approx(1024.0, rel=1e-6)
 
 
 def test_slots_fill_what_the_weights_leave() -> None:

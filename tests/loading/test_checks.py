@@ -22,6 +22,7 @@ MOE = "{num_experts: 64, num_experts_per_tok: 4, moe_intermediate_size: 2048}"
 SITE = "cluster.sites.lab"
 MAIN = f"{SITE}.partitions.main"
 JOB = "jobs.small"
+DIFFUSION = f"{JOB}.model.kind=diffusion_transformer"
 
 
 def problems(path: Path, *overrides: str) -> list[str]:
@@ -69,6 +70,10 @@ VIOLATIONS = [
     ([f"{JOB}.parallel.pipeline_parallel=64"], "= 64 chunks, but the model has only 32 layers"),
     ([f"{JOB}.parallel.context_parallel=3", f"{JOB}.gpus=504", f"{JOB}.phases.sft.gpus=240"],
      "3 does not divide sequence_length 8192"),
+    ([f"{JOB}.parallel.sequence_length=8196", f"{JOB}.parallel.context_parallel=2"],
+     f"{JOB}.parallel.tensor_parallel: tp 4 x cp 2 = 8 does not divide sequence_length 8196, of which sequence "
+     "parallelism gives each rank a whole number of tokens; sequence_length 8192 or 8200, or sequence_parallel: "
+     "false"),
     ([f"{JOB}.parallel.schedule=interleaved_1f1b"], "the interleaved schedule needs virtual_pipeline"),
     ([f"{JOB}.parallel.virtual_pipeline=2"], "schedule 1f1b has no virtual stages"),
     ([f"{JOB}.parallel.virtual_pipeline=2", f"{JOB}.parallel.schedule=zero_bubble"],
@@ -116,6 +121,8 @@ VIOLATIONS = [
     ([f"{JOB}.phases.pretrain={{gpu_hours: 5}}"], "but this job has no such phase"),
     ([f"{JOB}.phases.sft.gpu_share=0.5"], "gpus and gpu_share are both given"),
     ([f"{JOB}.phases.sft.gpus=0"], "a phase needs at least 1 GPU"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, rollouts: {{weight_bytes: 0.0001}}}}"],
+     "rollouts.weight_bytes: must be at least 0.25, got 0.0001"),
     ([f"{JOB}.min_gpus=768"], f"{JOB}.min_gpus: 768 is more than gpus (512)"),
     ([f"{JOB}.max_gpus=256"], f"{JOB}.max_gpus: 256 is less than gpus (512)"),
     ([f"{JOB}.data.releases=[{{ready: 2026-02-01, tokens: 1T}}, {{ready: 2026-01-01, tokens: 2T}}]"],
@@ -135,12 +142,16 @@ VIOLATIONS = [
     ([f"{JOB}.model.declared_active_params=9B"], f"{JOB}.model.declared_active_params: 9e+09"),
     ([f"{JOB}.model.intermediate_size=0"], "needed by the 32 dense layers"),
     ([f"{JOB}.model.kind=diffusion_transformer"], "a diffusion transformer needs 'video'"),
-    ([f"{JOB}.model.video={{tokens_per_sample: 5000}}"],
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 5000}}"],
      f"{JOB}.parallel.sequence_length: 8192 is not a whole number of samples of model.video.tokens_per_sample "
      "5000; 5000 for one sample per sequence, or a multiple"),
-    ([f"{JOB}.model.video={{tokens_per_sample: 8704}}"], "8192 is not a whole number of samples of"),
-    ([f"{JOB}.model.video={{tokens_per_sample: 0}}"],
-     f"{JOB}.model.video.tokens_per_sample: must be more than zero"),
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 8704}}"], "8192 is not a whole number of samples of"),
+    ([f"{JOB}.model.video={{tokens_per_sample: 8192}}"],
+     f"{JOB}.model.video: a model of kind transformer attends to its whole sequence, not to samples; kind: diff"),
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 8192, text_tokens: 0}}"],
+     f"{JOB}.model.video.text_tokens: cross-attention needs a text to attend to; cross_attention: false"),
+    ([DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: 0.5}}"],
+     f"{JOB}.model.video.tokens_per_sample: must be at least 1"),
     ([f"{JOB}.model.sliding_window_fraction=0.5"], "some layers use a sliding window, but sliding_window is 0"),
     ([f"{JOB}.model.sliding_window=512"],
      f"{JOB}.model.sliding_window: no layer uses the window of 512 tokens: sliding_window_fraction is not given"),
@@ -216,6 +227,11 @@ ADVISED = [
      "32 layers over 7 chunks: the largest has 5, the mean is 4.57"),
     ([f"{JOB}.parallel.data_parallel=60", f"{JOB}.gpus=480", f"{JOB}.phases.sft.gpus=480"],
      "512 is not a multiple of dp x micro_batch_size = 60"),
+    ([f"{JOB}.parallel.global_batch_size=65", f"{JOB}.phases.sft.gpus=512"],
+     f"{JOB}.parallel.global_batch_size: 65 is not a multiple of dp x micro_batch_size = 64; some of the 64 "
+     "replicas wait for the others: a step takes as long as one of 128 sequences"),
+    ([f"{JOB}.parallel.micro_batch_size=2", f"{JOB}.parallel.global_batch_size=192"],
+     f"{JOB}.parallel.global_batch_size: 192 is not a multiple of dp x micro_batch_size = 128;"),
     ([f"{JOB}.parallel.schedule=interleaved_1f1b", f"{JOB}.parallel.virtual_pipeline=2",
       f"{JOB}.parallel.pipeline_parallel=4", f"{JOB}.parallel.global_batch_size=192"],
      f"{JOB}.parallel.global_batch_size: the interleaved schedule needs a multiple of pipeline_parallel 4, but a "
@@ -234,6 +250,12 @@ ADVISED = [
     ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
     ([CROWDED], f"{JOB}.phases.sft.rollouts.concurrency_per_replica: of 367 responses at once 57 fit beside the "
      "weights in 1 GPUs, at a mean context of 8,448 tokens; the others wait"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24}}}}"],
+     f"{JOB}.phases.sft.rollouts: 24 of 512 GPUs stay idle: 22 of the 358 that generate, 24 for each copy of the "
+     "model; 2 of the 154 that train, 8 for each replica"),
+    ([f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24, "
+      "mode: synchronous}}"],
+     "8 of 512 GPUs stay idle: 8 of the 512 that generate, 24 for each copy of the model"),
     (["checkpoint.tiers[0].interval=1 s"], "checkpoint.tiers[0].interval: a save of small takes 1.12 s, longer"),
 ]  # fmt: skip
 
@@ -245,13 +267,43 @@ def test_each_oddity_is_a_warning(tiny: str, write: Writer, overrides: list[str]
     assert [line for line in found if said in line], found
 
 
+def test_pools_of_whole_copies_and_whole_replicas_are_fine(tiny: str, write: Writer) -> None:
+    """The share that the advice names leaves nothing idle."""
+    phase = f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24"
+    (advice,) = [
+        problem.hint
+        for problem in load_scenario(write(tiny), overrides=[f"{phase}}}}}"]).loaded.warnings
+        if "stay idle" in problem.message
+    ]
+    share = advice.removeprefix("generation_share ").split()[0]
+    filled = warnings(write(tiny), f"{phase}, generation_share: {share}}}}}")
+    assert not [line for line in filled if "stay idle" in line]
+
+
 def test_samples_that_fill_a_sequence_and_responses_that_fit_are_fine(tiny: str, write: Writer) -> None:
     """Whole samples are no problem, nor are replicas with room for all that they decode at once."""
     assert not [line for line in warnings(write(tiny), CROWDED.replace("4096", "57")) if "wait" in line]
     assert not [line for line in warnings(write(tiny), CROWDED.replace("8200", "1200")) if "wait" in line]
     for tokens in (8192, 4096, 2048):
-        found = problems(write(tiny), f"{JOB}.model.video={{tokens_per_sample: {tokens}}}")
+        found = problems(write(tiny), DIFFUSION, f"{JOB}.model.video={{tokens_per_sample: {tokens}}}")
         assert not [line for line in found if "samples" in line]
+
+
+def test_the_batch_of_an_rl_update_is_not_looked_at(tiny: str, write: Writer) -> None:
+    """It follows from the responses: only the phase that trains on 64 replicas is told that 65 do not divide."""
+    found = warnings(write(tiny), CROWDED, f"{JOB}.parallel.global_batch_size=65")
+    assert [line.split(" = ")[1] for line in found if "multiple of dp" in line] == [
+        "64; some of the 64 replicas wait for the others: a step takes as long as one of 128 sequences"
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"sequence_parallel": "false"}, {"tensor_parallel": 1}])
+def test_only_sequence_parallelism_deals_out_tokens(
+    tiny: str, write: Writer, fields: dict[str, object]
+) -> None:
+    """Without it, or without tensor parallelism, a sequence need not divide by anything but context parallelism."""
+    overrides = [f"{JOB}.parallel.{name}={value}" for name, value in fields.items()]
+    assert problems(write(tiny), f"{JOB}.parallel.sequence_length=8191", *overrides) == []
 
 
 @pytest.mark.parametrize("name", ["network_parts", "network_flaps", "llama3_h100_network"])

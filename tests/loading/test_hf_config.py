@@ -85,6 +85,16 @@ PUBLISHED: dict[str, tuple[Config, float, float]] = {
          "num_experts": 64, "moe_topk": [8] * 32, "moe_intermediate_size": [3072] * 32,
          "num_shared_expert": [1] * 32, "use_mixed_mlp_moe": True, "use_cla": False, "moe_layer_num_skipped": 0,
          "moe_drop_tokens": False, "tie_word_embeddings": True}, 80.4e9, 13e9),
+    "openai/gpt-oss-120b": (
+        {"model_type": "gpt_oss", "attention_bias": True, "experts_per_token": 4, "head_dim": 64,
+         "hidden_act": "silu", "hidden_size": 2880, "initial_context_length": 4096, "intermediate_size": 2880,
+         "layer_types": ["sliding_attention", "full_attention"] * 18, "num_attention_heads": 64,
+         "num_experts_per_tok": 4, "num_hidden_layers": 36, "num_key_value_heads": 8, "num_local_experts": 128,
+         "output_router_logits": False, "router_aux_loss_coef": 0.9, "sliding_window": 128, "swiglu_limit": 7.0,
+         "quantization_config": {"modules_to_not_convert": ["model.layers.*.mlp.router"], "quant_method": "mxfp4"},
+         "tie_word_embeddings": False, "vocab_size": 201088},
+        # The published 5.13 B leave the embedding out (arXiv:2508.10925, table 1).
+        116.8e9, 5.13e9 + 201088 * 2880),
     "bigcode/starcoder": (
         {"model_type": "gpt_bigcode", "n_embd": 6144, "n_head": 48, "n_layer": 40, "n_inner": 24576,
          "n_positions": 8192, "multi_query": True, "vocab_size": 49152}, 15.5e9, 15.5e9),
@@ -174,6 +184,8 @@ def test_experts_by_other_names_are_experts(read: Reader, keys: tuple[str, str])
         (ROUTED | {"moe_latent_size": 1024}, "not understood: moe_latent_size"),
         (SHAPE | {"model_type": "qwen3_moe"}, "does not give moe.num_experts, moe.num_experts_per_tok"),
         (SHAPE | {"num_experts_per_tok": 2}, "does not give moe.num_experts"),
+        (ROUTED | {"experts_per_token": 4}, "gives num_experts_per_tok 2 but experts_per_token 4;"),
+        (ROUTED | {"num_local_experts": 16}, "gives num_local_experts 16 but num_experts 8;"),
         (ROUTED | {"moe_layer_start_index": 1, "moe_layer_end_index": 20}, "dense layers among the routed ones"),
         (ROUTED | {"parallel_attn_mlp_res": True}, "has a dense block beside the experts"),
         (ROUTED | {"moe_intermediate_size": [512, 256]}, "moe_intermediate_size is [512, 256]; a whole number"),
@@ -240,3 +252,109 @@ def test_embeddings_are_tied_by_the_default_of_the_family(read: Reader, kind: st
     """The file's own word goes before it."""
     assert read(SHAPE | {"model_type": kind}).tie_word_embeddings is tied
     assert read(SHAPE | {"model_type": kind, "tie_word_embeddings": not tied}).tie_word_embeddings is not tied
+
+
+MINIMAX: Config = {
+    "model_type": "minimax_m2", "attn_type_list": [1] * 62, "head_dim": 128, "hidden_act": "silu",
+    "hidden_size": 3072, "intermediate_size": 1536, "mtp_transformer_layers": 1, "num_attention_heads": 48,
+    "num_experts_per_tok": 8, "num_hidden_layers": 62, "num_key_value_heads": 8, "num_local_experts": 256,
+    "num_mtp_modules": 3, "qk_norm_type": "per_layer", "rotary_dim": 64, "scoring_func": "sigmoid",
+    "shared_intermediate_size": 0, "tie_word_embeddings": False, "use_mtp": True, "use_qk_norm": True,
+    "use_routing_bias": True, "vocab_size": 200064,
+}  # fmt: skip
+"""The config.json of MiniMaxAI/MiniMax-M2.7."""
+
+
+def test_modules_of_minimax_count_beside_the_model(read: Reader) -> None:
+    """The model alone has the 228.7 B parameters of the published files, with its three modules 5 % more."""
+    count = count_parameters(read(MINIMAX))
+    assert count.total == pytest.approx(228.7e9, rel=0.01)
+    assert count.trained == pytest.approx((1 + 3 / 62) * 228.7e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("told", "modules"),
+    [
+        (MINIMAX, 3),
+        (SHAPE | {"num_nextn_predict_layers": 1, "mtp_loss_scaling_factor": 0.1}, 1),
+        (SHAPE | {"num_mtp_layers": 2}, 2), (SHAPE | {"mtp_num_layers": 1, "num_nextn_predict_layers": 1}, 1),
+        ({"text_config": SHAPE | {"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": False}}, 1),
+        ({"text_config": SHAPE, "mtp_num_hidden_layers": 2}, 2),
+        (SHAPE | {"use_mtp": False, "num_mtp_modules": 3}, 0), (SHAPE, 0),
+    ],
+)  # fmt: skip
+def test_modules_that_predict_further_tokens_are_read(read: Reader, told: Config, modules: int) -> None:
+    """By the names of each family, beside the language model or in it, unless they are switched off."""
+    assert read(told).num_nextn_predict_layers == modules
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"use_mtp": True}, "gives use_mtp, but not how many modules predict further tokens"),
+        ({"num_mtp_modules": 1, "mtp_transformer_layers": 2}, "gives mtp_transformer_layers 2 (modules of several"),
+        ({"mtp_config": {"depth": 2}}, "says of further predictions what is not understood: mtp_config"),
+        ({"mtp_num_hidden_layers": 1, "mtp_use_dedicated_embeddings": True}, "mtp_use_dedicated_embeddings"),
+        ({"num_mtp_layers": 1, "num_nextn_predict_layers": 2},
+         "gives num_nextn_predict_layers 2 but num_mtp_layers 1"),
+    ],
+)  # fmt: skip
+def test_further_predictions_that_are_not_understood_are_refused(
+    read: Reader, told: Config, said: str
+) -> None:
+    """They are trained like layers, so nothing about them is passed over."""
+    assert said in refused(read, SHAPE | told)
+
+
+def test_the_number_of_predictions_beside_the_file_makes_up_for_it(
+    tiny: str, write: Callable[..., Path]
+) -> None:
+    """What the file says of them is then not asked."""
+    write(json.dumps(SHAPE | {"use_mtp": True}), "config.json")
+    begin, end = tiny.index("    model:\n"), tiny.index("    site: lab\n")
+    model = "    model: {hf_config: config.json, num_nextn_predict_layers: 2}\n"
+    path = write(tiny[:begin] + model + tiny[end:])
+    assert load_scenario(path).jobs["small"].model.num_nextn_predict_layers == 2
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bert", "roberta", "xlm-roberta", "distilbert", "deberta-v2", "modernbert", "nomic_bert", "electra",
+        "hubert", "ernie", "esm", "vit", "vit_mae", "dinov3_vit", "siglip_vision_model", "clip", "wav2vec2",
+    ],
+)  # fmt: skip
+def test_encoders_are_refused_by_name(read: Reader, kind: str) -> None:
+    """They have plain feed-forward blocks and no mask, so they are no causal decoders with gated ones."""
+    said = refused(read, SHAPE | {"model_type": kind})
+    assert f"(model_type '{kind}') is an encoder: only causal decoders are modelled" in said
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"architectures": ["OurOwnForMaskedLM"]}, "is an encoder"),
+        ({"model_type": "clip", "text_config": SHAPE}, "is an encoder"),
+        ({"text_config": SHAPE | {"model_type": "clip_text_model"}}, "is an encoder"),
+        ({"is_encoder_decoder": True, "model_type": "bart"}, "has an encoder beside its decoder"),
+        ({"model_type": "qwen2", "is_causal": False}, "gives is_causal: false: only causal decoders"),
+        (
+            {"use_bidirectional_attention": True},
+            "gives use_bidirectional_attention: true: only causal decoders",
+        ),
+    ],
+)
+def test_models_that_look_ahead_are_refused(read: Reader, told: Config, said: str) -> None:
+    """By their class, by the file around the language model, by a second stack, or by their mask."""
+    assert said in refused(read, SHAPE | told)
+
+
+def test_a_family_that_is_not_known_is_said_to_be_read_as_llama(read: Reader) -> None:
+    """Among what the architecture says of itself; of families that are known nothing is said."""
+    note = read(SHAPE | {"model_type": "newcomer"}).provenance.note
+    assert "model_type 'newcomer' is not known: its layers are taken for Llama's" in note
+    assert "no model_type: its layers are taken for Llama's" in read(SHAPE).provenance.note
+    for kind in ("llama", "ernie4_5", "gpt_neox", "modernbert-decoder"):
+        known = "taken for Llama's" not in read(SHAPE | {"model_type": kind}).provenance.note
+        assert known is (kind != "modernbert-decoder")
+    assert all("taken for" not in read(config).provenance.note for config, _, _ in PUBLISHED.values())

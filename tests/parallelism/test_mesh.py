@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis, mesh_of, mesh_problems, usable_gpus
+from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis, mesh_of, usable_gpus
 from colossus_sim.specs.parallel import ParallelPlan
 
 degrees = st.integers(1, 4)
@@ -93,23 +93,21 @@ def test_given_data_parallel_is_kept() -> None:
         mesh_of(one, 511)
 
 
-def test_problems_name_the_product_and_the_nearest_values() -> None:
-    """What does not divide is shown with its factors and with values that would."""
-    good = plan(tensor_parallel=8, data_parallel=32, micro_batch_size=2)
-    assert mesh_problems(good, 256) == []
-    (batch,) = mesh_problems(plan(tensor_parallel=8, data_parallel=32, global_batch_size=500), 256)
-    assert "32 x 1 = 32" in batch
-    assert "480 or 512" in batch
-    (experts,) = mesh_problems(plan(tensor_parallel=8, data_parallel=4, expert_parallel=12), 32)
-    assert "12 x 1 = 12" in experts
-    assert "8 or 16" in experts
-    (few,) = mesh_problems(plan(tensor_parallel=8, pipeline_parallel=16), 100)
-    assert "8 x 1 x 16 = 128" in few
-    with pytest.raises(ValueError, match="does not divide"):
-        mesh_of(plan(tensor_parallel=8, data_parallel=4, expert_parallel=12), 32)
-
-
-def test_too_few_gpus_for_the_expert_groups() -> None:
-    """One replica fits, but not the replicas that an expert group spans."""
-    (few,) = mesh_problems(plan(tensor_parallel=8, expert_parallel=64), 32)
-    assert "and 64 for its 64-GPU expert groups" in few
+@pytest.mark.parametrize(
+    ("fields", "gpus", "said"),
+    [
+        (
+            {"tensor_parallel": 8, "data_parallel": 4, "expert_parallel": 12},
+            32,
+            "12 x 1 = 12 does not divide the 32 GPUs of a pipeline stage .*nearest that do: 8 or 16",
+        ),
+        ({"tensor_parallel": 8, "pipeline_parallel": 16}, 100, "8 x 1 x 16 = 128 GPUs for one replica, but"),
+        ({"tensor_parallel": 8, "expert_parallel": 64}, 32, "and 64 for its 64-GPU expert groups"),
+    ],
+)
+def test_refusals_name_the_product_and_the_nearest_values(
+    fields: dict[str, int], gpus: int, said: str
+) -> None:
+    """What does not divide or fit is shown with its factors and with values that would."""
+    with pytest.raises(ValueError, match=said):
+        mesh_of(plan(**fields), gpus)

@@ -17,7 +17,7 @@ import pytest
 
 from colossus_sim.errors import OutputError, UsageError
 from colossus_sim.sweeps import pool as pool_module
-from colossus_sim.sweeps.folder import Shard, open_folder, parse_shard
+from colossus_sim.sweeps.folder import Shard, SweepFolder, open_folder, parse_shard
 from colossus_sim.sweeps.journal import read_journals
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.pool import InlineExecutor, WorkerPool
@@ -104,11 +104,35 @@ def test_poison_task_is_given_up_and_the_rest_go_on(plan: Plan) -> None:
     assert found[1].attempts == pool_module.MAX_ATTEMPTS
 
 
-def test_slow_run_is_killed(plan: Plan) -> None:
-    """With a time limit below the start of a worker's first run, the run fails instead of hanging."""
+def test_slow_runs_fail_at_once_and_never_end_the_sweep(plan: Plan) -> None:
+    """Runs that take longer than they may fail after one attempt, with the limit in words; more of them than
+    workers may die in a row are no sign of short memory.
+    """
+    count = pool_module.MAX_DEATHS_IN_ROW + 2
+    tasks = [replace(plan.tasks()[0], index=index) for index in range(count)]
     with contextlib.closing(WorkerPool(1, task_timeout=1e-4)) as workers:
-        (outcome,) = next(iter(workers.run(plan.tasks()[:1])))
-    assert outcome.status == "failed"
+        found = {item.index: item for batch in workers.run(tasks) for item in batch}
+    assert sorted(found) == list(range(count))
+    for outcome in found.values():
+        assert (outcome.status, outcome.attempts) == ("failed", 1)
+        assert outcome.error == "ran longer than --task-timeout 0.1 ms"
+
+
+class Sleeping(Task):
+    """A task that never comes to play."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return time.sleep, (600,)
+
+
+def test_a_slow_run_fails_alone(plan: Plan) -> None:
+    """Of four runs the one that hangs is given up; the others are done."""
+    tasks: list[Task] = plan.tasks()[:4]
+    tasks[0] = Sleeping(**{name: getattr(tasks[0], name) for name in Task.__dataclass_fields__})
+    with contextlib.closing(WorkerPool(1, task_timeout=4.0)) as workers:
+        found = {item.index: item for batch in workers.run(tasks) for item in batch}
+    assert [found[k].status for k in range(4)] == ["failed", "done", "done", "done"]
+    assert found[0].error == "ran longer than --task-timeout 4 s"
 
 
 def test_wrong_point_fails_alone(plan: Plan) -> None:
@@ -153,6 +177,92 @@ def test_resume_plays_only_what_is_missing(plan: Plan, reference: str, tmp_path:
     assert texts(plan, found) == reference
     with pytest.raises(OutputError, match="--resume goes on"), open_folder(tmp_path, plan):
         pass
+
+
+class Failing:
+    """Plays tasks of which some fail."""
+
+    def __init__(self, *failing: int) -> None:
+        self._failing = failing
+        self.played: list[int] = []
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[list[Outcome]]:
+        """Play tasks."""
+        for (outcome,) in InlineExecutor().run(tasks):
+            self.played.append(outcome.index)
+            bad = outcome.index in self._failing
+            yield [Outcome(index=outcome.index, status="failed", error="no memory") if bad else outcome]
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_resume_plays_failed_runs_again(plan: Plan, reference: str, tmp_path: Path) -> None:
+    """Failed runs are played again on --resume, of shards and merged folders too; what is done later counts."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    with open_folder(here, plan, shard=Shard(1, 2)) as opened:
+        opened.run(Failing(4), plan.tasks())
+    with open_folder(there, plan, shard=Shard(2, 2)) as opened:
+        opened.run(Failing(5, 7), plan.tasks())
+    again = Failing(7)
+    with open_folder(here, plan, resume=True, merge=[there]) as opened:
+        assert (opened.state.known, opened.state.again, opened.state.failed) == (9, 3, 0)
+        opened.run(again, plan.tasks())
+        assert opened.state.failed == 1
+    assert again.played == [4, 5, 7]
+    last = Failing()
+    with open_folder(here, plan, resume=True, merge=[there]) as opened:
+        assert (opened.state.known, opened.state.again) == (11, 1)
+        assert texts(plan, opened.run(last, plan.tasks())) == reference
+    assert last.played == [7]
+    contents = dict(read_journals([here / "journal.jsonl"]))[here / "journal.jsonl"]
+    assert {index: contents.outcomes[index].status for index in (4, 5, 7)} == dict.fromkeys((4, 5, 7), "done")
+
+
+@pytest.mark.parametrize("damage", ["flip", "missing", "torn"])
+def test_a_journal_without_its_first_line_is_set_aside(
+    plan: Plan, reference: str, tmp_path: Path, damage: str
+) -> None:
+    """Its runs are lost, told and kept; the new journal knows its sweep, so that the next --resume has all."""
+    with open_folder(tmp_path, plan) as opened:
+        opened.run(Stopping(5), plan.tasks())
+    journal = tmp_path / "journal.jsonl"
+    data = journal.read_bytes()
+    header, _, runs = data.partition(b"\n")
+    broken = {"flip": data[:40] + bytes([data[40] ^ 1]) + data[41:], "missing": runs, "torn": header[:100]}[
+        damage
+    ]
+    journal.write_bytes(broken)
+    said = (
+        f"the first line of journal.jsonl is damaged: its {0 if damage == 'torn' else 5} runs cannot be used"
+    )
+    with pytest.raises(OutputError, match=said), open_folder(tmp_path / "other", plan, merge=[tmp_path]):
+        pass
+    assert not (tmp_path / "other").exists()
+    with open_folder(tmp_path, plan, resume=True) as opened:
+        assert opened.state.unusable == [f"{said}; set aside as journal.jsonl.damaged"]
+        assert (opened.state.known, opened.state.damaged) == (0, [])
+        assert texts(plan, opened.run(InlineExecutor(), plan.tasks())) == reference
+    assert (tmp_path / "journal.jsonl.damaged").read_bytes() == broken
+    with open_folder(tmp_path, plan, resume=True) as opened:
+        assert (opened.state.known, opened.state.unusable) == (12, [])
+    more = replace(plan, replicas=5)
+    with pytest.raises(UsageError, match="replicas: 4 became 5"), open_folder(tmp_path, more, resume=True):
+        pass
+    journal.write_bytes(runs)
+    with open_folder(tmp_path, plan, resume=True) as opened:
+        assert opened.state.unusable[0].endswith("set aside as journal.jsonl.damaged2")
+
+
+def test_a_shard_leaves_the_damaged_journal_of_another_alone(plan: Plan, tmp_path: Path) -> None:
+    """Its driver may be at it: the runs are not used, and the file stays."""
+    other = tmp_path / "journal-2-of-2.jsonl"
+    other.write_bytes(b"torn")
+    with open_folder(tmp_path, plan, shard=Shard(1, 2)) as opened:
+        assert opened.state.unusable == [
+            "the first line of journal-2-of-2.jsonl is damaged: its 0 runs cannot be used"
+        ]
+    assert other.read_bytes() == b"torn"
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "double"])
@@ -237,12 +347,34 @@ def test_second_driver_is_refused(plan: Plan, tmp_path: Path) -> None:
         pass
 
 
+def test_a_lone_driver_and_shards_shut_each_other_out(plan: Plan, tmp_path: Path) -> None:
+    """Whoever comes first: shards run beside each other, but not beside the driver of the whole."""
+
+    def opened(shard: Shard | None = None) -> contextlib.AbstractContextManager[SweepFolder]:
+        return open_folder(tmp_path, plan, resume=True, shard=shard)
+
+    with opened(Shard(1, 3)):
+        with opened(Shard(2, 3)):
+            pass
+        with pytest.raises(OutputError, match=r"drivers of shards, .* process \d+ on host"), opened():
+            pass
+        with pytest.raises(OutputError, match="is in use"), opened(Shard(1, 3)):
+            pass
+    with (
+        opened(),
+        pytest.raises(OutputError, match=f"locked by process {os.getpid()} on host"),
+        opened(Shard(3, 3)),
+    ):
+        pass
+
+
 def test_foreign_files_and_links_are_left_alone(plan: Plan, tmp_path: Path) -> None:
     """A folder with other files is refused; a journal that is a link is not written through."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.txt").write_text("x", encoding="utf-8")
     with pytest.raises(OutputError, match=r"thesis\.txt"), open_folder(tmp_path / "a", plan):
         pass
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["thesis.txt"]
     victim = tmp_path / "victim"
     victim.write_text("precious", encoding="utf-8")
     (tmp_path / "b").mkdir()

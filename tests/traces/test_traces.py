@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
 
+from colossus_sim.cli.main import run_command_line
 from colossus_sim.engine.replay import replay
 from colossus_sim.errors import ScenarioError, UsageError
 from colossus_sim.traces.jobs import read_csv, read_swf, read_trace
@@ -30,6 +32,19 @@ def test_swf_jobs_without_run_time_take_the_cpu_time_or_are_left_out() -> None:
         (20.0, 4, 50.0, 200.0, "7"),
         (40.0, 8, 30.0, 30.0, "9"),
     ]
+
+
+def test_replay_answers_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One versioned document with the figures of each policy."""
+    (tmp_path / "log.swf").write_text(SWF, encoding="utf-8")
+    command = ["replay", str(tmp_path / "log.swf"), "--gpus", "8", "--policy", "fifo,easy_backfill", "--json"]
+    assert run_command_line(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema_version"] == 1
+    assert {name: item["jobs"] for name, item in document["policies"].items()} == {
+        "fifo": 3,
+        "easy_backfill": 3,
+    }
 
 
 def test_csv_takes_dates_or_seconds_and_known_column_names() -> None:

@@ -11,15 +11,21 @@ import pytest
 
 from colossus_sim.errors import InfeasibleError
 from colossus_sim.formulas import rollout
-from colossus_sim.formulas.transformer import count_parameters
+from colossus_sim.formulas.decoding import cache_bytes
+from colossus_sim.formulas.transformer import count_parameters, token_flops
 from colossus_sim.loading.load import load_scenario
+from colossus_sim.parallelism.collective_time import group_collective_time
+from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.placement import Placement
+from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.job import Job, Phase, Rollouts
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.phases import PhaseModel, build_phase_model
+from colossus_sim.units import format_si
 
 
 def scenario_with(phases: dict[str, Phase], **job_changes: Any) -> Scenario:
@@ -48,6 +54,18 @@ def model_of(scenario: Scenario, phase: str) -> tuple[PhaseModel, Fabric]:
 
 
 TRAIN = Phase(kind="train", tokens=1e9)
+
+
+def test_no_step_does_more_than_the_peak() -> None:
+    """A `step_time_factor` that would need more than the peak of the GPUs is refused, recomputation counted."""
+    model, _ = model_of(scenario_with({"pretrain": TRAIN}), "pretrain")
+    assert model.reference is not None
+    assert model.reference.mfu < model.reference.hfu < 1.0
+    for least in (model.reference.mfu, model.reference.hfu):
+        refused = scenario_with({"pretrain": TRAIN}, step_time_factor=0.999 * least)
+        with pytest.raises(InfeasibleError, match=r"step_time_factor: at .* would do .*, but its peak"):
+            model_of(refused, "pretrain")
+    model_of(scenario_with({"pretrain": TRAIN}, step_time_factor=1.001 * model.reference.hfu), "pretrain")
 
 
 def test_tokens_become_whole_steps() -> None:
@@ -148,8 +166,8 @@ def test_weights_and_caches_fill_the_share_of_memory() -> None:
     """One response more at its mean context would not fit."""
     model = rl_model(concurrency_per_replica=100_000, gpus_per_replica=1, samples_per_prompt=256)
     job, gpu = tiny_job_and_gpu()
-    context = 1024 + rollout.running_response_tokens(mean_tokens=2000.0, sigma=1.0, maximum=8000.0)
-    cache = rollout.cache_bytes_per_token(job.model) * context
+    law = {"mean_tokens": 2000.0, "sigma": 1.0, "maximum": 8000.0}
+    cache = rollout.running_cache_bytes(job.model, prompt_tokens=1024.0, **law)
     memory = 0.9 * gpu.hbm_capacity - count_parameters(job.model).total
 
     assert model.reference_unit.slots * cache <= memory < (model.reference_unit.slots + 1) * cache
@@ -171,10 +189,10 @@ def test_a_replica_without_room_for_one_response_is_refused() -> None:
 def test_asynchronous_slots_are_refilled_at_once() -> None:
     """Played: the time in which slots that are always full give as many responses as an update needs."""
     rng = np.random.default_rng(2)
-    unit = rl_model(gpus_per_replica=8, concurrency_per_replica=16).reference_unit
+    unit = rl_model(gpus_per_replica=1, concurrency_per_replica=16).reference_unit
     job, gpu = tiny_job_and_gpu()
-    weights, cache = count_parameters(job.model).total, rollout.cache_bytes_per_token(job.model)
-    bandwidth = 8 * 0.6 * gpu.hbm_bandwidth
+    weights, cache = count_parameters(job.model).total, cache_bytes(job.model, 1.0)
+    bandwidth = 0.6 * gpu.hbm_bandwidth
 
     def lengths(number: int) -> Any:
         return np.minimum(rng.lognormal(math.log(2000.0) - 0.5, 1.0, number), 8000.0)
@@ -187,9 +205,145 @@ def test_asynchronous_slots_are_refilled_at_once() -> None:
         done = left <= 1e-9
         left[done], had[done] = lengths(int(done.sum())), 0.0
         ended += int(done.sum())
-    replicas = round(0.7 * job.gpus) // 8
+    replicas = round(0.7 * job.gpus)
 
     assert dict(unit.parts)["decode"] == pytest.approx(512 * 16 / replicas / ended * time, rel=0.02)
+
+
+def rl_scenario(model: Architecture | None = None, **changes: Any) -> Scenario:
+    """Return the tiny scenario with one RL phase, of another model if one is given."""
+    rollouts = Rollouts(response_tokens=2000, max_response_tokens=8000, **changes)
+    job = {} if model is None else {"model": model}
+    return scenario_with({"rl": Phase(kind="rl", updates=5, rollouts=rollouts)}, **job)
+
+
+def decode_time(model: Architecture | None = None, **changes: Any) -> float:
+    """Return the decoding of an update of the tiny scenario. [s]"""
+    return dict(model_of(rl_scenario(model, **changes), "rl")[0].reference_unit.parts)["decode"]
+
+
+def test_a_token_step_adds_up_the_hidden_states_twice_per_layer() -> None:
+    """Asynchronous: reads of eight GPUs, and 64 all-reduces over them of 16 hidden states in 16 bits."""
+    job, gpu = tiny_job_and_gpu()
+    phase, fabric = model_of(rl_scenario(gpus_per_replica=8, concurrency_per_replica=16), "rl")
+    law = {"mean_tokens": 2000.0, "sigma": 1.0, "maximum": 8000.0}
+    cache = rollout.running_cache_bytes(job.model, prompt_tokens=1024.0, **law)
+    reads = (count_parameters(job.model).total + 16 * cache) / (8 * 0.6 * gpu.hbm_bandwidth)
+    one = GroupSpan(size=8, level=0, groups=(1,) * len(fabric.levels), members=(8,) * len(fabric.levels))
+    message = 16 * job.model.hidden_size * 2.0
+    sums = 2 * job.model.num_hidden_layers * group_collective_time("all_reduce", message, one, fabric).time
+    steps = 512 / (round(0.7 * job.gpus) // 8) * rollout.response_moment(**law)
+
+    assert dict(phase.reference_unit.parts)["decode"] == pytest.approx(steps * (reads + sums), rel=1e-9)
+    assert sums > 0.2 * reads
+
+
+def test_replicas_across_domains_wait_for_the_network() -> None:
+    """Few sequences on 64 GPUs take longer than on 8; what they send loads the network, and slows with it."""
+    few = {"mode": "synchronous", "prompts_per_update": 2, "samples_per_prompt": 1}
+    inside, across = (decode_time(gpus_per_replica=size, **few) for size in (8, 64))
+    assert across > inside
+
+    many = {"gpus_per_replica": 64, "generation_share": 0.5, "concurrency_per_replica": 1024}
+    phase, fabric = model_of(rl_scenario(**many), "rl")
+    placement = Placement(domain_gpus=8, ranks_per_domain=8, runs=((0, 16),))
+    slow = [fabric.bandwidths[0], *(0.01 * rate for rate in fabric.bandwidths[1:])]
+    job = tiny_job_and_gpu()[0]
+    unit = phase.unit(phase.gpus_wanted, placement)
+    assert dict(phase.unit(phase.gpus_wanted, placement, slow).parts)["decode"] > dict(unit.parts)["decode"]
+    tokens = 512 * 16 * (1024 + rollout.response_moment(mean_tokens=2000.0, sigma=1.0, maximum=8000.0))
+    sent = tokens * 2 * job.model.num_hidden_layers * job.model.hidden_size * 2.0 * 2 * 63 / 64
+    assert phase.reference is not None
+    trained = math.fsum(phase.reference.traffic) * phase.reference.gpus / phase.gpus_wanted
+    assert math.fsum(unit.traffic) - trained == pytest.approx(sent * 64 / phase.gpus_wanted, rel=1e-9)
+
+
+def test_few_sequences_read_few_experts() -> None:
+    """One sequence reads the active parameters; more sequences more of them, up to all."""
+    job, gpu = tiny_job_and_gpu()
+    moe = MixtureOfExperts(num_experts=64, num_experts_per_tok=2, moe_intermediate_size=128)
+    model = job.model.model_copy(update={"moe": moe})
+    count = count_parameters(model)
+    asked = {"gpus_per_replica": 1, "prompts_per_update": 90, "samples_per_prompt": 1, "response_sigma": 1e-4}
+    cache = cache_bytes(model, 1024.0 + 1000.0)
+
+    one = decode_time(model, concurrency_per_replica=1, mode="asynchronous", **asked)
+    many = decode_time(
+        model, concurrency_per_replica=200, mode="asynchronous", **{**asked, "prompts_per_update": 18_000}
+    )
+
+    rate = 0.6 * gpu.hbm_bandwidth
+    assert one == pytest.approx(2000 * (count.active + cache) / rate, rel=1e-3)
+    assert many == pytest.approx(2000 * (count.total + 200 * cache) / rate, rel=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
+def test_windows_leave_room_for_more_responses(mode: Any) -> None:
+    """Layers that keep no more than 512 tokens: more slots, less to read."""
+    job = tiny_job_and_gpu()[0]
+    windowed = job.model.model_copy(update={"sliding_window": 512, "sliding_window_fraction": 0.75})
+    asked = {
+        "mode": mode,
+        "gpus_per_replica": 1,
+        "samples_per_prompt": 256,
+        "concurrency_per_replica": 100_000,
+    }
+    slots = [
+        model_of(rl_scenario(model, **asked), "rl")[0].reference_unit.slots for model in (None, windowed)
+    ]
+    same = {**asked, "concurrency_per_replica": 64}
+
+    assert slots[1] > 1.5 * slots[0]
+    assert decode_time(windowed, **same) < 0.9 * decode_time(**same)
+
+
+def test_prompts_cost_attention_too() -> None:
+    """Long prompts take more than in proportion, by the share of their attention."""
+    short, long = (
+        dict(rl_model(prompt_tokens=tokens, gpus_per_replica=1).reference_unit.parts)["prefill"]
+        for tokens in (1024, 32 * 1024)
+    )
+    assert long > 1.3 * 32 * short
+
+
+@pytest.mark.parametrize("length", [2048, 16_384])
+def test_updates_attend_within_responses(length: int) -> None:
+    """However long the packed sequences are, a token attends to its own response, long ones having more tokens."""
+    job = tiny_job_and_gpu()[0]
+    plan = job.parallel.model_copy(update={"sequence_length": length})
+    phase = Phase(
+        kind="rl", updates=5, parallel=plan, rollouts=Rollouts(response_tokens=2000, max_response_tokens=8000)
+    )
+    model, _ = model_of(scenario_with({"rl": phase}), "rl")
+    rng = np.random.default_rng(3)
+    lengths = 1024.0 + np.minimum(rng.lognormal(math.log(2000.0) - 0.5, 1.0, 400_000), 8000.0)
+    attended = (lengths**2).mean() / lengths.mean()
+
+    per_token = token_flops(job.model, attended).training
+    assert model.model_flops_per_unit == pytest.approx(model.tokens_per_unit * per_token, rel=1e-3)
+    assert model.reference is not None
+    trained = model.reference.model_flops / model.reference.tokens_per_step
+    assert trained == pytest.approx(per_token, rel=1e-3)
+
+
+def test_a_response_longer_than_the_sequences_is_told() -> None:
+    """With what its update would need on the GPUs that train; nothing where the sequences hold it."""
+    job, gpu = tiny_job_and_gpu()
+    rollouts = Rollouts(response_tokens=8000, max_response_tokens=100_000)
+    for length, told in ((101_008, True), (101_024, False)):
+        plan = job.parallel.model_copy(update={"sequence_length": length, "context_parallel": 8})
+        phase = Phase(kind="rl", updates=5, rollouts=rollouts, parallel=plan)
+        model, _ = model_of(scenario_with({"rl": phase}), "rl")
+        assert bool(model.warnings) == told
+        if told:
+            problem = model.warnings[0]
+            whole = plan.model_copy(update={"sequence_length": 101_024, "micro_batch_size": 1})
+            need = peak_memory(job.model, whole, round(0.3 * job.gpus))
+            assert problem.path == "jobs.large.phases.rl.rollouts.max_response_tokens"
+            assert f"101,024 tokens with its prompt, needs {format_si(need, 'B')} per GPU" in problem.message
+            assert f"of {format_si(gpu.hbm_capacity, 'B')}; the estimate packs sequences of 101,008" in (
+                problem.message
+            )
 
 
 def test_too_few_gpus_for_the_plan() -> None:

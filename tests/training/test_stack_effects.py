@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from colossus_sim.formulas.transformer import token_flops
 from colossus_sim.specs.hardware import Stack
 from colossus_sim.training.communication import distinct_targets, reachable_targets
 from colossus_sim.training.estimate import StepEstimate
@@ -194,6 +195,22 @@ def test_attention_written_for_ampere_is_slow_on_later_devices(bench: Bench) -> 
         assert (share < 1.0) == (gpu == "h100")
 
 
+def test_attention_takes_as_long_below_16_bits(bench: Bench) -> None:
+    """Attention runs in 16 bits at their calibrated rate, whatever the precision of the matrix products."""
+    for gpu in ("h100", "h200", "h800", "b200"):
+        half, eight = (
+            bench.estimate(
+                "llama3_8b",
+                gpu,
+                16,
+                bench.plan("generic", global_batch_size=64, sequence_length=4096, precision=precision),
+            )
+            for precision in ("bf16", "fp8")
+        )
+        assert eight.parts["attention"] == half.parts["attention"] > 0.0
+        assert eight.parts["gemm"] < half.parts["gemm"]
+
+
 def test_what_selective_recomputation_repeats(bench: Bench) -> None:
     """Saving every second product repeats what lies between products and half of the forward products."""
     again = {
@@ -203,6 +220,21 @@ def test_what_selective_recomputation_repeats(bench: Bench) -> None:
     more = again["half_products"]["recomputation"] - again["elementwise"]["recomputation"]
     # The backward pass has two of the three products of each linear layer.
     assert more == pytest.approx(0.5 * again["elementwise"]["gemm"] / 3.0, rel=0.1)
+
+
+def test_hardware_flops_count_what_selective_recomputation_repeats(bench: Bench) -> None:
+    """The attention core, half of the products of all layers, or nothing for element-wise passes alone."""
+    flops = token_flops(bench.entry("models", "llama3_8b"), 4096)
+    again = {
+        "attention": flops.attention_core,
+        "elementwise": 0.0,
+        "half_products": 0.5 * (flops.projections + flops.mlp),
+    }
+    for mode, expected in again.items():
+        estimate = with_stack(bench, {"selective_repeats": mode}, activation_recomputation="selective")
+        assert estimate.hardware_flops - estimate.model_flops == pytest.approx(
+            estimate.tokens_per_step * expected
+        )
 
 
 def test_a_share_of_the_layers_is_recomputed(bench: Bench) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from colossus_sim.errors import InfeasibleError
 from colossus_sim.formulas.transformer import count_parameters
+from colossus_sim.parallelism.mesh import mesh_of
+from colossus_sim.specs.shares import shares
 from colossus_sim.training.memory import MemoryModel, check_memory, memory_problem
 from colossus_sim.training.sizes import resolve_sizes, split_layers
 
@@ -66,13 +68,13 @@ def test_total_is_the_sum_of_parts(bench: Bench) -> None:
     assert estimate.peak_memory == max(stage.total for stage in estimate.memory)
 
 
-def problem_of(bench: Bench, gpus: int, **fields: Any) -> str:
+def problem_of(bench: Bench, gpus: int, *, model: str = "llama3_70b", **fields: Any) -> str:
     """Return the text of what does not fit, or nothing."""
-    plan = bench.plan("megatron_core", sequence_length=8192, **fields)
-    estimate = bench.estimate("llama3_70b", "h100", gpus, plan)
+    plan = bench.plan("megatron_core", **({"sequence_length": 8192} | fields))
+    estimate = bench.estimate(model, "h100", gpus, plan)
     problem = memory_problem(
         estimate,
-        architecture=bench.entry("models", "llama3_70b"),
+        architecture=bench.entry("models", model),
         plan=plan,
         gpu=bench.entry("gpus", "h100"),
         gpus=gpus,
@@ -80,17 +82,53 @@ def problem_of(bench: Bench, gpus: int, **fields: Any) -> str:
     return "" if problem is None else str(problem)
 
 
-def test_infeasible_plan_says_what_would_fit(bench: Bench) -> None:
-    """The message says by how much it does not fit and names changes that fit; each of them really does."""
-    text = problem_of(bench, 64, tensor_parallel=2, pipeline_parallel=4, global_batch_size=64)
+def offers(text: str) -> list[dict[str, Any]]:
+    """Return the changes that a message says would fit, as fields of a plan."""
+    found = []
+    for item in text.split("would fit: ")[1].split(", "):
+        pairs = [pair.split(": ") for pair in item.split(" with ")]
+        found.append({name: int(value) if value.isdigit() else value for name, value in pairs})
+    return found
+
+
+PLANS: list[tuple[str, int, dict[str, Any], str]] = [
+    ("llama3_70b", 64, {"tensor_parallel": 2, "pipeline_parallel": 4}, "tensor_parallel: 8"),
+    (
+        "llama3_70b",
+        64,
+        {"tensor_parallel": 2, "pipeline_parallel": 4, "data_parallel": 8},
+        "tensor_parallel: 8 with data_parallel: 2",
+    ),
+    # Six replicas can be made three, but not one and a half.
+    (
+        "llama3_70b",
+        48,
+        {"tensor_parallel": 4, "pipeline_parallel": 2, "data_parallel": 6},
+        "tensor_parallel: 8 with data_parallel: 3",
+    ),
+    # Neither 16 nor 32 divide 40 heads.
+    ("llama2_13b", 64, {"tensor_parallel": 8, "sequence_length": 131072}, "context_parallel: 2"),
+    # Four replicas of 16 GPUs would leave 8 of 72 idle.
+    ("llama3_70b", 72, {"tensor_parallel": 8}, "zero_stage: 2"),
+    ("mixtral_8x7b", 64, {"tensor_parallel": 4, "pipeline_parallel": 2}, "expert_parallel: 4"),
+]
+
+
+@pytest.mark.parametrize(("model", "gpus", "fields", "offered"), PLANS)
+def test_infeasible_plan_says_what_would_fit(
+    bench: Bench, model: str, gpus: int, fields: dict[str, Any], offered: str
+) -> None:
+    """The message says by how much it does not fit and names changes; each fits, shares evenly and idles no GPU."""
+    fields = {"global_batch_size": 576, **fields}
+    text = problem_of(bench, gpus, model=model, **fields)
     assert "more than the 85.5 GB" in text
-    assert "any of these would fit" in text
-    offered = text.split("would fit: ")[1].split(", ")
-    for item in offered:
-        name, value = item.split(": ")
-        fields = {"tensor_parallel": 2, "pipeline_parallel": 4, "global_batch_size": 64}
-        fields[name] = int(value) if value.isdigit() else value
-        assert problem_of(bench, 64, **fields) == ""
+    assert offered in text.split("would fit: ")[1].split(", ")
+    for change in offers(text):
+        changed = fields | change
+        assert problem_of(bench, gpus, model=model, **changed) == ""
+        plan = bench.plan("megatron_core", **({"sequence_length": 8192} | changed))
+        assert list(shares("", plan, bench.entry("models", model))) == []
+        assert mesh_of(plan, gpus).world_size == gpus
 
 
 def test_feasible_plan_has_no_problem(bench: Bench) -> None:

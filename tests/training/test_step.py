@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from colossus_sim.errors import InfeasibleError
+from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.training.estimate import StepEstimate
+from colossus_sim.training.layer_cost import PASS_PARTS
 from colossus_sim.training.sizes import peak_of
 from colossus_sim.training.step import PARTS
 from tests.counting import function_calls
@@ -178,6 +180,44 @@ def test_recomputation_costs_a_forward_pass(bench: Bench) -> None:
     assert full.step_time > none.step_time
 
 
+@pytest.mark.parametrize("sequence", [4096, 131072])
+def test_only_weight_gradients_fill_the_bubble(bench: Bench, sequence: int) -> None:
+    """Of equal stages zero bubble saves 2 (S - 1) W against 1f1b, W being a third of the matrix products and of
+    nothing else; what recomputation adds to a backward pass everybody waits for (arXiv:2401.10241, table 2)."""
+    model = bench.entry("models", "llama3_8b").model_copy(update={"vocab_size": 0})
+    stages, microbatches = 4, 16
+
+    def parts(schedule: str, recomputation: str) -> dict[str, float]:
+        plan = bench.plan(
+            "generic",
+            tensor_parallel=8,
+            pipeline_parallel=stages,
+            schedule=schedule,
+            activation_recomputation=recomputation,
+            global_batch_size=microbatches,
+            sequence_length=sequence,
+        )
+        return dict(bench.estimate(model, "h100", 8 * stages, plan).parts)
+
+    plain, filled, again = (
+        parts(schedule, repeats)
+        for schedule, repeats in (("1f1b", "none"), ("zero_bubble", "none"), ("zero_bubble", "full"))
+    )
+    saved = 2.0 * (stages - 1) / microbatches * plain["gemm"] / 3.0
+    assert plain["bubble"] - filled["bubble"] == pytest.approx(saved, rel=0.1)
+    longer = math.fsum(again[name] - filled[name] for name in PASS_PARTS)
+    assert longer > again["recomputation"]
+    assert again["bubble"] - filled["bubble"] == pytest.approx((stages - 1) / microbatches * longer, rel=1e-6)
+
+
+def test_imbalance_of_dualpipe_is_between_its_devices(bench: Bench) -> None:
+    """A device holds the last stage, with the logits, and the first: of four stages it exceeds the mean by a third
+    of what the last stage alone does; what is left of the step is the closed form's bubble."""
+    alone, paired = (small(bench, schedule=name).parts for name in ("1f1b", "dualpipe"))
+    assert paired["imbalance"] == pytest.approx(alone["imbalance"] / 3.0, rel=0.1)
+    assert paired["bubble"] > 0.0
+
+
 def test_one_gpu_does_not_communicate(bench: Bench) -> None:
     """A job of one GPU has no communication, no bubble and no straggler."""
     plan = bench.plan("megatron_core", global_batch_size=4, sequence_length=4096)
@@ -202,6 +242,33 @@ def test_tensor_parallel_calls_and_volume(bench: Bench) -> None:
     assert row.message_bytes == 4096 * 4096 * 2
     assert row.group_size == 4
     assert row.level == "scale_up"
+
+
+@pytest.mark.parametrize(
+    ("changes", "calls"),
+    [
+        ({"pipeline_parallel": 1}, 32 * 6 + 3),
+        ({"pipeline_parallel": 2}, 16 * 6 + 2),
+        ({"pipeline_parallel": 2, "schedule": "dualpipe"}, 16 * 6 + 1.5),
+    ],
+)
+def test_calls_are_those_of_one_rank(bench: Bench, changes: dict[str, Any], calls: float) -> None:
+    """Six all-gathers per layer, one for the embedding and two for the logits, which have a rank each unless there
+    is one stage, or half of the micro-batches on either end of DualPipe."""
+    estimate = small(bench, **changes, activation_recomputation="none")
+    microbatches = 128 / (64 / 4 / changes["pipeline_parallel"])
+    row = next(r for r in estimate.communication if (r.axis, r.operation) == ("tp", "all_gather"))
+    assert row.calls == microbatches * calls
+
+
+def test_the_fullest_pair_of_stages_sets_the_exchange_of_gradients(bench: Bench) -> None:
+    """29 layers on eight devices of DualPipe: some hold eight, the others a shorter stage or two."""
+    model = bench.entry("models", "llama3_8b").model_copy(update={"num_hidden_layers": 29, "vocab_size": 0})
+    plan = bench.plan("generic", pipeline_parallel=8, schedule="dualpipe", global_batch_size=64,
+                      sequence_length=4096)  # fmt: skip
+    rows = bench.estimate(model, "h100", 16, plan).communication
+    message = next(row.message_bytes for row in rows if row.operation == "reduce_scatter")
+    assert message == 8 * count_parameters(model).dense_layer * plan.stack.gradient_bytes
 
 
 def test_data_parallel_volume(bench: Bench) -> None:
@@ -259,6 +326,34 @@ def test_expert_gradients_have_their_own_group(bench: Bench) -> None:
     estimate = bench.estimate("mixtral_8x7b", "h100", 64, plan)
     sizes = {row.group_size for row in estimate.communication if row.operation == "reduce_scatter"}
     assert sizes == {64, 8}
+
+
+@pytest.mark.parametrize(
+    ("tied", "modules", "changes", "calls"),
+    [
+        (False, 0, {}, 0),
+        (True, 0, {}, 1),
+        (False, 1, {}, 1),
+        (True, 1, {}, 1),
+        (True, 1, {"pipeline_parallel": 1}, 0),
+        (True, 0, {"schedule": "dualpipe"}, 0),
+        (False, 1, {"schedule": "dualpipe"}, 0),
+    ],
+)
+def test_an_embedding_at_both_ends_is_reduced_once(
+    bench: Bench, tied: bool, modules: int, changes: dict[str, Any], calls: int
+) -> None:
+    """The ends of a pipeline sum the gradients of an embedding that is tied, or that predictions of further tokens
+    start from; not where one device holds both ends."""
+    model = bench.entry("models", "llama3_8b").model_copy(
+        update={"tie_word_embeddings": tied, "num_nextn_predict_layers": modules}
+    )
+    estimate = bench.estimate(model, "h100", 64, bench.plan("generic", **{**SMALL, **changes}))
+    rows = [row for row in estimate.communication if row.axis == "embedding"]
+    assert sum(row.calls for row in rows) == calls
+    for row in rows:
+        assert row.message_bytes == 128256 * 4096 / 4 * bench.entry("stacks", "generic").gradient_bytes
+        assert row.exposed == row.time > 0.0
 
 
 def test_less_bandwidth_never_helps(bench: Bench) -> None:

@@ -172,6 +172,7 @@ def test_large_sizes_out_of_reach_are_told(tmp_path: Path) -> None:
     assert "pipeline overhead across domains: 0 us -> " in result.output
     text = CliRunner().invoke(calibrate, [*arguments, "-o", str(tmp_path / "2.yaml"), "--json"])
     document = json.loads(text.output)
+    assert document["schema_version"] == 1
     assert list(document["far_off"]) == [paths[2]]
     assert document["far_off"][paths[2]] > 0.15
     assert document["pipeline_overhead_across_before_s"] == 0.0

@@ -81,6 +81,7 @@ def test_complete_rows_are_predicted_without_assumptions(predictor: Predictor, t
         (DENSE | {"kv_heads": "64"}, "kv_heads: 32 query heads cannot share 64 key/value heads"),
         (DENSE | {"tp": "3", "n_gpus": "24"}, "tp: 3 does not divide the model's 32 attention heads"),
         (DENSE | {"cp": "3", "n_gpus": "48"}, "cp: 3 does not divide sequence_length 4096"),
+        (DENSE | {"seq_len": "4097"}, "tp: tp 2 x cp 1 = 2 does not divide sequence_length 4097"),
         (DENSE | {"ep": "4"}, "ep: 4 without any experts"),
         (DENSE | {"model_kind": "moe"}, "moe_experts: a mixture of experts of no stated experts"),
         (DENSE | {"attn": "GQA", "kv_heads": ""}, "the source lacks: kv_heads"),
@@ -260,6 +261,11 @@ def test_defaults_of_empty_cells_are_said(predictor: Predictor, tmp_path: Path) 
         ("GB200 NVL64", "gpu 'GB200 NVL64': no NVLink domain of that size is known"),
         ("Rubin Ultra NVL576", "gpu 'Rubin Ultra NVL576': this part of the Rubin generation has no entry"),
         ("H20", "gpu 'H20': no line of gpus.csv has that name"),
+        ("B2000", "gpu 'B2000': no line of gpus.csv has that name"),
+        ("NVIDIA H1000 SXM", "gpu 'NVIDIA H1000 SXM': no line of gpus.csv has that name"),
+        ("A1000 40GB", "gpu 'A1000 40GB': no line of gpus.csv has that name"),
+        ("GB2000 NVL72", "gpu 'GB2000 NVL72': no line of gpus.csv has that name"),
+        ("MI300X2", "gpu 'MI300X2': no line of gpus.csv has that name"),
     ],
 )
 def test_gpus_that_are_no_entry_are_not_played_as_another(

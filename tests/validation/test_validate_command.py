@@ -32,6 +32,7 @@ def test_training_json_names_every_row_once(tmp_path: Path) -> None:
     path = small_file("training_rows.csv", tmp_path, IDS)
     result = CliRunner().invoke(validate, ["training", str(path), "--json"], catch_exceptions=False)
     document = json.loads(result.output)
+    assert document["schema_version"] == 1
     predicted = {row["id"]: row for row in document["rows"]}
     left_out = {row["id"]: row["reason"] for row in document["left_out"]}
     assert sorted([*predicted, *left_out]) == sorted(IDS)
@@ -128,6 +129,7 @@ def test_collectives_name_every_row_that_is_left_out(tmp_path: Path) -> None:
     assert "grade 'Z' is none of A, B, C" in output
     result = CliRunner().invoke(validate, ["collectives", str(path), "--json"], catch_exceptions=False)
     document = json.loads(result.output)
+    assert document["schema_version"] == 1
     assert (len(document["rows"]), len(document["left_out"])) == (1, 3)
     assert document["groups"][0]["count"] == 1
 
@@ -137,6 +139,7 @@ def test_campaigns_json_says_why_a_campaign_has_no_prediction(tmp_path: Path) ->
     path = small_file("campaigns.csv", tmp_path, ("camp-35", "camp-43"))
     result = CliRunner().invoke(validate, ["campaigns", str(path), "--json"], catch_exceptions=False)
     document = json.loads(result.output)
+    assert document["schema_version"] == 1
     reasons = {row["id"]: row["reason"] for row in document["rows"]}
     assert reasons == {"camp-35": "", "camp-43": "tokens and GPU-hours are not published"}
     assert document["count"] == 1

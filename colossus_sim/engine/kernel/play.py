@@ -51,8 +51,13 @@ class Kernel:
         self.used: dict[str, list[int]] = {}
         """Draws of each stream that the last run used, by array."""
 
-    def play(self, seed: int) -> State:
+    def play(self, seed: int, *, levels: bool = True) -> State:
         """Return the arrays after a run; they are those of the next run too.
+
+        Parameters
+        ----------
+        levels : bool
+            Whether the levels of the partitions are written down, besides the GPU-seconds that they come to.
 
         Raises
         ------
@@ -60,6 +65,7 @@ class Kernel:
             If the SimPy engine has to play (or refuse) this run.
         """
         self._reset()
+        self.state.world["keep_levels"] = levels
         desk = Desk(self.book, seed, self._blueprint.defects(seed))
         desk.state = self.state
         streams = _Streams(self, self._blueprint, seed)

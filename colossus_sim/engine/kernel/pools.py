@@ -54,6 +54,8 @@ def _record_level(state: State, part: int) -> None:
         idle, spare, stranded, down = 0, 0, 0, down + idle + spare + stranded
     it.has_level, it.level_time = 1, time
     it.level_idle, it.level_spare, it.level_stranded, it.level_down = idle, spare, stranded, down
+    if not world.keep_levels:
+        return
     row = state.levels[world.levels]
     world.levels += 1
     row.time, row.part, row.installed, row.allocated = time, part, it.installed, used

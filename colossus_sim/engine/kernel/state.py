@@ -76,7 +76,7 @@ WORLD = _record(
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
     "manual_fraction manual_time swap_time selection_time lemon_factor lemons_mended:i8 "
     "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8 works:i8 members:i8 "
-    "at_once:i8 most_at_once:i8"
+    "at_once:i8 most_at_once:i8 keep_levels:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(

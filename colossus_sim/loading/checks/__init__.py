@@ -57,6 +57,7 @@ ADVICE: tuple[Rule, ...] = (
     advice.no_effect_phase,
     advice.no_effect_faults,
     plans.idle_gpus,
+    plans.idle_pools,
     advice.uneven_layers,
     advice.uneven_batch,
     plans.microbatches,

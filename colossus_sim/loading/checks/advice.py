@@ -17,6 +17,7 @@ from colossus_sim.loading.checks.walk import (
     phase_gpus,
     plan_uses,
     plans,
+    replicas,
     rooms,
 )
 from colossus_sim.specs.checkpoint import CheckpointPolicy
@@ -137,18 +138,20 @@ def uneven_layers(scenario: Scenario) -> Iterator[Problem]:
 
 
 def uneven_batch(scenario: Scenario) -> Iterator[Problem]:
-    """Batches that do not divide by an explicit data-parallel degree."""
+    """Batches that do not divide by the replicas: each runs whole micro-batches, so the largest share decides."""
     for use in plan_uses(scenario):
-        plan = use.plan
-        if plan.data_parallel is None:
+        plan, dp = use.plan, replicas(use)
+        share = dp * plan.micro_batch_size
+        # The batch of an RL update follows from its responses.
+        if use.phase.kind == "rl" or plan.global_batch_size % share == 0:
             continue
-        share = plan.data_parallel * plan.micro_batch_size
-        if plan.global_batch_size % share:
-            yield Problem(
-                path=f"{use.path}.global_batch_size",
-                message=f"{plan.global_batch_size} is not a multiple of dp x micro_batch_size = {share}; "
-                "some replicas wait for the others",
-            )
+        whole = math.ceil(plan.global_batch_size / share) * share
+        yield Problem(
+            path=f"{use.path}.global_batch_size",
+            message=f"{plan.global_batch_size} is not a multiple of dp x micro_batch_size = {share}; some of the "
+            f"{dp} replicas wait for the others: a step takes as long as one of {whole} sequences",
+            hint=f"{whole - share} or {whole} for {use.gpus} GPUs",
+        )
 
 
 def incomplete_domains(scenario: Scenario) -> Iterator[Problem]:
@@ -263,7 +266,9 @@ def _room(job: Job, rollouts: Rollouts, gpu: Gpu) -> tuple[int, float]:
     slots = rollout.slots_in_memory(
         memory=gpu.hbm_capacity * rollouts.hbm_fraction * rollouts.gpus_per_replica,
         weight_bytes=count_parameters(job.model).total * rollouts.weight_bytes,
-        cache_bytes=rollout.cache_bytes_per_token(job.model) * context,
+        cache_bytes=rollout.running_cache_bytes(
+            job.model, prompt_tokens=rollouts.prompt_tokens, **rollouts.length_law
+        ),
     )
     return slots, context
 

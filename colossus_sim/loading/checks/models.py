@@ -18,12 +18,7 @@ def consistent_shape(scenario: Scenario) -> Iterator[Problem]:
     for name, job in scenario.jobs.items():
         path = f"jobs.{name}.model"
         yield from shape(path, job.model)
-        if job.model.kind == "diffusion_transformer" and job.model.video is None:
-            yield Problem(
-                path=path,
-                message="a diffusion transformer needs 'video'",
-                hint="video: {tokens_per_sample: ...}",
-            )
+        yield from _samples(path, job.model)
         if job.model.sliding_window_fraction > 0 and job.model.sliding_window == 0:
             yield Problem(
                 path=f"{path}.sliding_window_fraction",
@@ -42,6 +37,31 @@ def shape(path: str, model: Architecture) -> Iterator[Problem]:
     """Heads, layers and experts of the architecture at `path` fit together."""
     yield from _heads(path, model)
     yield from _layers(path, model)
+
+
+def _samples(path: str, model: Architecture) -> Iterator[Problem]:
+    """Diffusion transformers, and only they, attend to samples, and to a text if there is one."""
+    diffusion, video = model.kind == "diffusion_transformer", model.video
+    if video is None:
+        if diffusion:
+            yield Problem(
+                path=path,
+                message="a diffusion transformer needs 'video'",
+                hint="video: {tokens_per_sample: ...}",
+            )
+        return
+    if not diffusion:
+        yield Problem(
+            path=f"{path}.video",
+            message=f"a model of kind {model.kind} attends to its whole sequence, not to samples",
+            hint="kind: diffusion_transformer, or leave video out",
+        )
+    if video.cross_attention and video.text_tokens == 0:
+        yield Problem(
+            path=f"{path}.video.text_tokens",
+            message="cross-attention needs a text to attend to",
+            hint="cross_attention: false for a model without, or the number of its tokens",
+        )
 
 
 def _heads(path: str, model: Architecture) -> Iterator[Problem]:

@@ -6,13 +6,18 @@ import math
 from collections.abc import Iterator
 
 from colossus_sim.errors import Problem
-from colossus_sim.loading.checks.walk import PlanUse, job_partitions, plan_unit, plan_uses, plans
-from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
+from colossus_sim.loading.checks.walk import (
+    PlanUse,
+    job_partitions,
+    phase_gpus,
+    plan_unit,
+    plan_uses,
+    plans,
+    replicas,
+)
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.scenario import Scenario
-
-MAX_IDLE_SHARE = 0.01
-"""Share of a job's GPUs that an automatic data-parallel degree may leave unused."""
+from colossus_sim.specs.shares import MAX_IDLE_SHARE, shares
 
 
 def degrees_match_gpus(scenario: Scenario) -> Iterator[Problem]:
@@ -90,8 +95,52 @@ def idle_gpus(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
+def idle_pools(scenario: Scenario) -> Iterator[Problem]:
+    """Whole copies of the model generate and whole replicas train: pools of an RL phase may leave GPUs over."""
+    for name, job in scenario.jobs.items():
+        for phase_name, phase in job.phases.items():
+            if phase.kind != "rl":
+                continue
+            gpus, own = phase_gpus(job, phase), f"jobs.{name}.phases.{phase_name}"
+            copy, generate = phase.rollouts.gpus_per_replica, phase.rollouts.generating_gpus(gpus)
+            over = generate % copy
+            words = [f"{over} of the {generate} that generate, {copy} for each copy of the model"] * (
+                over > 0
+            )
+            hint = f"gpus_per_replica that divides {generate}"
+            if phase.rollouts.mode == "asynchronous":
+                plan = phase.parallel or job.parallel
+                unit = plan_unit(plan, job.model.moe is not None)
+                left = _left_over(plan, unit, gpus - generate)
+                words += [f"{left} of the {gpus - generate} that train, {unit} for each replica"] * (left > 0)
+                over += left
+                hint = _other_share(gpus, generate, copy, unit)
+            if words:
+                yield Problem(
+                    path=f"{own}.rollouts",
+                    message=f"{over} of {gpus} GPUs stay idle: {'; '.join(words)}",
+                    hint=hint,
+                )
+
+
+def _left_over(plan: ParallelPlan, unit: int, gpus: int) -> int:
+    if plan.data_parallel is None:
+        return gpus % unit
+    dense = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+    return max(0, gpus - dense * plan.data_parallel)
+
+
+def _other_share(gpus: int, generate: int, copy: int, unit: int) -> str:
+    """The nearest split of the GPUs into whole copies and whole replicas, if there is one."""
+    whole = [gpus - train for train in range(unit, gpus, unit) if (gpus - train) % copy == 0]
+    if not whole:
+        return f"no generation_share of {gpus} GPUs fills both pools: other gpus or gpus_per_replica"
+    nearest = min(whole, key=lambda count: abs(count - generate))
+    return f"generation_share {nearest / gpus:.6f} would use all of them"
+
+
 def _trainers(use: PlanUse, unit: int) -> Iterator[Problem]:
-    trainers = int(use.gpus * (1.0 - use.phase.rollouts.generation_share))
+    trainers = use.gpus - use.phase.rollouts.generating_gpus(use.gpus)
     if trainers < unit:
         yield Problem(
             path=use.gpus_path,
@@ -128,35 +177,9 @@ def divisibility(scenario: Scenario) -> Iterator[Problem]:
         yield from _whole_samples(use)
 
 
-def shares(path: str, plan: ParallelPlan, model: Architecture, spare: int = 0) -> Iterator[Problem]:
-    """The degrees of the plan at `path` share heads, experts, widths, tokens and layers of a model evenly.
-
-    There may be `spare` more chunks than layers: those that only hold the embedding or the loss.
-    """
-    yield from _attention_shares(path, plan, model)
-    yield from _expert_shares(path, plan, model.moe)
-    if model.intermediate_size % plan.tensor_parallel and model.num_dense_layers:
-        yield Problem(
-            path=f"{path}.tensor_parallel",
-            message=f"{plan.tensor_parallel} does not divide intermediate_size {model.intermediate_size}",
-        )
-    if plan.sequence_length % plan.context_parallel:
-        yield Problem(
-            path=f"{path}.context_parallel",
-            message=f"{plan.context_parallel} does not divide sequence_length {plan.sequence_length}",
-        )
-    chunks = plan.pipeline_parallel * plan.virtual_pipeline
-    if chunks > model.num_hidden_layers + spare:
-        yield Problem(
-            path=f"{path}.pipeline_parallel",
-            message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
-            f"model has only {model.num_hidden_layers} layers",
-        )
-
-
 def _whole_samples(use: PlanUse) -> Iterator[Problem]:
     length, video = use.plan.sequence_length, use.job.model.video
-    if video is None or video.tokens_per_sample <= 0.0 or length % video.tokens_per_sample == 0:
+    if video is None or length % video.tokens_per_sample == 0:
         return
     sample = f"{video.tokens_per_sample:.15g}"
     yield Problem(
@@ -164,43 +187,6 @@ def _whole_samples(use: PlanUse) -> Iterator[Problem]:
         message=f"{length} is not a whole number of samples of model.video.tokens_per_sample {sample}",
         hint=f"{sample} for one sample per sequence, or a multiple; text_tokens are not part of it",
     )
-
-
-def _attention_shares(path: str, plan: ParallelPlan, model: Architecture) -> Iterator[Problem]:
-    tp = plan.tensor_parallel
-    heads, kv = model.num_attention_heads, model.kv_heads
-    if heads % tp:
-        yield Problem(
-            path=f"{path}.tensor_parallel",
-            message=f"{tp} does not divide the model's {heads} attention heads",
-            hint=f"use one of {', '.join(str(n) for n in _divisors(heads))}",
-        )
-    elif model.mla is None and kv % tp and tp % kv:
-        yield Problem(
-            path=f"{path}.tensor_parallel",
-            message=f"{tp} neither divides the model's {kv} key/value heads nor is a multiple of them",
-        )
-
-
-def _expert_shares(path: str, plan: ParallelPlan, moe: MixtureOfExperts | None) -> Iterator[Problem]:
-    if moe is None:
-        return
-    if moe.num_experts % plan.expert_parallel:
-        yield Problem(
-            path=f"{path}.expert_parallel",
-            message=f"{plan.expert_parallel} does not divide the model's {moe.num_experts} experts",
-            hint=f"use one of {', '.join(str(n) for n in _divisors(moe.num_experts))}",
-        )
-    if moe.moe_intermediate_size % plan.expert_tensor_parallel:
-        yield Problem(
-            path=f"{path}.expert_tensor_parallel",
-            message=f"{plan.expert_tensor_parallel} does not divide moe_intermediate_size "
-            f"{moe.moe_intermediate_size}",
-        )
-
-
-def _divisors(number: int) -> list[int]:
-    return [n for n in range(1, number + 1) if number % n == 0][:24]
 
 
 def experts_to_share(scenario: Scenario) -> Iterator[Problem]:
@@ -245,7 +231,7 @@ def batch(scenario: Scenario) -> Iterator[Problem]:
     """Every replica gets at least one micro-batch."""
     for use in plan_uses(scenario):
         plan = use.plan
-        dp = _replicas(use)
+        dp = replicas(use)
         if plan.global_batch_size < dp * plan.micro_batch_size:
             yield Problem(
                 path=f"{use.path}.global_batch_size",
@@ -255,15 +241,6 @@ def batch(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
-def _replicas(use: PlanUse) -> int:
-    plan, gpus = use.plan, use.gpus
-    replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
-    unit = plan_unit(plan, use.job.model.moe is not None)
-    if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
-        gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
-    return plan.data_parallel or gpus // unit * unit // replica
-
-
 def microbatches(scenario: Scenario) -> Iterator[Problem]:
     """Numbers of micro-batches for which a schedule is not made."""
     for use in plan_uses(scenario):
@@ -271,7 +248,7 @@ def microbatches(scenario: Scenario) -> Iterator[Problem]:
         # The batch of an RL update follows from its responses.
         if use.phase.kind == "rl" or stages == 1:
             continue
-        share = _replicas(use) * plan.micro_batch_size
+        share = replicas(use) * plan.micro_batch_size
         m = math.ceil(plan.global_batch_size / share)
         path = f"{use.path}.global_batch_size"
         if plan.schedule == "interleaved_1f1b" and m > stages and m % stages:

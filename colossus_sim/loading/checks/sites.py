@@ -26,7 +26,7 @@ _POSITIVE_FIELDS = frozenset(
         "horizon", "hbm_capacity", "multiprocessors", "scale_up_domain", "gpus_per_node", "switch_radix",
         "rails", "planes", "endpoints_per_router", "routers_per_group", "global_links_per_router", "dims",
         "gemm_peak_fraction", "gemm_tile", "attention_fraction", "attention_backward_fraction",
-        "memory_fraction", "grouped_gemm_fraction", "moe_intermediate_size", "tokens_per_sample",
+        "memory_fraction", "grouped_gemm_fraction", "moe_intermediate_size",
         "prompts_per_update", "samples_per_prompt", "gpus_per_replica", "concurrency_per_replica",
         "response_tokens", "max_response_tokens", "power_limit", "declared_params", "declared_active_params",
     )

@@ -98,6 +98,16 @@ def plan_unit(plan: ParallelPlan, has_experts: bool) -> int:
     return inner * plan.pipeline_parallel
 
 
+def replicas(use: PlanUse) -> int:
+    """Return how many replicas train: those that the plan gives, else as many as the GPUs make."""
+    plan, gpus = use.plan, use.gpus
+    replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
+    unit = plan_unit(plan, use.job.model.moe is not None)
+    if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
+        gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
+    return plan.data_parallel or gpus // unit * unit // replica
+
+
 def partitions(scenario: Scenario) -> Iterator[tuple[str, str, str, Partition]]:
     """Yield (path, site name, partition name, partition)."""
     for site_name, site in scenario.cluster.sites.items():
