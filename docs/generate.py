@@ -168,8 +168,8 @@ paths are those of `--set`, values are written as in a scenario. For the common 
 - **Runs that the horizon cuts off** are counted per point and measure in `unfinished` of `points.csv`. They enter
   with their projected end and with what was spent until then, so that a mean is a lower bound (>=) and a difference
   rests on incomplete values (~); pictures draw such points hollow, bars hatched. A job that never ends, because its
-  GPUs are gone for good, has no end: its cells are empty, conditions take it for later than any date, and a mean over
-  such a run is never. `cluster.complete` is the share of runs in which all jobs ended.
+  GPUs are gone for good, has no end: its cells are empty, conditions take it for later than any date, and a mean
+  over such a run is never. `cluster.complete` is the share of runs in which all jobs ended.
 - `colossus-sim schema --kind sweep > sweep.schema.json` is for editors.
 """
 
