@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -54,8 +54,15 @@ class Generation:
     precision: str
 
     def span(self, gpus: int, placement: Placement) -> GroupSpan:
-        """Return where the copies on so many GPUs lie: on neighbours, from the first GPU of the placement on."""
+        """Return where the copies on so many GPUs lie: on neighbours, from the first GPU of the placement on.
+
+        A synchronous update waits for the copy that lies worst. An asynchronous one gets what the copies give
+        together, nearly all of which lie as one on neighbouring domains does.
+        """
         size, number = self.rollouts.gpus_per_replica, self.rollouts.replicas(gpus)
+        if self.rollouts.mode == "asynchronous":
+            number, domains = 1, -(-size // placement.ranks_per_domain)
+            placement = replace(placement, runs=((0, domains),))
         axis = MeshAxis(name="replica", size=size, stride=1, inner=1, outer=number, block=size)
         return group_span(axis, placement, self.fabric)
 

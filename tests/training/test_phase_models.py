@@ -258,6 +258,19 @@ def test_replicas_across_domains_wait_for_the_network() -> None:
     assert math.fsum(unit.traffic) - trained == pytest.approx(sent * 64 / phase.gpus_wanted, rel=1e-9)
 
 
+@pytest.mark.parametrize(("mode", "waits"), [("synchronous", True), ("asynchronous", False)])
+def test_only_a_synchronous_update_waits_for_the_copy_that_lies_worst(mode: Any, waits: bool) -> None:
+    """Domains 28 to 43: one copy of eight domains lies on both sides of the end of a leaf group."""
+    phase, _ = model_of(rl_scenario(mode=mode, gpus_per_replica=64, concurrency_per_replica=16), "rl")
+    decode = [
+        dict(phase.unit(phase.gpus_wanted, Placement(domain_gpus=8, ranks_per_domain=8, runs=runs)).parts)[
+            "decode"
+        ]
+        for runs in (((0, 16),), ((28, 16),))
+    ]
+    assert decode[1] > 1.01 * decode[0] if waits else decode[1] == decode[0]
+
+
 def test_few_sequences_read_few_experts() -> None:
     """One sequence reads the active parameters; more sequences more of them, up to all."""
     job, gpu = tiny_job_and_gpu()
