@@ -70,7 +70,8 @@ def _cells(row: Mapping[str, Any], parameters: Sequence[str], cut: Collection[tu
 
     name = row["measure"]
     bound = "" if row["mean"] == math.inf else open_mark(row["unfinished"], grows=grows(name))
-    vague = "~ " if row["point"] and not {(row["point"], name), (0, name)}.isdisjoint(cut) else ""
+    rests = row["point"] and not {(row["point"], name), (0, name)}.isdisjoint(cut)
+    vague = "~ " if rests and row["difference"] != math.inf else ""
     keys = ("ci_half_width", "difference", "difference_ci_half_width")
     half, change, half_of_change = (_cell(row[key]) for key in keys)
     return [

@@ -61,8 +61,8 @@ def signed_days(days: float) -> str:
 
 
 def slip_words(words: str, days: float) -> str:
-    """Return a slip behind what it is, e.g. ``median slip +0.4 d``; infinite: it never ends."""
-    return f"{words}: never ends" if math.isinf(days) else f"{words} {signed_days(days)}"
+    """Return a slip behind what it is, e.g. ``median slip +0.4 d``; infinite: ``never``."""
+    return f"{words}: never" if math.isinf(days) else f"{words} {signed_days(days)}"
 
 
 def headline(result: Any, jobs: Sequence[JobRow]) -> str:

@@ -163,8 +163,8 @@ def test_job_that_never_ends_has_no_days_of_slip() -> None:
         rows_of(result)[0], slip_days=6.0, least_slip_days=6.0, slip_is_lower_bound=True, gone=20000.0
     )
     assert (slip_label(row), row.late) == ("never", True)
-    assert "target missed, projected slip: never ends" in headline(result, [row])
-    assert "median projected slip: never ends" in headline(result, [row, row, replace(row, gone=math.nan)])
+    assert "target missed, projected slip: never" in headline(result, [row])
+    assert "median projected slip: never" in headline(result, [row, row, replace(row, gone=math.nan)])
 
 
 def test_target_end_is_the_finish_when_the_target_means_the_whole_job(flagship: FakeResult) -> None:

@@ -167,6 +167,8 @@ def test_commands_with_a_job_that_never_ends(
     assert all(
         row["mean"] is None for row in strict(capsys.readouterr().out)["rows"] if row["measure"] == SLIP
     )
+    page = ["report", str(tmp_path / "sweep"), "--out", str(tmp_path / "sweep.html")]
+    assert run_command_line(page) == 0
     solve = ["--find", "jobs.large.gpus", "--between", "16,32", "--so-that", f"{SLIP}<=90"]
     assert run_command_line(["solve", gone, *solve, *many]) == 3
     said = capsys.readouterr().out
