@@ -189,7 +189,7 @@ class Recovery:
         phase = self._phase
         safe = phase.work.safe_units
         self._attempts = 0 if safe > self._safe else self._attempts + 1
-        self._safe = max(self._safe, safe)
+        self._safe = safe  # after a long way back, each step forward is progress again
         most = phase.world.scenario.faults.max_restarts_without_progress
         if self._attempts > most:
             raise SimulationError(

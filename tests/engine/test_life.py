@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -429,6 +430,26 @@ def test_no_progress_is_an_error_not_an_endless_loop(play: Play) -> None:
 
     with pytest.raises(SimulationError, match="one/pretrain: no progress after 200 restarts"):
         play(faults={"classes": classes})
+
+
+def test_a_long_way_back_is_not_a_standstill(play: Play, failures_at: Callable[..., None]) -> None:
+    """A fault at 4,000 s leaves only the storage's copy of 3,000 s. The failures that come every 100 s from then on
+    leave 40 s of work each, which is progress though it takes dozens to be where it was."""
+    gaps = [4000.0, 4100.0, 1e9, *[100.0] * 80]
+    failures_at(*itertools.accumulate(gaps))
+    classes = {
+        "loss": fault("site", "1 /s", "nothing", needs_storage_checkpoint=True),
+        "crash": fault("site", "1 /s", "nothing"),
+    }
+    fast = dict.fromkeys(("snapshot_bandwidth", "write_bandwidth", "read_bandwidth"), "1 TB/s")
+    memory = {"name": "memory", "mode": "async", "interval": "10 s", "survives": "domain"} | fast
+    storage = {"name": "storage", "mode": "sync", "interval": "3000 s", "coordination": "0 s"}
+    result = play(
+        horizon="9000 s",
+        faults={"classes": classes, "max_restarts_without_progress": 5},
+        checkpoint={"tiers": [memory, storage]},
+    )
+    assert result.phases[0].interruptions > 45
 
 
 def test_another_job_does_not_move_failures(play: Play) -> None:

@@ -156,7 +156,7 @@ def _check_progress(state: State, phase: int) -> None:
     for tier in range(state.saved.shape[1]):
         safe = max(safe, state.saved[phase, tier].units)
     it.attempts = 0 if safe > it.safe else it.attempts + 1
-    it.safe = max(it.safe, safe)
+    it.safe = safe
     if it.attempts > world.most_restarts:
         world.error = STUCK
 
