@@ -67,10 +67,18 @@ class MemoryModel:
         count, mesh = self._sizes.count, self._sizes.mesh
         dense, routed = self._sizes.stage_layers[stage]
         own = dense * count.dense_layer + routed * (count.moe_layer - count.num_experts * count.expert)
+        own += (dense + routed) * self._copied_heads()
         if stage == self._sizes.stages - 1:
             own += count.final_norm + count.prediction_modules * count.prediction_projection
         experts = routed * count.num_experts * count.expert / (mesh.ep * mesh.etp)
         return own / mesh.tp, experts
+
+    def _copied_heads(self) -> int:
+        """Parameters of a layer beyond the model's own: where there are fewer key/value heads than tensor-parallel
+        ranks, each rank has one of them whole (NVIDIA/Megatron-LM, num_query_groups below the ranks)."""
+        arch = self._arch
+        copies = max(0, self._tp - arch.kv_heads) if arch.mla is None else 0
+        return 2 * arch.hidden_size * transformer.head_widths(arch)[0] * copies
 
     def _vocabulary_parameters(self, stage: int) -> float:
         """Embedding and output matrix on the device of a stage, per rank."""

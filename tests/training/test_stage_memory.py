@@ -340,3 +340,12 @@ def test_embedding_and_output_stay_in_16_bits(bench: Bench) -> None:
         for precision in ("bf16", "fp8")
     ]
     assert weights[1] - weights[0] == pytest.approx(2.0 * (count.total - count.embedding - count.output))
+
+
+@pytest.mark.parametrize(("ranks", "copies"), [(8, 0), (16, 8), (32, 24)])
+def test_ranks_beyond_the_key_value_heads_hold_copies(bench: Bench, ranks: int, copies: int) -> None:
+    """Llama 3 8B has eight key/value heads of 128: on 16 ranks the weights of each are there twice."""
+    model = bench.entry("models", "llama3_8b")
+    plan = bench.plan("megatron_core", tensor_parallel=ranks, global_batch_size=64, sequence_length=4096)
+    own, _ = MemoryModel(model, plan, resolve_sizes(model, plan, 64)).parameters(0)
+    assert own * ranks == pytest.approx(count_parameters(model).total + 32 * 2 * 4096 * 128 * copies)
