@@ -1,4 +1,4 @@
-"""The comparisons with AIReSim and FleetSim, on stand-ins of checkouts with the interface that the scripts use."""
+"""The comparisons with AIReSim, FleetSim and celio, on stand-ins with the interface that the scripts use."""
 
 from __future__ import annotations
 
@@ -270,3 +270,32 @@ def test_a_folder_without_the_peer_is_refused(
     with pytest.raises(SystemExit, match=f"is no {program} checkout .* git clone") as caught:
         getattr(module, program)(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_celio_is_read_by_the_names_of_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Useful work is over that of its own run without failures; a program that tells less is an error."""
+    module = script("vs_celio", monkeypatch)
+    program = tmp_path / "celio"
+    titles = list(module._TITLES)
+    lines = [f"#{title}{module._RESULT}{1000 - 100 * place} 1 2 3" for place, title in enumerate(titles)]
+
+    def tell(told: list[str]) -> None:
+        program.write_text("\n".join(["#!/bin/sh", "cat <<'END'", *told, "END", ""]), encoding="utf-8")
+        program.chmod(0o755)
+
+    tell(lines)
+    shares, _ = module.run_program(program, 0, 40.0)
+    expected = {module._TITLES[title]: 0.9 - 0.1 * place for place, title in enumerate(titles[1:])}
+    assert shares == pytest.approx(expected)
+    monkeypatch.setattr(module, "program_shares", lambda bandwidth, number, seed: shares)
+    monkeypatch.setattr(sys, "argv", ["vs_celio", "--celio", str(program), "--seeds", "2"])
+    module.main()
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["cooperative", "0.7000", "0.7000", "+0.0", "+-", "0.0"] in printed
+    tell(lines[1:])
+    with pytest.raises(SystemExit, match="gave 5 of 6 results"):
+        module.run_program(program, 0, 40.0)
+    with pytest.raises(SystemExit, match="cannot be run"):
+        module.run_program(tmp_path / "nothing", 0, 40.0)
