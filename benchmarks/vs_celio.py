@@ -39,7 +39,8 @@ _RESULT = ": WORK/IO/CKPT/WASTED/TOTAL (s.node) "
 
 def run_program(program: Path, seed: int, bandwidth: float) -> tuple[dict[str, float], float]:
     """Return the useful work of each strategy over that without failures, and the CPU time. [s]"""
-    command = [str(program), "-s", str(seed), "-b", f"{bandwidth:g}e9", "-m", f"{SYSTEM_MTBF:g}", "-BB", "-BBN"]
+    options = ["-s", str(seed), "-b", f"{bandwidth:g}e9", "-m", f"{SYSTEM_MTBF:g}", "-BB", "-BBN"]
+    command = [str(program), *options]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
         made = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -75,13 +75,21 @@ def exact_sums(terms: _Array) -> _Array:
             total, rest = two_sum(total, row)
             missing, lost = two_sum(missing, rest)
             size += np.abs(lost)
-        # Nothing lost: `missing` is exact. Otherwise the bound must not itself be rounded away.
-        bound = np.where(size > 0.0, _UNIT * (len(table) * size + np.abs(missing)), 0.0)
-        low, high = total + (missing - bound), total + (missing + bound)
+        low, high = ends(total, missing, size, len(table))
     sums[many] = low
     undecided = np.flatnonzero(~((low == high) & np.isfinite(low)))
     sums[many[undecided]] = [math.fsum(table[:, place].tolist()) for place in undecided]
     return sums
+
+
+def ends(total: Any, missing: Any, size: Any, count: int) -> tuple[Any, Any]:
+    """Return two numbers (or arrays) between which a sum lies; where they are equal, that is the sum, rounded once.
+
+    `missing` is what `two_sum` left out of the `total`, added up likewise, and `size` that of what this left out of
+    `count` numbers: where nothing, `missing` is exact, else the bound must not itself be rounded away.
+    """
+    bound = _UNIT * (count * size + (size > 0.0) * abs(missing))
+    return total + (missing - bound), total + (missing + bound)
 
 
 def two_sum(one: Any, other: Any) -> tuple[Any, Any]:

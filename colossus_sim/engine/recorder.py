@@ -10,7 +10,7 @@ from colossus_sim.records import CAUSES, GPU_STATES, EventRow, GpuTimeRow, Inter
 CAUSE = {name: index for index, name in enumerate(CAUSES)}
 GPU_STATE = {name: index for index, name in enumerate(GPU_STATES)}
 _IDLE, _SPARE, _DOWN, _STRANDED = (GPU_STATE[name] for name in ("idle", "spare", "down", "stranded"))
-_FULL_POWER = len(GPU_STATES)
+FULL_POWER = len(GPU_STATES)
 """Place of the GPU-seconds at full power, behind those of the states."""
 _PLANNED, _SLOWER, _FEWER, _PLACEMENT = (
     CAUSE[name] for name in ("planned", "slower_step", "fewer_gpus", "placement")
@@ -36,7 +36,7 @@ GPU_STATE_OF_CAUSE = {
     "calendar_floor": "data_wait",
 }
 """State of the GPUs that a job holds while it spends time on a cause."""
-_STATE_OF = tuple(GPU_STATE[GPU_STATE_OF_CAUSE[cause]] for cause in CAUSES)
+STATE_OF = tuple(GPU_STATE[GPU_STATE_OF_CAUSE[cause]] for cause in CAUSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,14 +187,14 @@ class Recorder:
                 continue
             seconds = held.setdefault((entry.site, entry.partition, entry.job), [0.0] * (len(GPU_STATES) + 1))
             seconds[_STRANDED] += (entry.held - entry.gpus) * (entry.end - entry.start)
-            seconds[_FULL_POWER] += (entry.end - entry.start) * entry.gpus * entry.power
+            seconds[FULL_POWER] += (entry.end - entry.start) * entry.gpus * entry.power
             if entry.cost is None:
-                seconds[_STATE_OF[CAUSE[entry.cause]]] += (entry.end - entry.start) * entry.gpus
+                seconds[STATE_OF[CAUSE[entry.cause]]] += (entry.end - entry.start) * entry.gpus
                 continue
-            for state, spent in zip(_STATE_OF, entry.causes(), strict=True):
+            for state, spent in zip(STATE_OF, entry.causes(), strict=True):
                 seconds[state] += spent * entry.gpus
         rows = [
-            GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds[:_FULL_POWER]), seconds[_FULL_POWER])
+            GpuTimeRow(site, partition, job, 0.0, end, tuple(seconds[:FULL_POWER]), seconds[FULL_POWER])
             for (site, partition, job), seconds in held.items()
         ]
         rows += [

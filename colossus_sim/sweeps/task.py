@@ -105,7 +105,7 @@ class Player:
     def _played(
         self, scenario: Scenario, task: Task
     ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-        measured = self._kernel.measured(task.seed) if task.kernel and self._kernel is not None else None
+        measured = self._kernel.measured(task.seed) if self._kernel is not None else None
         if measured is not None:
             return measured
         run = simulate(scenario, seed=task.seed, build_model=self._models)

@@ -378,21 +378,13 @@ def _fits(architecture: Architecture, plan: ParallelPlan, gpu: Gpu, gpus: int) -
         return False
     try:
         sizes = resolve_sizes(architecture, plan, gpus)
-        needed = peak_memory(architecture, plan, gpus)
     except InfeasibleError:
         return False
-    return gpus - sizes.mesh.world_size <= MAX_IDLE_SHARE * gpus and needed <= gpu.hbm_capacity
+    if gpus - sizes.mesh.world_size > MAX_IDLE_SHARE * gpus:
+        return False
+    return peak_memory(architecture, plan, sizes) <= gpu.hbm_capacity
 
 
-def peak_memory(
-    architecture: Architecture, plan: ParallelPlan, gpus: int, attended: float | None = None
-) -> float:
-    """Return what the stage that needs most needs per GPU; arguments as for `resolve_sizes`. [B]
-
-    Raises
-    ------
-    InfeasibleError
-        If the plan does not divide.
-    """
-    sizes = resolve_sizes(architecture, plan, gpus, attended)
+def peak_memory(architecture: Architecture, plan: ParallelPlan, sizes: Sizes) -> float:
+    """Return what the stage that needs most needs per GPU. [B]"""
     return max(stage.total for stage in MemoryModel(architecture, plan, sizes).stages())

@@ -21,6 +21,7 @@ from colossus_sim.training.communication import spans_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.generation import Generation
 from colossus_sim.training.memory import peak_memory
+from colossus_sim.training.sizes import resolve_sizes
 from colossus_sim.training.step import estimate_step
 from colossus_sim.units import format_si
 
@@ -230,7 +231,8 @@ class RlWork:
             return None
         whole = -(-longest // plan.context_parallel) * plan.context_parallel
         alone = plan.model_copy(update={"sequence_length": whole, "micro_batch_size": 1})
-        need = peak_memory(setting.architecture, alone, self._pools(gpus)[0], longest)
+        sizes = resolve_sizes(setting.architecture, alone, self._pools(gpus)[0], longest)
+        need = peak_memory(setting.architecture, alone, sizes)
         return Problem(
             path="rollouts.max_response_tokens",
             message=f"the update of the longest response, {longest:,} tokens with its prompt, needs "

@@ -18,9 +18,9 @@ from colossus_sim.engine.agenda import Agenda
 from colossus_sim.engine.bench import BenchJob
 from colossus_sim.engine.storage_desk import StorageDesk, Transfer, lost_at_risk, lost_standing, waste
 from colossus_sim.records import IntervalRow, RunResult
+from colossus_sim.units import DAY
 from colossus_sim.validation.cielo import (
     CIELO,
-    DAY,
     GOAL,
     NODES,
     STRATEGIES,
@@ -91,12 +91,12 @@ def program_job_list(seed: int, bandwidth: float, *, failures: bool = True) -> d
         if math.fsum(spent.values()) > 2 * NODES * _RUN:  # the shares do not meet: begin again
             spent, jobs = dict.fromkeys(CIELO, 0.0), []
         name = _draw_class(rand, spent)
-        jobs.append((name, _draw_run(rand, name)))
+        jobs.append((name, CIELO[name].drawn(rand())))
         work = jobs[-1][1] - CIELO[name].moved(bandwidth)
         spent[name] += _ANNOUNCED * work * CIELO[name].nodes
     if failures:
         rand = RandR(seed)
-        jobs = [(name, _draw_run(rand, name)) for name, _ in jobs]
+        jobs = [(name, CIELO[name].drawn(rand())) for name, _ in jobs]
     return {
         f"{name}-{number}": CIELO[name].job(run, _ANNOUNCED * (run - CIELO[name].moved(bandwidth)))
         for number, (name, run) in enumerate(jobs)
@@ -114,10 +114,6 @@ def _draw_class(rand: RandR, spent: Mapping[str, float]) -> str:
         if coin <= 0.0:
             return name
     return open_to[-1]
-
-
-def _draw_run(rand: RandR, name: str) -> float:
-    return CIELO[name].run * (0.9 + 0.2 * rand())
 
 
 # -- storage (files Simulation.C and App.C) ----------------------------------------------------------------

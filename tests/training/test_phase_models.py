@@ -25,6 +25,7 @@ from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.phases import PhaseModel, build_phase_model
+from colossus_sim.training.sizes import resolve_sizes
 from colossus_sim.units import format_si
 
 
@@ -351,7 +352,7 @@ def test_a_response_longer_than_the_sequences_is_told() -> None:
         if told:
             problem = model.warnings[0]
             whole = plan.model_copy(update={"sequence_length": 101_024, "micro_batch_size": 1})
-            need = peak_memory(job.model, whole, round(0.3 * job.gpus))
+            need = peak_memory(job.model, whole, resolve_sizes(job.model, whole, round(0.3 * job.gpus)))
             assert problem.path == "jobs.large.phases.rl.rollouts.max_response_tokens"
             assert f"101,024 tokens with its prompt, needs {format_si(need, 'B')} per GPU" in problem.message
             assert f"of {format_si(gpu.hbm_capacity, 'B')}; the estimate packs sequences of 101,008" in (

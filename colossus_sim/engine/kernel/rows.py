@@ -8,8 +8,8 @@ import numpy as np
 
 from colossus_sim.engine.kernel.play import Kernel
 from colossus_sim.engine.kernel.state import State
-from colossus_sim.engine.kernel.tally import FULL_POWER, Columns, fill, gpu_seconds, settle
-from colossus_sim.engine.recorder import GPU_STATE
+from colossus_sim.engine.kernel.tally import Columns, fill, gpu_seconds, settle
+from colossus_sim.engine.recorder import FULL_POWER, GPU_STATE
 from colossus_sim.engine.runner import phase_row
 from colossus_sim.intervals import IntervalColumns, IntervalTable
 from colossus_sim.records import (
@@ -55,8 +55,10 @@ def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True)
 def _columns(state: State) -> Columns:
     """Return the columns of the entries that last."""
     count = int(state.world["entries"][0])
-    made = Columns(*(np.empty(count, _INTEGERS.get(name, np.float64)) for name in Columns._fields))
-    made = made._replace(causes=np.empty((len(CAUSES), count)))
+    shapes = {"causes": (len(CAUSES), count)}
+    made = Columns(
+        *(np.empty(shapes.get(name, count), _INTEGERS.get(name, np.float64)) for name in Columns._fields)
+    )
     rows = fill(state.entries, count, made)
     columns = Columns(*(column[..., :rows] for column in made))
     for row in np.flatnonzero(columns.open).tolist():

@@ -7,14 +7,10 @@ from typing import Any, NamedTuple
 
 from colossus_sim.engine.kernel.jit import compiled, entry_point
 from colossus_sim.engine.kernel.steps import CAUSE
-from colossus_sim.engine.recorder import GPU_STATE, GPU_STATE_OF_CAUSE
-from colossus_sim.records import CAUSES, GPU_STATES
-from colossus_sim.sums import two_sum
+from colossus_sim.engine.recorder import FULL_POWER, GPU_STATE, STATE_OF
+from colossus_sim.sums import ends, two_sum
 
-FULL_POWER = len(GPU_STATES)
-"""Place of the GPU-seconds at full power, behind those of the states."""
 _STRANDED = GPU_STATE["stranded"]
-_STATE_OF = tuple(GPU_STATE[GPU_STATE_OF_CAUSE[cause]] for cause in CAUSES)
 _PLANNED, _SLOWER, _FEWER, _PLACEMENT = (
     CAUSE[name] for name in ("planned", "slower_step", "fewer_gpus", "placement")
 )
@@ -23,9 +19,7 @@ _CONTENTION, _DEGRADED, _LOST, _CHECKPOINT = (
 )
 _LOSSES = (_CHECKPOINT, _SLOWER, _FEWER, _PLACEMENT, _CONTENTION, _DEGRADED, _LOST)
 """Causes of a stretch of work besides what was planned, which is the rest of its length."""
-_two_sum = compiled(two_sum)
-_UNIT = 2.0**-52
-"""Twice the largest relative error of one rounding: room for that of the bound itself."""
+_two_sum, _ends = compiled(two_sum), compiled(ends)
 
 
 class Columns(NamedTuple):
@@ -58,7 +52,7 @@ def fill(entries: Any, count: int, columns: Columns) -> int:
         columns.gpus[rows], columns.saves[rows] = entry.gpus, entry.saves
         columns.units[rows] = 0.0
         columns.open[rows] = 0
-        for cause in range(len(_STATE_OF)):
+        for cause in range(len(STATE_OF)):
             columns.causes[cause, rows] = 0.0
         if entry.cause >= 0:
             columns.causes[entry.cause, rows] = length
@@ -85,9 +79,7 @@ def work(entry: Any, length: float, columns: Columns, row: int) -> None:
         total, rest = _two_sum(total, causes[cause, row])
         missing, lost = _two_sum(missing, rest)
         size += abs(lost)
-    # Nothing lost: `missing` is exact. Otherwise the bound must not itself be rounded away.
-    bound = _UNIT * (len(_LOSSES) * size + abs(missing)) if size > 0.0 else 0.0
-    low, high = total + (missing - bound), total + (missing + bound)
+    low, high = _ends(total, missing, size, len(_LOSSES))
     if low == high and abs(low) < math.inf:
         causes[_PLANNED, row] = length - low
     else:
@@ -122,8 +114,8 @@ def gpu_seconds(entries: Any, count: int, causes: Any, owners: Any, spent: Any) 
             mine = spent[entry.part, owners[entry.phase]]
             length = entry.end - entry.start
             mine[_STRANDED] += (entry.held - entry.gpus) * length
-            for cause in range(len(_STATE_OF)):
-                mine[_STATE_OF[cause]] += causes[cause, row] * entry.gpus
+            for cause in range(len(STATE_OF)):
+                mine[STATE_OF[cause]] += causes[cause, row] * entry.gpus
             mine[FULL_POWER] += length * entry.gpus * entry.power
             mine[FULL_POWER + 1] += 1.0
         row += 1

@@ -104,7 +104,7 @@ def replicas(use: PlanUse) -> int:
     replica = plan.tensor_parallel * plan.context_parallel * plan.pipeline_parallel
     unit = plan_unit(plan, use.job.model.moe is not None)
     if use.phase.kind == "rl" and use.phase.rollouts.mode == "asynchronous":
-        gpus = int(gpus * (1.0 - use.phase.rollouts.generation_share))
+        gpus -= use.phase.rollouts.generating_gpus(gpus)
     return plan.data_parallel or gpus // unit * unit // replica
 
 
