@@ -232,6 +232,9 @@ class Stack(Spec):
     projection they came from, and the activation function's output beside its product with the other half."""
     logit_bytes: Annotated[Ratio, Field(ge=2, le=16)] = Field(6.0)
     """Bytes per logit alive at once: 16-bit logits, fp32 copy, soft-max and gradient, as far as not in place."""
+    later_logit_bytes: Annotated[Ratio, Field(ge=0, le=16)] = Field(0.0)
+    """Further bytes per logit where a step has several micro-batches: an allocator that has split the large blocks
+    which the first one's logits left must find new ones for the next."""
     overlap_slowdown: Share
     """Extra compute time per unit of communication that runs beside it (shared SMs, memory bandwidth)."""
     gemm_factor: Annotated[Ratio, Field(ge=0.5, le=1.3)] = Field(1.0)

@@ -264,8 +264,9 @@ class MemoryModel:
         state = sizes.tokens * arch.hidden_size * 2.0
         total = 2.0 * state
         if sizes.stages - 1 in self.on_device(stage) and arch.vocab_size:
+            later = plan.stack.later_logit_bytes if sizes.microbatches > 1 else 0.0
             logits = memory.logits_bytes(
-                vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes
+                vocab=arch.vocab_size, tensor_parallel=self._tp, logit_bytes=plan.stack.logit_bytes + later
             )
             total += (1 + arch.num_nextn_predict_layers) * sizes.tokens * logits
         if plan.activation_recomputation == "full":

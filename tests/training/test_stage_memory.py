@@ -227,7 +227,7 @@ def test_a_prediction_module_lengthens_the_step_by_its_work(bench: Bench) -> Non
 def memory_of(bench: Bench, fields: dict[str, Any], model: str = "llama3_8b", **plan_fields: Any) -> Any:
     """Return the last stage's memory under a changed stack."""
     stack = bench.entry("stacks", "megatron_core").model_copy(update=fields)
-    plan = bench.plan("megatron_core", global_batch_size=64, sequence_length=4096, **plan_fields)
+    plan = bench.plan("megatron_core", **{"global_batch_size": 64, "sequence_length": 4096, **plan_fields})
     return bench.estimate(model, "h100", 64, plan.model_copy(update={"stack": stack})).memory[-1]
 
 
@@ -235,6 +235,15 @@ def test_logits_count_by_their_bytes(bench: Bench) -> None:
     """Five more bytes per logit are 5 s v bytes in the buffers."""
     few, many = (memory_of(bench, {"logit_bytes": n}).buffers for n in (6.0, 11.0))
     assert many - few == pytest.approx(5 * 4096 * 128256)
+
+
+def test_logits_of_later_micro_batches_need_blocks_of_their_own(bench: Bench) -> None:
+    """The further bytes count where a step has several micro-batches, not where it has one."""
+    for batch, further in ((64, 0), (128, 3)):
+        plain, split = (
+            memory_of(bench, {"later_logit_bytes": n}, global_batch_size=batch).buffers for n in (0.0, 3.0)
+        )
+        assert split - plain == pytest.approx(further * 4096 * 128256)
 
 
 def test_gathered_inputs_are_kept_whole(bench: Bench) -> None:
