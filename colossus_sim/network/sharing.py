@@ -168,8 +168,15 @@ class LinkSharing:
 
     def alone(self, placement: DomainRuns, gpus: int) -> tuple[float, ...]:
         """Return the per-GPU bandwidth of each level for a job that has the links to itself. [B/s]"""
-        job = JobDemand(name="", placement=placement, gpus=gpus, traffic=(), step_time=0.0)
-        return self.shared([job], "none")[""]
+        fabric = self._fabric
+        rates = [fabric.levels[0].bandwidth]
+        if len(fabric.levels) > 1:
+            rates.append(self._injected(placement.ranks_per_domain))
+        for below, level in itertools.pairwise(fabric.levels[1:]):
+            fullest = float(self._occupancy(placement, gpus, below.group_gpus).max())
+            share = min(self._limit(level), below.group_gpus / fullest)
+            rates.append(min(rates[-1], level.bandwidth * share))
+        return tuple(rates)
 
     def joint(
         self, demands: Sequence[JobDemand], mode: str, step_time: StepTime
@@ -203,8 +210,8 @@ class LinkSharing:
         """Return the uplinks below each level from 2 up, with the jobs on them."""
         fabric, found = self._fabric, []
         for below, level in itertools.pairwise(fabric.levels[1:]):
-            groups = -(-fabric.gpus // below.group_gpus)
-            rows = [self._occupancy(demand, below.group_gpus, groups) for demand in demands]
+            rows = [self._occupancy(demand.placement, demand.gpus, below.group_gpus) for demand in demands]
+            groups = self._groups(below.group_gpus)
             usage = np.array(rows).reshape(len(demands), groups)
             capacity = np.full(groups, float(below.group_gpus))
             if mode != "none" and any(demand.storage > 0 for demand in demands):
@@ -239,14 +246,20 @@ class LinkSharing:
         domain, level = self._fabric.levels[:2]
         return level.bandwidth * min(self._limit(level), domain.group_gpus / max(ranks, 1))
 
-    def _occupancy(self, demand: JobDemand, group_gpus: int, groups: int) -> _Array:
-        """Return how many of the job's ranks each group holds."""
-        key = demand.placement, demand.gpus, group_gpus
-        if key not in self._occupied:
+    def _occupancy(self, placement: DomainRuns, gpus: int, group_gpus: int) -> _Array:
+        """Return how many of a job's ranks each group holds."""
+        key = placement, gpus, group_gpus
+        found = self._occupied.get(key)
+        if found is None:
             if len(self._occupied) >= _MOST_REMEMBERED:
                 self._occupied.clear()
-            self._occupied[key] = occupancy(demand.placement, demand.gpus, group_gpus, groups)
-        return self._occupied[key]
+            groups = self._groups(group_gpus)
+            found = self._occupied[key] = occupancy(placement, gpus, group_gpus, groups)
+        return found
+
+    def _groups(self, group_gpus: int) -> int:
+        """Return how many groups of so many GPUs the fabric has."""
+        return -(-self._fabric.gpus // group_gpus)
 
 
 def _without_storage(

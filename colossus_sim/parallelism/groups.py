@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.parallelism.counting import compiled_count
 from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.topology.fabric import Fabric
@@ -171,30 +172,61 @@ class Ground:
             per_domain = self._placement.ranks_per_domain
             chunk = math.gcd(units.axis.stride, per_domain)
             units = units.coarser(chunk) or units
-            ordinals = _unit_ids(units.axis) // (per_domain // chunk)
+            ordinals = _ordinals(units.axis[1:], per_domain // chunk, 1)
         else:
-            ordinals = _unit_ids(units.axis) * self._sizes[index - 1]
-        domains = self._domains[ordinals]
-        ordered = bool((domains[:, 1:] >= domains[:, :-1]).all())
-        return [_count_runs(domains // size, units.weight, ordered) for size in self._sizes[index:-1]]
+            ordinals = _ordinals(units.axis[1:], 1, self._sizes[index - 1])
+        counted = self._counted(ordinals, index)
+        if counted is None:
+            domains = self._domains[ordinals]
+            ordered = bool((domains[:, 1:] >= domains[:, :-1]).all())
+            counted = [_count_runs(domains // size, ordered) for size in self._sizes[index:-1]]
+        return [(most, fewest * units.weight) for most, fewest in counted]
+
+    def _counted(self, ordinals: _Ids, index: int) -> list[tuple[int, int]] | None:
+        """Count in machine code, if it is at hand and every row ascends."""
+        count = compiled_count()
+        if count is None:
+            return None
+        groups = self._groups[index:]
+        most, fewest = np.empty((2, len(groups)), dtype=np.int64)
+        if not count(groups, ordinals, most, fewest):
+            return None
+        return list(zip(most.tolist(), fewest.tolist(), strict=True))
+
+    @functools.cached_property
+    def _groups(self) -> _Ids:
+        """Group of each domain of the job, by level up to the last but one."""
+        return self._domains // np.array(self._sizes[:-1], dtype=np.int64)[:, None]
 
 
-def _unit_ids(axis: MeshAxis) -> _Ids:
-    """One row per group, one column per member."""
-    outer = np.arange(axis.outer, dtype=np.int64) * axis.block
-    first = (outer[:, None] + np.arange(axis.inner, dtype=np.int64)).reshape(-1)
-    return first[:, None] + np.arange(axis.size, dtype=np.int64) * axis.stride
+@functools.lru_cache(maxsize=64)
+def _ordinals(ranks: tuple[int, ...], per_domain: int, domains: int) -> _Ids:
+    """Return the domain of each unit by its place in rank order: a row for each group, a column for each member.
+
+    Parameters
+    ----------
+    ranks : tuple of int
+        Size, stride, inner, outer and block of the axis, in units.
+    per_domain, domains : int
+        Units in one domain, or domains in one unit; the other is 1.
+    """
+    size, stride, inner, outer, block = ranks
+    first = (np.arange(outer, dtype=np.int64) * block)[:, None] + np.arange(inner, dtype=np.int64)
+    units = first.reshape(-1)[:, None] + np.arange(size, dtype=np.int64) * stride
+    ordinals: _Ids = units // per_domain * domains
+    ordinals.setflags(write=False)
+    return ordinals
 
 
-def _count_runs(ids: _Ids, weight: int, ordered: bool) -> tuple[int, int]:
-    """Most distinct values in a row, and fewest repetitions of a value in a row times `weight`."""
+def _count_runs(ids: _Ids, ordered: bool) -> tuple[int, int]:
+    """Most distinct values in a row, and fewest repetitions of a value in a row."""
     if not ordered:
         ids = np.sort(ids, axis=1)
     ends = np.ones(ids.shape, dtype=np.bool_)
     np.not_equal(ids[:, 1:], ids[:, :-1], out=ends[:, :-1])
     last = np.flatnonzero(ends)
     fewest = min(int(last[0]) + 1, int((last[1:] - last[:-1]).min(initial=ids.size)))
-    return int(np.count_nonzero(ends, axis=1).max()), fewest * weight
+    return int(np.count_nonzero(ends, axis=1).max()), fewest
 
 
 def group_spans(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+from typing import Any
+from unittest import mock
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from colossus_sim.parallelism import counting, groups
 from colossus_sim.parallelism.groups import GroupSpan, group_span, group_spans
 from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
@@ -81,14 +86,23 @@ def cases(draw: st.DrawFn) -> tuple[Mesh, Placement, Fabric]:
     return mesh, Placement(domain, per_domain, tuple(runs)), fabric(domain, leaf, pod, top)
 
 
+def loops() -> list[Any]:
+    """Return what may count groups: arrays (none), plain loops, and these compiled where numba is installed."""
+    found = [None, counting.count_touched]
+    return [*found, counting.machine_code()] if importlib.util.find_spec("numba") else found
+
+
 @settings(max_examples=120, deadline=None)
 @given(cases())
 def test_spans_equal_brute_force(case: tuple[Mesh, Placement, Fabric]) -> None:
-    """The fast spans equal those found by looking at every rank, on every axis."""
+    """The fast spans equal those found by looking at every rank, on every axis, whatever counts."""
     mesh, placement, net = case
     for name in AXES:
         axis = mesh.axis(name)
-        assert group_span(axis, placement, net) == brute_force(axis, placement, net), name
+        expected = brute_force(axis, placement, net)
+        for count in loops():
+            with mock.patch.object(groups, "compiled_count", lambda count=count: count):
+                assert group_span(axis, placement, net) == expected, (name, count)
 
 
 def test_small_data_parallel_group_crosses_nodes_when_tp_fills_the_node() -> None:

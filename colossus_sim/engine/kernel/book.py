@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,14 +61,17 @@ class Held:
         return self.partition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Where the ranks of a phase sit since it was given its GPUs."""
+    """Where the ranks of a phase sit since it was given its GPUs; one object each, so told apart by identity."""
 
     part: int
     gpus: int
-    number: int
-    """The placement, by number."""
+    placement: Placement
+    alone: Bandwidths
+    """Per-GPU bandwidth of each level without other jobs. [B/s]"""
+    units: dict[int, UnitEstimate] = field(default_factory=dict)
+    """Units of phases here that have the links to themselves, by phase."""
 
 
 class Book:
@@ -77,32 +80,22 @@ class Book:
     def __init__(self, world: World) -> None:
         self.world = world
         self.parts = [part for site in world.sites.values() for part in site.partitions.values()]
-        self._placements: list[Placement] = []
-        self._numbers: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}
+        self._layouts: dict[tuple[int, int, Placement], Layout] = {}
         self.tier_sets: list[tuple[SaveTier, ...]] = [()]
         self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
-        self._units: dict[tuple[int, Layout], UnitEstimate] = {}
         self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
         self._bandwidths: list[Bandwidths] = []
         self._bandwidth_numbers: dict[Bandwidths, int] = {}
-        self._alone: dict[tuple[int, Layout], Bandwidths] = {}
         self._costs: dict[tuple[Any, ...], tuple[float, float, float]] = {}
 
     def trim(self) -> bool:
         """Forget what has become too much, between runs; return whether that was so."""
-        much = len(self._placements) > MOST_KNOWN or len(self.tier_sets) > TIER_SETS // 2
+        much = len(self._layouts) > MOST_KNOWN or len(self.tier_sets) > TIER_SETS // 2
         if much:
             self.__init__(self.world)  # type: ignore[misc]
         return much
 
     # -- names for what is compared ------------------------------------------------------------------
-
-    def _place_number(self, part: int, placement: Placement) -> int:
-        key = (part, placement.runs)
-        if key not in self._numbers:
-            self._numbers[key] = len(self._placements)
-            self._placements.append(placement)
-        return self._numbers[key]
 
     def _bandwidth_number(self, bandwidths: Bandwidths) -> int:
         if bandwidths not in self._bandwidth_numbers:
@@ -124,7 +117,11 @@ class Book:
         """Return the layout of a phase on these domains."""
         pool, model = self.parts[part].pool, self.model(number, part)
         gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, model.gpus_wanted))
-        return Layout(part, gpus, self._place_number(part, pool.placement(domains)))
+        key = part, gpus, pool.placement(domains)
+        if key not in self._layouts:
+            alone = self.parts[part].links.alone(key[-1], gpus)
+            self._layouts[key] = Layout(*key[:2], key[-1], alone)
+        return self._layouts[key]
 
     def restart_time(self, gpus: int) -> float:
         """Return the time of a restart without what may come on top. [s]"""
@@ -155,41 +152,30 @@ class Book:
 
     def _unit_alone(self, number: int, at: Layout) -> UnitEstimate:
         """Return a unit of a phase that has the links to itself."""
-        key = (number, at)
-        if key not in self._units:
-            model, placement = self.model(number, at.part), self._placements[at.number]
-            self._units[key] = model.unit(at.gpus, placement, self.alone(number, at))
-        return self._units[key]
+        if number not in at.units:
+            at.units[number] = self.model(number, at.part).unit(at.gpus, at.placement, at.alone)
+        return at.units[number]
 
     def _demand(self, number: int, at: Layout) -> JobDemand:
         estimate = self._unit_alone(number, at)
         return JobDemand(
             name=str(number),
-            placement=self._placements[at.number],
+            placement=at.placement,
             gpus=at.gpus,
             traffic=estimate.traffic,
             step_time=estimate.time,
         )
 
-    def alone(self, number: int, at: Layout) -> Bandwidths:
-        """Return the bandwidths of a phase that has the links to itself."""
-        key = (number, at)
-        if key not in self._alone:
-            links = self.parts[at.part].links
-            self._alone[key] = links.alone(self._placements[at.number], at.gpus)
-        return self._alone[key]
-
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
         """Return the number of the bandwidths of each phase that computes on a partition."""
         mode = self.world.scenario.policies.contention
         if mode == "none" or len(members) < 2:
-            return {number: self._bandwidth_number(self.alone(number, at)) for number, at in members}
+            return {number: self._bandwidth_number(at.alone) for number, at in members}
         layouts = {str(number): (number, at) for number, at in members}
 
         def step_time(name: str, mine: Bandwidths) -> float:
             number, at = layouts[name]
-            placement = self._placements[at.number]
-            return float(self.model(number, part).unit(at.gpus, placement, mine).time)
+            return float(self.model(number, part).unit(at.gpus, at.placement, mine).time)
 
         demands = [self._demand(number, at) for number, at in members]
         shared = self.parts[part].links.joint(demands, mode, step_time)
@@ -199,13 +185,13 @@ class Book:
         """Return the time of a unit packed, alone and with these bandwidths. [s]"""
         key = (number, at, domains, mine)
         if key not in self._costs:
-            model, placement = self.model(number, at.part), self._placements[at.number]
+            model = self.model(number, at.part)
             packed = model.reference_time
             if at.gpus != model.gpus_wanted:
                 near = self.parts[at.part].pool.placement(range(domains))
                 packed = model.unit(at.gpus, near).time
             alone = self._unit_alone(number, at).time
-            shared = model.unit(at.gpus, placement, self._bandwidths[mine]).time
+            shared = model.unit(at.gpus, at.placement, self._bandwidths[mine]).time
             self._costs[key] = packed, alone, shared
         return self._costs[key]
 
