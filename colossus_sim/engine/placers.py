@@ -9,26 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
-Placer = Callable[[IntArray, int, tuple[int, ...], np.random.Generator], list[int]]
+Placer = Callable[[IntArray, int, tuple[int, ...], np.random.Generator], IntArray]
 """(free domains in order, how many, domains per group of each scale-out level, stream) -> domains in rank order."""
 
 
-def _listed(domains: IntArray) -> list[int]:
-    listed: list[int] = domains.tolist()
-    return listed
-
-
-def packed(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
+def packed(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> IntArray:
     """The shortest run of neighbouring free domains that is long enough, or else the lowest ones."""
     starts, lengths = runs(free)
     enough = np.flatnonzero(lengths >= count)
     if len(enough):
         start = int(starts[enough[np.argmin(lengths[enough])]])
-        return _listed(free[start : start + count])
-    return _listed(free[:count])
+        return free[start : start + count]
+    return free[:count]
 
 
-def spread(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
+def spread(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> IntArray:
     """Evenly over the groups of the first scale-out level: one from each in turn."""
     rank_in_group = np.zeros(len(free), dtype=np.int64)
     groups = free // sizes[0]
@@ -36,15 +31,15 @@ def spread(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Ge
     for block in np.split(np.arange(len(free)), edges):
         rank_in_group[block] = np.arange(len(block))
     order = np.lexsort((groups, rank_in_group))
-    return _listed(np.sort(free[order[:count]]))
+    return np.sort(free[order[:count]])
 
 
-def anywhere(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
+def anywhere(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> IntArray:
     """Anywhere, in random order."""
-    return _listed(rng.permutation(free)[:count])
+    return rng.permutation(free)[:count]
 
 
-def minimum_tier(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
+def minimum_tier(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> IntArray:
     """Inside the smallest group of the lowest tier that has room (best fit), so that few tiers are crossed.
 
     Where no group of a tier has room, as few groups as possible, the fullest last.
@@ -59,19 +54,19 @@ def minimum_tier(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.ran
     return _few_groups(free, count, sizes, rng)
 
 
-def _few_groups(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
+def _few_groups(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> IntArray:
     """The emptiest groups of the highest tier that has more than one, whole; the rest by best fit."""
     size = sizes[-1]
     groups, room = _groups(free, size)
-    chosen: list[int] = []
+    chosen = free[:0]
     for index in np.argsort(-room, kind="stable"):
         if count - len(chosen) < room[index]:
             break
-        chosen += free[free // size == groups[index]].tolist()
+        chosen = np.concatenate((chosen, free[free // size == groups[index]]))
     if len(chosen) < count:
         left = free[~np.isin(free, chosen)]
-        chosen += minimum_tier(left, count - len(chosen), sizes, rng)
-    return sorted(chosen)
+        chosen = np.concatenate((chosen, minimum_tier(left, count - len(chosen), sizes, rng)))
+    return np.sort(chosen)
 
 
 def _groups(free: IntArray, size: int) -> tuple[IntArray, IntArray]:
@@ -81,7 +76,7 @@ def _groups(free: IntArray, size: int) -> tuple[IntArray, IntArray]:
     return numbers[first], np.diff(first, append=len(free))
 
 
-def rail_aligned(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> list[int]:
+def rail_aligned(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.random.Generator) -> IntArray:
     """Whole leaf groups from their first domain on, so that GPUs of one rail share a leaf switch.
 
     What does not fill a group goes where it fits best; without enough empty groups, into the emptiest.
@@ -89,10 +84,10 @@ def rail_aligned(free: IntArray, count: int, sizes: tuple[int, ...], rng: np.ran
     return _few_groups(free, count, sizes[:1], rng)
 
 
-def from_domain(free: IntArray, count: int, first: int) -> list[int]:
+def from_domain(free: IntArray, count: int, first: int) -> IntArray:
     """The first free domains from `first` on, then from the beginning."""
     ordered = np.concatenate((free[free >= first], free[free < first]))
-    return _listed(ordered[:count])
+    return ordered[:count]
 
 
 def runs(free: IntArray) -> tuple[IntArray, IntArray]:

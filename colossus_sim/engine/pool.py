@@ -186,9 +186,10 @@ class PartitionPool:
         if len(free) < count + spares:
             raise ValueError(f"{count + spares} domains asked, {len(free)} free")
         if first is not None:
-            chosen = from_domain(free, count, first)
+            found = from_domain(free, count, first)
         else:
-            chosen = PLACERS[policy](free, count, self.level_domains, rng)
+            found = PLACERS[policy](free, count, self.level_domains, rng)
+        chosen: list[int] = found.tolist()
         for domain in chosen:
             self._move(domain, owner)
         if spares:

@@ -52,8 +52,9 @@ class Boundary:
         if mode == "worst_case":
             return self.fair(means > 0)
         free = self._between(means, mode)
-        if bool((free >= self.alone()).all()):
-            return free  # a fair rate is never above that
+        # A fair rate is never above what the job would get alone, nor that above the limit.
+        if bool((free >= self.limit).all()) or bool((free >= self.alone()).all()):
+            return free
         return np.maximum(free, self.fair(means > 0))
 
     def settled(self, mode: str) -> list[float] | None:

@@ -224,7 +224,11 @@ def _spent(
         else:
             met = np.flatnonzero(overlap > 0.0)
             parts.append(rows.causes[:, met] * (overlap / length)[met])
-    return {cause: exact_sum(part[index] for part in parts) for index, cause in enumerate(CAUSES)}
+    used = [part.any(axis=1).tolist() for part in parts]  # few causes matter to a phase
+    return {
+        cause: exact_sum(part[index] for part, some in zip(parts, used, strict=True) if some[index])
+        for index, cause in enumerate(CAUSES)
+    }
 
 
 def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:

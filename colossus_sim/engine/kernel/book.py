@@ -72,6 +72,8 @@ class Layout:
     """Per-GPU bandwidth of each level without other jobs. [B/s]"""
     units: dict[int, UnitEstimate] = field(default_factory=dict)
     """Units of phases here that have the links to themselves, by phase."""
+    demands: dict[int, JobDemand] = field(default_factory=dict)
+    """What these ask of the links."""
 
 
 class Book:
@@ -157,14 +159,16 @@ class Book:
         return at.units[number]
 
     def _demand(self, number: int, at: Layout) -> JobDemand:
-        estimate = self._unit_alone(number, at)
-        return JobDemand(
-            name=str(number),
-            placement=at.placement,
-            gpus=at.gpus,
-            traffic=estimate.traffic,
-            step_time=estimate.time,
-        )
+        if number not in at.demands:
+            estimate = self._unit_alone(number, at)
+            at.demands[number] = JobDemand(
+                name=str(number),
+                placement=at.placement,
+                gpus=at.gpus,
+                traffic=estimate.traffic,
+                step_time=estimate.time,
+            )
+        return at.demands[number]
 
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
         """Return the number of the bandwidths of each phase that computes on a partition."""
@@ -175,6 +179,8 @@ class Book:
 
         def step_time(name: str, mine: Bandwidths) -> float:
             number, at = layouts[name]
+            if mine == at.alone:
+                return float(self._unit_alone(number, at).time)
             return float(self.model(number, part).unit(at.gpus, at.placement, mine).time)
 
         demands = [self._demand(number, at) for number, at in members]
@@ -242,11 +248,10 @@ class Desk:
         free = np.flatnonzero(owner == FREE)
         first = book.phase(number).job.first_domain
         if first is not None:
-            found = from_domain(free, count, first)
+            chosen = from_domain(free, count, first)
         else:
             policy = book.world.scenario.policies.placement
-            found = PLACERS[policy](free, count, pool.level_domains, self._rng)
-        chosen = np.array(found)
+            chosen = PLACERS[policy](free, count, pool.level_domains, self._rng)
         owner[chosen] = number
         joined = int(state.world["joined"][0])
         state.joined[part, chosen] = np.arange(joined, joined + count)

@@ -76,7 +76,7 @@ def _times(repair: Repair, mean: FloatArray, normal: FloatArray, exponential: Fl
         return mean * exponential
     exponents = repair.sigma * normal - 0.5 * repair.sigma**2
     # numpy's own exponential may differ in the last bit
-    factors: FloatArray = np.array([math.exp(value) for value in exponents.tolist()])
+    factors: FloatArray = np.fromiter(map(math.exp, exponents.tolist()), np.float64, len(exponents))
     return mean * factors
 
 
