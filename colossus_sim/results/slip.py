@@ -224,7 +224,7 @@ def _spent(
         else:
             met = np.flatnonzero(overlap > 0.0)
             parts.append(rows.causes[:, met] * (overlap / length)[met])
-    used = [part.any(axis=1).tolist() for part in parts]  # few causes matter to a phase
+    used = [np.count_nonzero(part, axis=1).tolist() for part in parts]  # few causes matter to a phase
     return {
         cause: exact_sum(part[index] for part, some in zip(parts, used, strict=True) if some[index])
         for index, cause in enumerate(CAUSES)
