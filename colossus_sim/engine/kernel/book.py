@@ -121,8 +121,8 @@ class Book:
         gpus = model.usable_gpus(min(len(domains) * pool.used_per_domain, model.gpus_wanted))
         key = part, gpus, pool.placement(domains)
         if key not in self._layouts:
-            alone = self.parts[part].links.alone(key[-1], gpus)
-            self._layouts[key] = Layout(*key[:2], key[-1], alone)
+            alone = self.parts[part].links.alone(key[2], gpus)
+            self._layouts[key] = Layout(*key, alone)
         return self._layouts[key]
 
     def restart_time(self, gpus: int) -> float:
