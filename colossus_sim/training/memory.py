@@ -53,11 +53,22 @@ class MemoryModel:
     @cached_property
     def devices(self) -> tuple[int, ...]:
         """Stages whose devices hold different things: the first, the last, and one of each other composition."""
+        return tuple(self._alike)
+
+    @cached_property
+    def _alike(self) -> dict[int, int]:
+        """How many stages hold the same as each of `devices`."""
         last = self._sizes.stages - 1
-        seen: dict[tuple[tuple[int, int], ...], int] = {}
+        seen: dict[tuple[tuple[int, int], ...], list[int]] = {}
         for stage in range(1, last):
-            seen.setdefault(self._layers_on(stage), stage)
-        return tuple(dict.fromkeys((0, last, *seen.values())))
+            seen.setdefault(self._layers_on(stage), []).append(stage)
+        return {0: 1, last: 1} | {stages[0]: len(stages) for stages in seen.values()}
+
+    def mean_parameters(self) -> tuple[float, float]:
+        """Parameters of the mean rank before data-parallel sharding: common, and experts'."""
+        held = [(count, self.parameters(stage)) for stage, count in self._alike.items()]
+        own, experts = (sum(count * each[kind] for count, each in held) for kind in (0, 1))
+        return own / self._sizes.stages, experts / self._sizes.stages
 
     def _layers_on(self, stage: int) -> tuple[tuple[int, int], ...]:
         """Dense and routed layers of each stage on the device of a stage."""
@@ -318,14 +329,8 @@ def memory_problem(
     if estimate.fits:
         return None
     worst = max(estimate.memory, key=lambda stage: stage.total)
-    parts = {
-        "weights": worst.weights,
-        "gradients": worst.gradients,
-        "optimizer": worst.optimizer,
-        "activations": worst.activations,
-        "buffers": worst.buffers,
-        "overhead": worst.overhead,
-    }
+    names = ("weights", "gradients", "optimizer", "activations", "buffers", "overhead")
+    parts = {name: getattr(worst, name) for name in names}
     largest = sorted(parts, key=lambda name: -parts[name])[:3]
     shown = ", ".join(f"{name} {format_si(parts[name], 'B')}" for name in largest)
     missing = worst.total - estimate.memory_capacity

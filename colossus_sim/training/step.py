@@ -313,6 +313,9 @@ class _Step:
         parameters = [self.memory.parameters(stage) for stage in self.memory.devices]
         own = max(held[0] for held in parameters)
         experts = max(held[1] for held in parameters)
+        mean_own, mean_experts = self.memory.mean_parameters()
+        # The busiest stage sets the time, the mean one the traffic.
+        mean = {"dp_cp": mean_own / own if own else 1.0, "edp": mean_experts / experts if experts else 1.0}
         behind, before = self._traffic.gradients(own, experts)
         chunks = len(forward)
         # Interleaving leaves the other chunks' work to hide under, for a whole round of stages.
@@ -325,7 +328,7 @@ class _Step:
             hidden = min(stack.data_overlap * time, window)
             for item in priced:
                 share = 1.0 - hidden / time
-                self.ledger.add(item, 1.0, 1.0, item.cost.time * share)
+                self.ledger.add(item, 1.0, mean[item.call.group], item.cost.time * share)
             exposed += time - hidden
             slowdown += slowdown_of(hidden, stack)
         for item in self._network.price_all(self._traffic.shared_embedding()):

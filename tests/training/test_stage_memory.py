@@ -358,3 +358,20 @@ def test_ranks_beyond_the_key_value_heads_hold_copies(bench: Bench, ranks: int, 
     plan = bench.plan("megatron_core", tensor_parallel=ranks, global_batch_size=64, sequence_length=4096)
     own, _ = MemoryModel(model, plan, resolve_sizes(model, plan, 64)).parameters(0)
     assert own * ranks == pytest.approx(count_parameters(model).total + 32 * 2 * 4096 * 128 * copies)
+
+
+def test_mean_parameters_are_those_of_all_stages(bench: Bench) -> None:
+    """The mean rank holds the sum over all stages, shared out, though only different stages are looked at."""
+    for schedule, stages in (("1f1b", 1), ("1f1b", 6), ("dualpipe", 6)):
+        plan = bench.plan(
+            "megatron_core",
+            global_batch_size=64,
+            sequence_length=4096,
+            pipeline_parallel=stages,
+            schedule=schedule,
+        )
+        architecture = bench.entry("models", "llama3_8b")
+        model = MemoryModel(architecture, plan, resolve_sizes(architecture, plan, 48))
+        each = [model.parameters(stage) for stage in range(stages)]
+        expected = [sum(kind) / stages for kind in zip(*each, strict=True)]
+        assert model.mean_parameters() == pytest.approx(tuple(expected))
