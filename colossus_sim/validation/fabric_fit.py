@@ -265,12 +265,14 @@ def _constants_lines(constants: CollectiveConstants) -> list[str]:
         fields = protocol.model_dump(exclude_defaults=True, exclude={"name"})
         lines.append(f"    - name: {protocol.name}")
         lines += [f"      {name}: {_shown(name, value)}" for name, value in fields.items()]
-    if constants.in_network is not None:
-        lines.append("  in_network:")
-        fields = constants.in_network.model_dump(exclude_defaults=True)
-        lines += [f"    {name}: {_shown(name, value)}" for name, value in fields.items()]
+    blocks = {"in_network": constants.in_network, "fabric_reduction": constants.fabric_reduction}
+    for block, switches in blocks.items():
+        if switches is not None:
+            lines.append(f"  {block}:")
+            fields = switches.model_dump(exclude_defaults=True)
+            lines += [f"    {name}: {_shown(name, value)}" for name, value in fields.items()]
     rest = constants.model_dump(
-        exclude_defaults=True, exclude={"name", "protocols", "in_network", "provenance", "hierarchical"}
+        exclude_defaults=True, exclude={"name", "protocols", *blocks, "provenance", "hierarchical"}
     )
     lines += [f"  {name}: {_shown(name, value)}" for name, value in rest.items()]
     lines.append(f"  hierarchical: {str(constants.hierarchical).lower()}")
@@ -279,6 +281,8 @@ def _constants_lines(constants: CollectiveConstants) -> list[str]:
 
 
 def _shown(name: str, value: float) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if name.startswith("busbw_limit"):
         return f"{value / 1e9:.4g} GB/s"
     if name == "point_to_point_limit":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,62 @@ def test_written_file_is_a_network(tmp_path: Path) -> None:
     assert len(found.collectives.protocols) == 3
     again = CliRunner().invoke(calibrate, arguments)
     assert "exists already" in str(again.exception)
+
+
+def test_lines_may_end_with_a_time_stamp(tmp_path: Path) -> None:
+    """``-S 1`` adds one to each line."""
+    text = log([(2**26, 5e-4), (2**30, 4e-3)], ranks=8, hosts=1)
+    path = tmp_path / "all_reduce_perf.log"
+    path.write_text(re.sub(r"(?m)(float.*)$", r"\1  2025-09-01 12:00:00", text), encoding="utf-8")
+    assert [time for _, time in read_nccl_tests(path).timings] == pytest.approx([5e-4, 4e-3])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4, 5])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_row_cut_short_is_refused(tmp_path: Path, cut: int, rows: int) -> None:
+    """Whatever is missing at the end, no other column is taken for the time, in the first row or a later one."""
+    lines = log([(2 ** (26 + row), 5e-4 * 2**row) for row in range(rows)], ranks=8, hosts=1).splitlines()
+    lines[-2] = " ".join(lines[-2].split()[:-cut])
+    path = tmp_path / "all_reduce_perf.log"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=f"line {len(lines) - 1}: (not a row|.*cells where|.*belong together)"
+    ):
+        read_nccl_tests(path)
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "message"),
+    [
+        ("broadcast_perf", "send_recv", "a log of broadcast_perf; read are those of all_reduce"),
+        ("alltoall_perf", "all_gather", "--operation all_gather, but the log is one of all_to_all"),
+    ],
+)
+def test_the_program_that_the_log_names_counts(tmp_path: Path, program: str, said: str, message: str) -> None:
+    """Neither another program nor another operation than the log's own is fitted."""
+    path = tmp_path / "mine.log"
+    rows = log([(2**26, 5e-4), (2**30, 4e-3)], ranks=8, hosts=1, operation=said)
+    path.write_text(f"# Collective test starting: {program}\n{rows}", encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_nccl_tests(path, said)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "collectives: nccl_nvlink4_efa",
+        "collectives: {use: nccl_nvlink4, fabric_reduction: {latency: 20 us, bandwidth_fraction: 0.95}}",
+    ],
+)
+def test_every_constant_of_the_base_is_written_so_that_it_loads(tmp_path: Path, base: str) -> None:
+    """Switches of flags and switches that add up come back as they were."""
+    (tmp_path / "base.yaml").write_text(f"use: {NETWORK}\n{base}\n", encoding="utf-8")
+    topology, gpu = named_topology(str(tmp_path / "base.yaml"))
+    path = model_log(tmp_path, topology, gpu, 2)
+    done = CliRunner().invoke(
+        calibrate, [str(path), "--topology", str(tmp_path / "base.yaml"), "-o", str(tmp_path / "out.yaml")]
+    )
+    assert done.exit_code == 0, done.output
+    again, _ = named_topology(str(tmp_path / "out.yaml"))
+    assert again.collectives.fastest_tree == topology.collectives.fastest_tree
+    assert again.collectives.fabric_reduction == topology.collectives.fabric_reduction
