@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from colossus_sim.loading.facts import Assumption
 from colossus_sim.randomness import stream
+from colossus_sim.sweeps.kinds import field_kind
 from colossus_sim.sweeps.quantities import numbers
 
 _JOB = re.compile(
@@ -111,7 +112,7 @@ def _text(value: Any) -> str:
 
 def _value(item: Assumption, quantile: float) -> str:
     fixed = _STRUCTURE.match(item.path) or _PLANNED_PATH.match(item.path)
-    found = None if fixed else numbers([item.low, item.central, item.high])
+    found = None if fixed else numbers([item.low, item.central, item.high], field_kind(item.path))
     if found is None:
         first, second = SWITCH
         return _text(item.low if quantile < first else item.central if quantile < second else item.high)

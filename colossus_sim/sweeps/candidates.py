@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from colossus_sim.errors import UsageError
 from colossus_sim.loading.fields import unknown_field
@@ -12,12 +13,16 @@ from colossus_sim.loading.nodes import lookup, plain
 from colossus_sim.loading.tree import matched_path, parse_path
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.condition import Condition
+from colossus_sim.sweeps.kinds import field_kind
 from colossus_sim.sweeps.quantities import Scale, need_numbers
 from colossus_sim.training.phases import build_phase_model
+from colossus_sim.units import DAY, HOUR, MINUTE
 
 TOLERANCE = 0.01
 """Relative width at which the search over a quantity ends."""
 MAX_CANDIDATES = 200_000
+_DATE_STEPS = (DAY, HOUR, MINUTE)
+"""Dates are looked at by the longest of these that fits twice into the range. [s]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +62,11 @@ def default_range(scenario: Scenario, path: str) -> tuple[str, str]:
         If the scenario gives the field no number.
     """
     value = field_value(scenario, path)
-    (number,), scale = need_numbers([value], path)
+    (number,), scale = need_numbers([value], path, field_kind(path, scenario.loaded.root))
     if scale.date:
         raise UsageError(f"{path} is a date: give its range with --between 2026-01-01,2026-12-31")
+    if not number:
+        raise UsageError(f"{path} is 0, which says nothing of a range: give it with --between LOW,HIGH")
     low, high = number / 4.0, number * 4.0
     job = _job_of_gpus(scenario, path)
     if job is not None:
@@ -152,8 +159,16 @@ def usable_counts(scenario: Scenario, job: str, low: int, high: int) -> list[int
     return found[::-1]
 
 
-def candidates(question: Question) -> list[str]:
-    """Return the values to choose from, in order of size.
+class Candidates(NamedTuple):
+    """The values to choose from, in order of size."""
+
+    texts: list[str]
+    whole: bool
+    """Whether they are whole numbers."""
+
+
+def candidates(question: Question) -> Candidates:
+    """Return the values to choose from.
 
     Raises
     ------
@@ -162,31 +177,35 @@ def candidates(question: Question) -> list[str]:
     """
     scenario = load_scenario(question.source, overrides=question.overrides, case=question.case)
     given = [_scalar(question.low), _scalar(question.high)]
-    (low, high), scale = need_numbers(given, "--between")
+    kind = field_kind(question.path, scenario.loaded.root)
+    (low, high), scale = need_numbers(given, "--between", kind)
     if low >= high:
         raise UsageError(
             f"--between: the first value must be smaller, got {question.low} and {question.high}"
         )
     counts = counts_between(scenario, question.path, low, high)
     if counts is not None:
-        return [str(count) for count in counts]
-    return _steps(low, high, scale)
+        return Candidates([str(count) for count in counts], whole=True)
+    return Candidates(_steps(low, high, scale), whole=scale.step > 0)
 
 
 def _steps(low: float, high: float, scale: Scale) -> list[str]:
     if scale.step:
-        count = int(high - low) + 1
-        if count <= MAX_CANDIDATES:
-            return [str(round(low) + number) for number in range(count)]
+        first, last = math.ceil(low), math.floor(high)
+        if last - first < MAX_CANDIDATES:
+            return [str(number) for number in range(first, last + 1)]
     if scale.date:
-        days = max(1, round((high - low) / 86400.0))
-        return [scale.text(low + 86400.0 * number) for number in range(days + 1)]
+        step = next((step for step in _DATE_STEPS if high - low >= 2.0 * step), _DATE_STEPS[-1])
+        places = [low + step * number for number in range(math.ceil((high - low) / step))]
+        return [scale.text(place) for place in (*places, high)]
     if low > 0.0:
         count = max(1, math.ceil(math.log(high / low) / math.log1p(TOLERANCE)))
         ratio = (high / low) ** (1.0 / count)
-        return [scale.text(low * ratio**number) for number in range(count + 1)]
-    count = math.ceil(1.0 / TOLERANCE)
-    return [scale.text(low + (high - low) * number / count) for number in range(count + 1)]
+        found = [scale.text(low * ratio**number) for number in range(count + 1)]
+    else:
+        count = math.ceil(1.0 / TOLERANCE)
+        found = [scale.text(low + (high - low) * number / count) for number in range(count + 1)]
+    return list(dict.fromkeys(found))
 
 
 def _scalar(text: str) -> object:

@@ -11,6 +11,7 @@ from typing import Any
 
 from colossus_sim import units
 from colossus_sim.errors import UsageError
+from colossus_sim.sweeps.kinds import FieldKind
 from colossus_sim.units import describe, format_instant, parse_instant
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
@@ -41,8 +42,11 @@ class Scale:
         return f"{number:.9g}{' ' if len(self.unit) > 1 and self.unit != '%' else ''}{self.unit}"
 
 
-def numbers(values: list[Any]) -> tuple[list[float], Scale] | None:
+def numbers(values: list[Any], kind: FieldKind | None = None) -> tuple[list[float], Scale] | None:
     """Return values of one kind as numbers on a common scale, or None if they are not numbers.
+
+    Numbers of a field that holds whole ones have no unit (1k is 1000). Without its kind, numbers count as whole if
+    they are all written so.
 
     >>> numbers(["12 h", "2 days"])[0]
     [12.0, 48.0]
@@ -55,15 +59,17 @@ def numbers(values: list[Any]) -> tuple[list[float], Scale] | None:
     found = [part for part in parts if part is not None]
     if len(found) != len(parts):
         return None
-    unit = found[0][1]
+    unit = "" if kind is not None and kind.whole else found[0][1]
     factors = [_factor(other, unit) for _, other in found]
     known = [factor for factor in factors if factor is not None]
     if len(known) != len(factors):
         return None
-    whole = [value for value in values if isinstance(value, int)]
-    step = _step(whole) if len(whole) == len(values) else 0
-    pairs = zip(found, known, strict=True)
-    return [number * factor for (number, _), factor in pairs], Scale(unit=unit, step=step)
+    made = [number * factor for (number, _), factor in zip(found, known, strict=True)]
+    whole = all(isinstance(value, int) for value in values) if kind is None else kind.whole
+    if not whole:
+        return made, Scale(unit=unit)
+    step = _step([round(number) for number in made]) if kind is None or kind.gpus else 1
+    return made, Scale(unit=unit, step=step)
 
 
 def meaning(value: Any) -> Hashable:
@@ -78,6 +84,9 @@ def meaning(value: Any) -> Hashable:
     (number,), scale = found
     if scale.date:
         return "date", number
+    for plain in (units.TOKENS, units.RATIO):  # 100B and 0.1T, 5% and 0.05; bytes are seldom written as B
+        if scale.unit in plain.table:
+            return "number", f"{number * plain.table[scale.unit]:.12g}"
     kind = next((index for index, kind in enumerate(_KINDS) if scale.unit in kind.table), None)
     if kind is None:
         return scale.unit, number
@@ -107,7 +116,7 @@ def _factor(unit: str, into: str) -> float | None:
     return None
 
 
-def need_numbers(values: list[Any], what: str) -> tuple[list[float], Scale]:
+def need_numbers(values: list[Any], what: str, kind: FieldKind | None = None) -> tuple[list[float], Scale]:
     """Return `numbers`, or refuse.
 
     Raises
@@ -115,7 +124,7 @@ def need_numbers(values: list[Any], what: str) -> tuple[list[float], Scale]:
     UsageError
         If the values are not numbers, quantities or dates of one kind.
     """
-    found = numbers(values)
+    found = numbers(values, kind)
     if found is None:
         raise UsageError(f"{what}: {no_numbers(values)}")
     return found

@@ -12,6 +12,7 @@ from colossus_sim.randomness import stream
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.assumptions import triangular
 from colossus_sim.sweeps.candidates import counts_between
+from colossus_sim.sweeps.kinds import field_kind
 from colossus_sim.sweeps.plan import Point
 from colossus_sim.sweeps.quantities import Scale, no_numbers, numbers
 from colossus_sim.sweeps.spec import Range, Sample, VaryError
@@ -31,15 +32,16 @@ def sample_points(sample: Sample, seed: int, scenario: Scenario | None = None) -
     VaryError
         If the ends of a range are not of one kind, or are in the wrong order.
     """
-    laws = {path: _law(path, law) for path, law in sample.ranges.items()}
+    laws = {path: _law(path, law, scenario) for path, law in sample.ranges.items()}
     counts = {
         path: _counts(path, sample.ranges[path].law, ends, scenario) for path, (ends, _) in laws.items()
     }
+    steps = {path: 0 if counts[path] else scale.step for path, (_, scale) in laws.items()}
     points = []
     for row in _unit_points(sample, seed):
         values = {
-            path: _text(scale, _quantile(sample.ranges[path].law, numbers, u), counts[path])
-            for (path, (numbers, scale)), u in zip(laws.items(), row, strict=True)
+            path: _text(scale, _quantile(sample.ranges[path].law, ends, u, steps[path]), counts[path])
+            for (path, (ends, scale)), u in zip(laws.items(), row, strict=True)
         }
         points.append(
             Point(values=values, overrides=tuple(f"{path}={text}" for path, text in values.items()))
@@ -71,11 +73,11 @@ def _text(scale: Scale, number: float, counts: list[int] | None) -> str:
     return str(min(counts[max(0, place - 1) : place + 1], key=lambda count: abs(count - number)))
 
 
-def tails(sample: Sample) -> Iterator[tuple[str, str]]:
+def tails(sample: Sample, scenario: Scenario | None = None) -> Iterator[tuple[str, str]]:
     """Yield path and value of both tails of each normal law, which has no ends of its own."""
     for path, item in sample.ranges.items():
         if item.law == "normal":
-            found, scale = _law(path, item)
+            found, scale = _law(path, item, scenario)
             for value in _tails(found):
                 yield path, scale.text(value)
 
@@ -101,10 +103,10 @@ def _unit_points(sample: Sample, seed: int) -> list[list[float]]:
     return rows[: sample.points]
 
 
-def _law(path: str, law: Range) -> tuple[tuple[float, float, float], Scale]:
+def _law(path: str, law: Range, scenario: Scenario | None) -> tuple[tuple[float, float, float], Scale]:
     given: list[Any] = [law.low, law.high, *([] if law.mode is None else [law.mode])]
     place = ("sample", "ranges", path)
-    found = numbers(given)
+    found = numbers(given, field_kind(path, None if scenario is None else scenario.loaded.root))
     if found is None:
         raise VaryError(no_numbers(given), *place)
     (low, high, *rest), scale = found
@@ -120,7 +122,8 @@ def _law(path: str, law: Range) -> tuple[tuple[float, float, float], Scale]:
     return (low, mode, high), scale
 
 
-def _quantile(law: str, numbers: tuple[float, float, float], u: float) -> float:
+def _quantile(law: str, numbers: tuple[float, float, float], u: float, step: int = 0) -> float:
+    """Return a quantile of a law; of whole numbers the uniform one gives each the same chance."""
     low, mode, high = numbers
     if law == "loguniform":
         return low * math.exp(u * math.log(high / low))
@@ -131,4 +134,6 @@ def _quantile(law: str, numbers: tuple[float, float, float], u: float) -> float:
 
         middle, sd = (low + high) / 2.0, (high - low) / (2.0 * _Z95)
         return middle + sd * float(ndtri(min(max(u, 1e-12), 1.0 - 1e-12)))
+    if step:
+        return min(high, low + step * math.floor(u * ((high - low) / step + 1.0)))
     return low + u * (high - low)

@@ -12,14 +12,14 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from colossus_sim.errors import ColossusError, UsageError
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.loading.yaml_source import scalar
-from colossus_sim.sweeps.candidates import Question, candidates
+from colossus_sim.sweeps.candidates import Candidates, Question, candidates
 from colossus_sim.sweeps.condition import check_measure
 from colossus_sim.sweeps.plan import Point, make_plan
 from colossus_sim.sweeps.pool import Executor
@@ -157,9 +157,10 @@ class _UnknownError(Exception):
 
 class _Search:
     def __init__(
-        self, question: Question, values: Sequence[str], executor: Executor, tried: Tried | None
+        self, question: Question, found: Candidates, executor: Executor, tried: Tried | None
     ) -> None:
-        self._question, self._values, self._executor = question, values, executor
+        self._question, self._executor = question, executor
+        self._values, self._whole = found
         self._tried = tried
         self._trials: dict[int, Trial] = {}
         self._limit = ""
@@ -178,7 +179,7 @@ class _Search:
         if low_holds == high_holds:
             return self._between(first, last)
         inside, outside = self._halved(*((last, first) if high_holds else (first, last)))
-        if need_numbers([scalar(self._values[inside])], self._question.path)[1].step:
+        if self._whole:
             inside, outside = self._beyond(inside, outside, first, last)
         return self._made(inside, outside, smallest=high_holds)
 

@@ -55,7 +55,7 @@ def test_smallest_usable_count_is_found(fast_scenario: str) -> None:
     """512 / GPUs <= 8 first holds at 64 GPUs; the neighbour is the next count that the plan can use."""
     executor = Known()
     asked = question(fast_scenario, "jobs.large.finish_days<=8")
-    usable = [int(text) for text in candidates(asked)]
+    usable = [int(text) for text in candidates(asked).texts]
     answer = solve(asked, executor)
     assert answer.found is not None
     assert answer.neighbour is not None
@@ -196,7 +196,7 @@ def test_steps_of_quantities_and_default_range(fast_scenario: str) -> None:
         source=fast_scenario, path=path, condition=parse_condition("jobs.large.slip_days<=0", start=0.0),
         confidence=0.8, low=low, high=high, replicas=2,
     )  # fmt: skip
-    steps = [float(text.removesuffix("h")) for text in candidates(asked)]
+    steps = [float(text.removesuffix("h")) for text in candidates(asked).texts]
     assert steps[0] == pytest.approx(0.25)
     assert steps[-1] == pytest.approx(4.0)
     assert all(1.0 < after / before < 1.0101 for before, after in itertools.pairwise(steps))
