@@ -42,7 +42,8 @@ def solve(file: str, settings: Settings, **options: Any) -> int:
 
     The search halves the range; every value is run with the same seeds. Where both ends of it agree, 7 values
     between them are tried too. GPUs of a job are searched among the counts that its parallel plan can use; of
-    counts, the next ones beyond the value found are tried until 4 in a row fail.
+    counts, the next ones beyond the value found are tried until 4 in a row fail. Quantities are searched in steps
+    of one per cent, dates in days (hours, minutes where the range is short).
 
     \b
     Examples:
@@ -166,8 +167,10 @@ def _span_text(question: Question, answer: Answer, wish: str) -> str:
         worst = min(failed, key=lambda trial: trial.share)
         lines.append(f"tried at {count}; it fails at {len(failed)} of them, most at {_verdict(worst)}")
     else:
-        lines.append(f"it holds at each of the {count} that were tried; the smallest and the largest that hold may "
-                     "lie beyond")  # fmt: skip
+        lines.append(
+            f"it holds at each of the {len(answer.trials)} values that were tried; the smallest and the largest "
+            "that hold may lie beyond"
+        )
     lines += [answer.limit] if answer.limit else [] if failed else ["look farther with --between"]
     return "\n".join(lines)
 

@@ -34,7 +34,7 @@ def cautions(document: Mapping[str, Any]) -> list[str]:
         )
     for job in document["jobs"]:
         if job.get("never_ends"):
-            since = never(job["gpus_gone_date"]) or "never: no GPUs there any more"
+            since = never(job["gpus_gone_date"]) or "never: too few GPUs there"
             found.append(
                 f"{since} for {job['name']}, which does not end in {job['never_ends']} of {runs} runs"
             )

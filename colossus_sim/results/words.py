@@ -54,8 +54,8 @@ def open_note(mark: str, runs: str) -> str:
 
 
 def never(gone: str | None) -> str:
-    """Say that a job never ends, and from which moment on there are no GPUs for it; empty if it may end."""
-    return f"never: no GPUs there after {day(gone)}" if gone else ""
+    """Say that a job never ends, and from which moment on there are not enough GPUs for it; empty if it may end."""
+    return f"never: too few GPUs there after {day(gone)}" if gone else ""
 
 
 def bound(job: Mapping[str, Any], name: str, text: str | None) -> str:

@@ -25,7 +25,7 @@ from colossus_sim.sweeps.plan import Point, make_plan
 from colossus_sim.sweeps.pool import Executor
 from colossus_sim.sweeps.quantities import need_numbers
 from colossus_sim.sweeps.statistics import wilson_interval
-from colossus_sim.sweeps.task import Outcome
+from colossus_sim.sweeps.task import Outcome, spelt
 
 PROBES = 7
 """Values between the ends that are tried where both ends give the same verdict."""
@@ -250,7 +250,7 @@ class _Search:
         if not any(refused.values()):
             return first, last
         if all(refused.values()):
-            raise UsageError(f"neither end of the range can be run; {refused[last]}")
+            raise UsageError(f"neither end of the range can be run; {refused[last].removeprefix('error: ')}")
         good, bad = (first, last) if refused[last] else (last, first)
         why = refused[bad]
         while abs(good - bad) > 1:
@@ -264,10 +264,11 @@ class _Search:
     def _refused(self, text: str) -> str:
         """Return why the scenario refuses a value; empty if it does not."""
         asked = self._question
+        overrides = (*asked.overrides, f"{asked.path}={text}")
         try:
-            load_scenario(asked.source, overrides=(*asked.overrides, f"{asked.path}={text}"), case=asked.case)
+            load_scenario(asked.source, overrides=overrides, case=asked.case)
         except ColossusError as error:
-            return str(error)
+            return spelt(error, overrides)
         return ""
 
     def _made(self, found: int | None, neighbour: int | None, *, smallest: bool | None) -> Answer:

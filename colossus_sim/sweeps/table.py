@@ -75,8 +75,8 @@ _SUMMARY = (
     Column("mean", "unit of the row", "mean of the runs; empty if in one of them a job never ends"),
     Column("sd", "unit of the row", "standard deviation of the runs"),
     Column("ci_half_width", "unit of the row", "half of the 95 % t interval of the mean"),
-    Column("difference", "unit of the row", "mean difference to point 0, run by run with the same seeds; rests on "
-           "incomplete values where either point has unfinished runs"),
+    Column("difference", "unit of the row", "mean difference to point 0, run by run (with the same seeds, unless "
+           "these are told to differ); rests on incomplete values where either point has unfinished runs"),
     Column("difference_ci_half_width", "unit of the row", "half of its 95 % t interval"),
 )  # fmt: skip
 

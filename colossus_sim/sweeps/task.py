@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,6 +82,11 @@ class Outcome:
     attempts: int = 1
 
 
+def spelt(error: ColossusError, overrides: Sequence[str]) -> str:
+    """Return an error that names overrides by what they set: a sweep's own were never given as ``--set``."""
+    return re.sub(r"--set #(\d+)", lambda found: overrides[int(found[1]) - 1], str(error))
+
+
 class Player:
     """Plays tasks; scenario and phase models of the last point are kept for its next replica."""
 
@@ -100,7 +106,7 @@ class Player:
                 values, phases = self._played(scenario, task)
             return Outcome(index=task.index, status="done", values=values | self._bill, phases=phases)
         except ColossusError as error:
-            return Outcome(index=task.index, status="failed", error=str(error))
+            return Outcome(index=task.index, status="failed", error=spelt(error, task.overrides))
 
     def _played(
         self, scenario: Scenario, task: Task

@@ -92,7 +92,7 @@ def test_summary_and_report_say_that_it_never_ends() -> None:
     job = result.summary()["jobs"][1]
     assert (job["projected_finish_date"], job["projected_slip_days"]) == (None, None)
     assert job["gpus_gone_date"] == result.tables["jobs"]["gpus_gone_date"][1] == "2026-01-13T00:00:00Z"
-    assert finish_text(job) == "never: no GPUs there after 2026-01-13"
+    assert finish_text(job) == "never: too few GPUs there after 2026-01-13"
     assert "never ends on this capacity: here has not enough GPUs for it after 2026-01-13" in job_sentence(
         job
     )

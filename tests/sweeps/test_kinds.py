@@ -14,6 +14,7 @@ from colossus_sim.sweeps.kinds import FieldKind, field_kind
 from colossus_sim.sweeps.quantities import meaning, numbers
 from colossus_sim.sweeps.sampling import sample_points
 from colossus_sim.sweeps.spec import Sample
+from colossus_sim.sweeps.task import Player, Task
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,14 @@ def test_a_kind_decides_over_the_way_of_writing() -> None:
     assert scale is not None
     assert scale.text(1234.4) == "1234"
     assert dataclasses.asdict((numbers([1, 3], FieldKind(whole=False)) or ([], scale))[1])["step"] == 0
+
+
+def test_errors_of_points_name_what_they_set(fast_scenario: str) -> None:
+    """A value that cannot be run is named, not a ``--set`` that nobody gave; the user's own are named alike."""
+    task = Task(
+        index=0, point=0, replica=0, source=fast_scenario, case="central", seed=1,
+        overrides=("jobs.large.priority=1", "jobs.large.gpus=100000"),
+    )  # fmt: skip
+    error = Player().play(task).error
+    assert "--set" not in error
+    assert "jobs.large.gpus=100000: jobs.large.gpus: wants" in error

@@ -73,7 +73,7 @@ def test_no_date_from_the_horizon(gone: str) -> None:
         assert (told["never_ends"], told["gpus_gone_date"]) == (3, "2026-01-06")
         (row,) = job_lines(document)[1]
         assert row[2:7] == ["never"] * 4 + ["never [never, never]"]
-        said = "never: no GPUs there after 2026-01-06 for large, which does not end in 3 of 3 runs"
+        said = "never: too few GPUs there after 2026-01-06 for large, which does not end in 3 of 3 runs"
         assert said in cautions(document)
         files = forecast_files(forecast, outcomes)
         assert said in files["report.md"].replace("\\", "")
