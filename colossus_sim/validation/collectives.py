@@ -57,12 +57,6 @@ class CollectiveRow:
         """Name of the row: line, system, collective, GPUs, size."""
         return f"{self.line}:{self.system}:{self.collective}:{self.n_gpus}gpu:{self.message_bytes:.0f}B"
 
-    @property
-    def in_node(self) -> bool:
-        """Whether all GPUs are in one scale-up domain."""
-        rack = self.n_gpus <= 72 and "NVL72" in self.fabric
-        return rack or self.n_gpus <= self.gpus_per_node
-
 
 def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
     """Read all rows with the columns of ``nccl_rows.csv``; those without a readable size or time say so.
@@ -111,6 +105,13 @@ class CollectivePrediction:
     row: CollectiveRow
     predicted: float
     """Time. [s]"""
+    domain: int
+    """GPUs of the scale-up domain that the prediction assumes."""
+
+    @property
+    def in_node(self) -> bool:
+        """Whether all GPUs are in one scale-up domain."""
+        return self.row.n_gpus <= self.domain
 
     @property
     def error(self) -> float:
@@ -136,11 +137,11 @@ def collective_groups(predictions: Sequence[CollectivePrediction]) -> tuple[Coll
     scored = [item for item in predictions if item.row.grade != "C"]
     found = [
         _group("all", scored),
-        _group("one NVLink domain", (p for p in scored if p.row.in_node)),
-        _group("across nodes", (p for p in scored if not p.row.in_node)),
+        _group("one NVLink domain", (p for p in scored if p.in_node)),
+        _group("across nodes", (p for p in scored if not p.in_node)),
         _group("over 64 MB", (p for p in scored if p.row.message_bytes > LARGE_MESSAGE)),
-        _group("over 64 MB, one NVLink domain", (p for p in scored if _large(p) and p.row.in_node)),
-        _group("over 64 MB, across nodes", (p for p in scored if _large(p) and not p.row.in_node)),
+        _group("over 64 MB, one NVLink domain", (p for p in scored if _large(p) and p.in_node)),
+        _group("over 64 MB, across nodes", (p for p in scored if _large(p) and not p.in_node)),
     ]
     for system in sorted({item.row.system for item in scored}):
         found.append(_group(f"system {system}", (p for p in scored if p.row.system == system)))
