@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from colossus_sim.errors import ColossusError
 from colossus_sim.parallelism.collective_time import group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import Mesh
@@ -14,7 +15,7 @@ from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import distinct_targets
 from colossus_sim.validation.collectives import GRADES, CollectivePrediction, CollectiveRow
-from colossus_sim.validation.interconnects import Network
+from colossus_sim.validation.interconnects import Network, stated_network
 from colossus_sim.validation.predict import device_gpu, topology_of
 from colossus_sim.validation.tables import Device, Tables, collectives_name
 
@@ -48,15 +49,19 @@ class CollectivePredictor:
                 continue
             try:
                 predictions.append(self._prediction(row, device))
-            except ValueError as error:
+            except (ColossusError, ValueError) as error:
                 left_out.append((row, f"the model refuses it: {error}"))
         return tuple(predictions), tuple(left_out)
 
     def _prediction(self, row: CollectiveRow, device: Device) -> CollectivePrediction:
+        network = _network(row)
         gpu = device_gpu(
-            self._gpus[device.catalog], device, nic_gbps=row.nic_gbps, gpus_per_node=row.gpus_per_node
+            self._gpus[device.catalog],
+            device,
+            nic_gbps=network.nic_gbps,
+            gpus_per_node=row.gpus_per_node,
         )
-        fabric = self._fabric(row, gpu, collectives_name(device, row.fabric, self._constants))
+        fabric = self._fabric(row, gpu, network, collectives_name(device, row.fabric, self._constants))
         per_domain = min(gpu.scale_up_domain, row.n_gpus)
         if row.collective in ("ep_dispatch", "ep_combine"):
             time = _expert_exchange_time(row, fabric, per_domain)
@@ -65,21 +70,26 @@ class CollectivePredictor:
             time = group_collective_time(row.collective, row.message_bytes, span, fabric).time
         return CollectivePrediction(row=row, predicted=time, domain=gpu.scale_up_domain)
 
-    def _fabric(self, row: CollectiveRow, gpu: Gpu, constants: str) -> Fabric:
+    def _fabric(self, row: CollectiveRow, gpu: Gpu, network: Network, constants: str) -> Fabric:
         domain = gpu.scale_up_domain
         endpoints = -(-row.n_gpus // domain) * domain
         key = (gpu.name, domain, gpu.scale_up_bandwidth, gpu.nic_bandwidth, endpoints, constants)
         if key not in self._built:
-            network = Network(nic_gbps=row.nic_gbps, reference=row.source)
             topology = topology_of(gpu, network, endpoints, self._constants.get(constants))
             self._built[key] = build_fabric(topology, gpu, endpoints)
         return self._built[key]
 
 
+def _network(row: CollectiveRow) -> Network:
+    """Return the network that a row's own column states, else what the words on its fabric state."""
+    rate = row.nic_gbps or stated_network(row.fabric, row.gpus_per_node).nic_gbps
+    return Network(nic_gbps=rate, reference=row.source)
+
+
 def _not_scored(row: CollectiveRow) -> str:
     """Return why a row cannot be scored, whatever the model; empty if it can."""
     if row.unreadable:
-        return f"cells are no numbers above 0: {', '.join(row.unreadable)}"
+        return "; ".join(row.unreadable)
     if row.grade == "C":
         return "grade C: misconfigured or degraded, never scored"
     if row.grade not in GRADES:

@@ -98,6 +98,7 @@ _SIMILAR = 0.8
 """Likeness (difflib's ratio) from which an unknown column is taken for a misspelling of one that is absent."""
 _BLANK = ("n/a", "na", "-", "--", "?", "unknown", "not stated")
 """Words that say as little as an empty cell."""
+_TOO_MANY = "more cells than columns (a comma without quotes?)"
 _REQUIRED = ("id", "gpu", "n_gpus", "layers", "hidden", "heads", "global_batch", "fully_specified")
 
 
@@ -116,6 +117,21 @@ def csv_records(path: Path, required: tuple[str, ...] = ()) -> Iterator[Mapping[
     """
     for record in _reader(path, required):
         yield _cells(record)
+
+
+def numbered_records(
+    path: Path, required: tuple[str, ...] = ()
+) -> Iterator[tuple[int, Mapping[str, str], tuple[str, ...]]]:
+    """Yield the line on which each record of a CSV file starts, the record, and what is wrong with it as a whole.
+
+    Raises
+    ------
+    UsageError
+        As `csv_records`.
+    """
+    reader = _reader(path, required)
+    for record in reader:
+        yield _line(reader, record), _cells(record), (_TOO_MANY,) if None in record else ()
 
 
 def _reader(path: Path, required: tuple[str, ...]) -> csv.DictReader[str]:
@@ -137,6 +153,13 @@ def _cells(record: Mapping[str, str]) -> dict[str, str]:
     return {key: (value or "").strip() for key, value in record.items() if key is not None}
 
 
+def _line(reader: csv.DictReader[str], record: Mapping[str, str]) -> int:
+    """Return the line on which the record just read starts: the reader counts to its end."""
+    return reader.line_num - sum(
+        (value or "").count("\n") for key, value in record.items() if key is not None
+    )
+
+
 def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
     """Read all rows of a file with the columns of ``training_rows.csv`` (others are ignored).
 
@@ -152,11 +175,7 @@ def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
         near = [] if column in _KINDS else difflib.get_close_matches(column, absent, 1, _SIMILAR)
         if near:
             raise UsageError(f"{path}: unknown column {column!r}: did you mean {near[0]!r}?")
-    rows = []
-    for record in reader:
-        breaks = sum((value or "").count("\n") for key, value in record.items() if key is not None)
-        rows.append(_row(record, reader.line_num - breaks))
-    return tuple(rows)
+    return tuple(_row(record, _line(reader, record)) for record in reader)
 
 
 def _row(record: Mapping[str, str], line: int) -> TrainingRow:
@@ -168,11 +187,11 @@ def _row(record: Mapping[str, str], line: int) -> TrainingRow:
         if kind == "str":
             values[name], wrong = _word(name, text)
         else:
-            values[name], wrong = _number(text, whole=kind == "int")
+            values[name], wrong = read_number(text, whole=kind == "int")
         if wrong:
             unreadable.append((name, wrong))
-    if any(key is None for key in record):
-        unreadable = [("row", "more cells than columns (a comma without quotes?)")]
+    if None in record:
+        unreadable = [("row", _TOO_MANY)]
     return TrainingRow(**values, line=line, unreadable=tuple(unreadable))  # type: ignore[arg-type]
 
 
@@ -183,7 +202,7 @@ def _word(column: str, text: str) -> tuple[str, str]:
     return ("", "") if text.lower() in ("", *_BLANK) else value_of(column, text)
 
 
-def _number(text: str, *, whole: bool) -> tuple[float | None, str]:
+def read_number(text: str, *, whole: bool) -> tuple[float | None, str]:
     """Return the number that a text stands for, None for none, and what is wrong with it."""
     if text.lower() in ("", *_BLANK):
         return None, ""

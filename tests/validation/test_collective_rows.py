@@ -69,3 +69,80 @@ def test_rows_are_grouped_by_the_domain_that_they_are_priced_with(tmp_path: Path
     found = outcome(tmp_path, rack, nodes, rack | {"fabric": "NVLink5 NVL72"}).predictions
     counts = {group.name: group.count for group in collective_groups(found)}
     assert (counts["one NVLink domain"], counts["across nodes"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [
+        ("gpus_per_node", "0.3", "gpus_per_node: 0.3 is not a whole number; a whole number from 1 to"),
+        ("gpus_per_node", "eight", "gpus_per_node: 'eight' is not a number; a whole number from 1 to"),
+        ("gpus_per_node", "0", "gpus_per_node: '0' is out of range; a whole number from 1 to"),
+        ("time_us", "1e-320", "time_us: '1e-320' is out of range; a number from 0.001 to"),
+        ("time_us", "inf", "time_us: 'inf' is not a finite number"),
+        ("time_us", "4 ms", "time_us: '4 ms' is not a number"),
+        ("time_us", "", "time_us: empty; a number from 0.001 to"),
+        ("message_bytes", "1 GiB", "message_bytes: '1 GiB' is not a number"),
+        ("n_gpus", "0.4", "n_gpus: 0.4 is not a whole number; a whole number from 2 to"),
+        ("n_gpus", "8.4", "n_gpus: 8.4 is not a whole number"),
+        ("n_gpus", "1", "n_gpus: '1' is out of range; a whole number from 2 to"),
+        ("n_gpus", "1e300", "n_gpus: '1e300' is out of range"),
+        ("nic_gbps_per_gpu", "100 Gb/s", "nic_gbps_per_gpu: '100 Gb/s' is not a number"),
+        ("nic_gbps_per_gpu", "1e-320", "nic_gbps_per_gpu: '1e-320' is out of range"),
+        ("collective", "gossip", "the model refuses it: "),
+    ],
+)
+def test_only_the_row_with_an_unreadable_cell_is_left_out(
+    tmp_path: Path, column: str, text: str, said: str
+) -> None:
+    """The reason names the column, its text and what would be right; the good row is still predicted."""
+    found = outcome(tmp_path, {column: text}, {})
+    assert [item.row.line for item in found.predictions] == [3]
+    [(name, reason)] = found.left_out
+    assert name.startswith("2:s:")
+    assert reason.startswith(said)
+
+
+def test_numbers_may_have_commas_and_optional_ones_may_be_absent(tmp_path: Path) -> None:
+    """`1,073,741,824` is the same size, and `n/a` the same as an empty optional cell."""
+    found = outcome(tmp_path, {}, {"message_bytes": "1,073,741,824", "nic_gbps_per_gpu": "n/a"})
+    assert not found.left_out
+    assert found.predictions[0].predicted == found.predictions[1].predicted
+
+
+def test_the_largest_numbers_accepted_are_predicted(tmp_path: Path) -> None:
+    """Rows at the bounds give a finite error."""
+    most = {"n_gpus": "1e7", "message_bytes": "1e15", "time_us": "0.001", "nic_gbps_per_gpu": "0.001"}
+    [item] = outcome(tmp_path, most).predictions
+    assert 0.0 < item.error < float("inf")
+
+
+def test_the_words_on_the_fabric_state_the_network_where_its_column_is_empty(tmp_path: Path) -> None:
+    """`8x100G` is the 100 Gbit/s per GPU of the column, not the 400 of the H100; the column comes first."""
+    nodes = {"n_gpus": "16"}
+    words, column, both = (
+        nodes | {"fabric": "RoCE 8x100G/node"},
+        nodes | {"fabric": "RoCE", "nic_gbps_per_gpu": "100"},
+        nodes | {"fabric": "RoCE 8x400G/node", "nic_gbps_per_gpu": "100"},
+    )
+    found = outcome(tmp_path, words, column, both, nodes).predictions
+    assert len({item.predicted for item in found[:3]}) == 1
+    assert found[0].predicted > 2 * found[3].predicted
+
+
+def test_rows_are_named_by_the_line_on_which_they_start(tmp_path: Path) -> None:
+    """Blank lines and quoted line breaks count; a comma without quotes is said to be one."""
+    header = "notes," + ",".join(GOOD)
+    cells = ",".join(GOOD.values())
+    text = f'{header}\n\n"two\nlines",{cells}\n,{cells}\nx,{cells.replace("8,8,", "8,1,024,")}\n'
+    found = outcome_of_text(text, tmp_path)
+    assert [item.row.line for item in found.predictions] == [3, 5]
+    [(name, reason)] = found.left_out
+    assert name.startswith("6:")
+    assert reason == "row: more cells than columns (a comma without quotes?)"
+
+
+def test_sendrecv_is_send_recv(tmp_path: Path) -> None:
+    """nccl-tests' own name of the operation is predicted."""
+    found = outcome(tmp_path, *({"collective": name} for name in ("sendrecv", "sendrecv_perf", "send_recv")))
+    assert len({item.predicted for item in found.predictions}) == 1
+    assert not found.left_out

@@ -225,7 +225,14 @@ def test_collective_groups_split_by_domain_and_size() -> None:
 
 def test_spellings_of_collectives_become_one() -> None:
     """nccl-tests' spellings map to the project's names."""
-    spellings = ("alltoall", "all_reduce_perf", "reduce_scatter", "allgather")
+    spellings = (
+        "alltoall",
+        "all_reduce_perf",
+        "reduce_scatter",
+        "allgather",
+        "sendrecv_perf",
+        "ReduceScatter",
+    )
     assert [canonical_collective(text) for text in spellings] == [
-        "all_to_all", "all_reduce", "reduce_scatter", "all_gather",
+        "all_to_all", "all_reduce", "reduce_scatter", "all_gather", "send_recv", "reduce_scatter",
     ]  # fmt: skip
