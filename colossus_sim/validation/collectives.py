@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from colossus_sim.validation.rows import numbered_records, read_number
+from colossus_sim.validation.rows import bounded_number, needed_number, numbered_records
 
 _REQUIRED = ("system", "collective", "n_gpus", "message_bytes", "time_us", "gpu", "grade")
 _USUAL_NODE = 8
@@ -115,20 +115,14 @@ def _numbers(record: Mapping[str, str]) -> tuple[dict[str, float], tuple[str, ..
     numbers = {}
     wrong = []
     for column, (whole, least, most) in _RANGES.items():
-        text = record.get(column, "")
-        number, words = read_number(text, whole=whole)
-        if number is None:
-            if words or column in _REQUIRED:
-                wrong.append(f"{column}: {words or 'empty'}; {_needed(whole, least, most)}")
-        elif least <= number <= most:
+        number, words = bounded_number(record.get(column, ""), whole=whole, least=least, most=most)
+        if number is not None:
             numbers[column] = number
-        else:
-            wrong.append(f"{column}: {text!r} is out of range; {_needed(whole, least, most)}")
+        elif words:
+            wrong.append(f"{column}: {words}")
+        elif column in _REQUIRED:
+            wrong.append(f"{column}: empty; {needed_number(whole=whole, least=least, most=most)}")
     return numbers, tuple(wrong)
-
-
-def _needed(whole: bool, least: float, most: float) -> str:
-    return f"a {'whole ' if whole else ''}number from {least:g} to {most:g} is needed"
 
 
 def canonical_collective(text: str) -> str:

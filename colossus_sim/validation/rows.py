@@ -217,3 +217,16 @@ def read_number(text: str, *, whole: bool) -> tuple[float | None, str]:
     if whole and number != round(number):
         return None, f"{text} is not a whole number"
     return (round(number) if whole else number), ""
+
+
+def bounded_number(text: str, *, whole: bool, least: float, most: float) -> tuple[float | None, str]:
+    """Return the number of a text, None for none, and what is wrong with it together with what would be right."""
+    number, wrong = read_number(text, whole=whole)
+    if number is not None and not least <= number <= most:
+        number, wrong = None, f"{text!r} is out of range"
+    return number, f"{wrong}; {needed_number(whole=whole, least=least, most=most)}" if wrong else ""
+
+
+def needed_number(*, whole: bool, least: float, most: float) -> str:
+    """Return what a cell should hold, in words."""
+    return f"a {'whole ' if whole else ''}number from {least:g} to {most:g} is needed"
