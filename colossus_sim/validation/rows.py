@@ -115,7 +115,7 @@ def csv_records(path: Path, required: tuple[str, ...] = ()) -> Iterator[Mapping[
     UsageError
         If the file cannot be read, is empty, or lacks one of the `required` columns.
     """
-    for record in _reader(path, required):
+    for _, record in _rows(path, _reader(path, required)):
         yield _cells(record)
 
 
@@ -129,9 +129,8 @@ def numbered_records(
     UsageError
         As `csv_records`.
     """
-    reader = _reader(path, required)
-    for record in reader:
-        yield _line(reader, record), _cells(record), (_TOO_MANY,) if None in record else ()
+    for line, record in _rows(path, _reader(path, required)):
+        yield line, _cells(record), (_TOO_MANY,) if None in record else ()
 
 
 def _reader(path: Path, required: tuple[str, ...]) -> csv.DictReader[str]:
@@ -153,11 +152,15 @@ def _cells(record: Mapping[str, str]) -> dict[str, str]:
     return {key: (value or "").strip() for key, value in record.items() if key is not None}
 
 
-def _line(reader: csv.DictReader[str], record: Mapping[str, str]) -> int:
-    """Return the line on which the record just read starts: the reader counts to its end."""
-    return reader.line_num - sum(
-        (value or "").count("\n") for key, value in record.items() if key is not None
-    )
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield every record with the line on which it starts; the reader itself counts to where it ends."""
+    try:
+        for record in reader:
+            breaks = sum((value or "").count("\n") for key, value in record.items() if key is not None)
+            yield reader.line_num - breaks, record
+    except csv.Error as error:
+        after = f"after line {reader.line_num}"
+        raise UsageError(f"{path}: cannot be read {after}: {error} (a quote that is not closed?)") from None
 
 
 def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
@@ -175,7 +178,7 @@ def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
         near = [] if column in _KINDS else difflib.get_close_matches(column, absent, 1, _SIMILAR)
         if near:
             raise UsageError(f"{path}: unknown column {column!r}: did you mean {near[0]!r}?")
-    return tuple(_row(record, _line(reader, record)) for record in reader)
+    return tuple(_row(record, line) for line, record in _rows(path, reader))
 
 
 def _row(record: Mapping[str, str], line: int) -> TrainingRow:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from colossus_sim.errors import UsageError
 from colossus_sim.validation.collective_model import CollectivePredictor
 from colossus_sim.validation.collectives import CollectivePrediction, collective_groups, read_collective_rows
 from colossus_sim.validation.inputs import shipped_inputs
@@ -146,3 +147,10 @@ def test_sendrecv_is_send_recv(tmp_path: Path) -> None:
     found = outcome(tmp_path, *({"collective": name} for name in ("sendrecv", "sendrecv_perf", "send_recv")))
     assert len({item.predicted for item in found.predictions}) == 1
     assert not found.left_out
+
+
+def test_a_quote_that_is_not_closed_is_said_to_be_one(tmp_path: Path) -> None:
+    """The csv module gives up on a cell of more than 131,072 characters; the message is one line, no traceback."""
+    text = ",".join(GOOD) + "\n" + ",".join(GOOD.values()) + '\n"' + "x\n" * 70_000
+    with pytest.raises(UsageError, match=r"rows.csv: cannot be read after line \d+: .*quote that is not"):
+        outcome_of_text(text, tmp_path)
