@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from colossus_sim.errors import ColossusError
 from colossus_sim.formulas.reliability import efficiency, optimal_interval
 from colossus_sim.units import HOUR
+from colossus_sim.validation.campaign_plans import CampaignPlans, stated_counts
 from colossus_sim.validation.cases import LeftOut
 from colossus_sim.validation.predict import Inputs, Predictor
-from colossus_sim.validation.rows import TrainingRow, csv_records, read_training_rows, shipped
+from colossus_sim.validation.rows import bounded_number, csv_records, numbered_records, shipped
+
+_REQUIRED = ("id", "model", "tokens_b", "gpu_hours")
+_RANGES = {"tokens_b": (1e-6, 1e9), "gpu_hours": (1e-3, 1e12)}
+"""Columns of numbers with their bounds, wider than any training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +29,10 @@ class Campaign:
         Training tokens.
     gpu_hours : float or None
         Published GPU-hours.
+    said : mapping of str to str
+        What the row states of its gpu, n_gpus and seq_len, as texts.
+    unreadable : tuple of str
+        Cells that hold something other than what they should, each with what would be right.
     """
 
     id: str
@@ -30,6 +40,9 @@ class Campaign:
     tokens: float | None
     gpu_hours: float | None
     notes: str
+    line: int = 0
+    said: Mapping[str, str] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,39 +79,50 @@ def read_campaigns(path: Path) -> tuple[Campaign, ...]:
     UsageError
         If the file cannot be read or lacks a column that every row needs.
     """
-    return tuple(
-        Campaign(
-            id=record["id"],
-            model=record["model"],
-            tokens=_scaled(record["tokens_b"], 1e9),
-            gpu_hours=_scaled(record["gpu_hours"], 1.0),
-            notes=record.get("notes", ""),
-        )
-        for record in csv_records(path, ("id", "model", "tokens_b", "gpu_hours"))
+    return tuple(_campaign(*numbered) for numbered in numbered_records(path, _REQUIRED))
+
+
+def _campaign(line: int, record: Mapping[str, str], wrong: tuple[str, ...]) -> Campaign:
+    numbers: dict[str, float | None] = {}
+    unreadable = []
+    for column, (least, most) in _RANGES.items():
+        numbers[column], words = bounded_number(record[column], whole=False, least=least, most=most)
+        if words:
+            unreadable.append(f"{column}: {words}")
+    for column in ("n_gpus", "seq_len"):
+        _, words = stated_counts(record.get(column, ""))
+        if words:
+            unreadable.append(f"{column}: {words}; a whole number above 0 is needed")
+    tokens = numbers["tokens_b"]
+    return Campaign(
+        id=record["id"],
+        model=record["model"],
+        tokens=None if tokens is None else tokens * 1e9,
+        gpu_hours=numbers["gpu_hours"],
+        notes=record.get("notes", ""),
+        line=line,
+        said={column: record.get(column, "") for column in ("gpu", "n_gpus", "seq_len")},
+        # Where a comma lacks its quotes the cells stand under other columns; what they hold says nothing.
+        unreadable=tuple(f"row: {words}" for words in wrong) or tuple(unreadable),
     )
 
 
 def predict_campaigns(campaigns: tuple[Campaign, ...], inputs: Inputs) -> tuple[CampaignOutcome, ...]:
     """Predict every campaign for which tokens, GPU-hours and a plan are known."""
-    plans = {row.id: row for row in read_training_rows(shipped("campaign_plans.csv"))}
-    by_model = {row.model: row for row in plans.values()}
+    plans = CampaignPlans()
     predictor = Predictor(inputs)
-    outcomes = []
-    for campaign in campaigns:
-        plan = plans.get(campaign.id) or by_model.get(campaign.model.replace(" ", "-"))
-        outcomes.append(_outcome(campaign, plan, predictor))
-    return tuple(outcomes)
+    return tuple(_outcome(campaign, plans, predictor) for campaign in campaigns)
 
 
-def _outcome(campaign: Campaign, plan: TrainingRow | None, predictor: Predictor) -> CampaignOutcome:
+def _outcome(campaign: Campaign, plans: CampaignPlans, predictor: Predictor) -> CampaignOutcome:
     hours = campaign.gpu_hours or 0.0
-    reason = ""
+    plan, reason = plans.plan(campaign.id, campaign.model, campaign.said)
     needed = {"tokens": campaign.tokens, "GPU-hours": campaign.gpu_hours}
     missing = [name for name, value in needed.items() if not value]
-    if missing:
+    if campaign.unreadable:
+        reason = f"line {campaign.line}: {'; '.join(campaign.unreadable)}"
+    elif missing:
         reason = f"{' and '.join(missing)} are not published"
-    elif plan is None:
-        reason = "architecture or cluster is not published in enough detail"
     if reason or plan is None:
         return CampaignOutcome(id=campaign.id, model=campaign.model, gpu_hours=hours, reason=reason)
     case = predictor.case(plan)
@@ -126,11 +150,3 @@ def expected_ettr(gpus: int) -> float:
     mtbf = HOUR / (values["interruptions_per_gpu_hour"] * gpus)
     save = values["save_s"]
     return efficiency(optimal_interval(save, mtbf), save_time=save, mtbf=mtbf, downtime=values["downtime_s"])
-
-
-def _scaled(text: str, factor: float) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number * factor if number > 0 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from colossus_sim.errors import ColossusError
 from colossus_sim.parallelism.collective_time import group_collective_time
 from colossus_sim.parallelism.groups import GroupSpan, group_span
 from colossus_sim.parallelism.mesh import Mesh
@@ -14,13 +15,12 @@ from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.communication import distinct_targets
 from colossus_sim.validation.collectives import GRADES, CollectivePrediction, CollectiveRow
-from colossus_sim.validation.interconnects import Network
-from colossus_sim.validation.predict import topology_of
-from colossus_sim.validation.tables import Tables, collectives_name
+from colossus_sim.validation.interconnects import Network, stated_network
+from colossus_sim.validation.predict import device_gpu, topology_of
+from colossus_sim.validation.tables import Device, Tables, collectives_name
 
 DEEPEP_TOP_K = 8
 """Experts per token of the DeepEP measurements (7168 wide, top-8 of 256)."""
-_BIT = 0.125
 
 
 class CollectivePredictor:
@@ -29,7 +29,7 @@ class CollectivePredictor:
     def __init__(self, gpus: Mapping[str, Gpu], constants: Mapping[str, CollectiveConstants]) -> None:
         self._gpus, self._constants = gpus, constants
         self._tables = Tables()
-        self._built: dict[tuple[str, int, int, float | None, str], tuple[Fabric, int]] = {}
+        self._built: dict[tuple[str, int, float, float, int, str], Fabric] = {}
 
     def predict(
         self, rows: Sequence[CollectiveRow]
@@ -48,43 +48,48 @@ class CollectivePredictor:
                 left_out.append((row, f"gpu {row.gpu!r}: {why}"))
                 continue
             try:
-                constants = collectives_name(device, row.fabric, self._constants)
-                time = self._time(row, self._gpus[device.catalog], constants)
-            except ValueError as error:
+                predictions.append(self._prediction(row, device))
+            except (ColossusError, ValueError) as error:
                 left_out.append((row, f"the model refuses it: {error}"))
-                continue
-            predictions.append(CollectivePrediction(row=row, predicted=time))
         return tuple(predictions), tuple(left_out)
 
-    def _time(self, row: CollectiveRow, gpu: Gpu, constants: str) -> float:
-        fabric, per_domain = self._system(row, gpu, constants)
+    def _prediction(self, row: CollectiveRow, device: Device) -> CollectivePrediction:
+        network = _network(row)
+        gpu = device_gpu(
+            self._gpus[device.catalog],
+            device,
+            nic_gbps=network.nic_gbps,
+            gpus_per_node=row.gpus_per_node,
+        )
+        fabric = self._fabric(row, gpu, network, collectives_name(device, row.fabric, self._constants))
+        per_domain = min(gpu.scale_up_domain, row.n_gpus)
         if row.collective in ("ep_dispatch", "ep_combine"):
-            return _expert_exchange_time(row, fabric, per_domain)
-        span = packed_span(row.n_gpus, per_domain, fabric)
-        return group_collective_time(row.collective, row.message_bytes, span, fabric).time
+            time = _expert_exchange_time(row, fabric, per_domain)
+        else:
+            span = packed_span(row.n_gpus, per_domain, fabric)
+            time = group_collective_time(row.collective, row.message_bytes, span, fabric).time
+        return CollectivePrediction(row=row, predicted=time, domain=gpu.scale_up_domain)
 
-    def _system(self, row: CollectiveRow, gpu: Gpu, constants: str) -> tuple[Fabric, int]:
-        domain = gpu.scale_up_domain if gpu.scale_up_domain > 16 else row.gpus_per_node
-        key = (gpu.name, domain, row.n_gpus, row.nic_gbps, constants)
+    def _fabric(self, row: CollectiveRow, gpu: Gpu, network: Network, constants: str) -> Fabric:
+        domain = gpu.scale_up_domain
+        endpoints = -(-row.n_gpus // domain) * domain
+        key = (gpu.name, domain, gpu.scale_up_bandwidth, gpu.nic_bandwidth, endpoints, constants)
         if key not in self._built:
-            changes: dict[str, object] = {"scale_up_domain": domain}
-            if domain <= 16:
-                changes["gpus_per_node"] = domain
-            if row.nic_gbps is not None:
-                changes["nic_bandwidth"] = row.nic_gbps * 1e9 * _BIT
-            device = gpu.model_copy(update=changes)
-            endpoints = -(-row.n_gpus // domain) * domain
-            network = Network(nic_gbps=row.nic_gbps, reference=row.source)
-            topology = topology_of(device, network, endpoints, self._constants.get(constants))
-            fabric = build_fabric(topology, device, endpoints)
-            self._built[key] = (fabric, min(domain, row.n_gpus))
+            topology = topology_of(gpu, network, endpoints, self._constants.get(constants))
+            self._built[key] = build_fabric(topology, gpu, endpoints)
         return self._built[key]
+
+
+def _network(row: CollectiveRow) -> Network:
+    """Return the network that a row's own column states, else what the words on its fabric state."""
+    rate = row.nic_gbps or stated_network(row.fabric, row.gpus_per_node).nic_gbps
+    return Network(nic_gbps=rate, reference=row.source)
 
 
 def _not_scored(row: CollectiveRow) -> str:
     """Return why a row cannot be scored, whatever the model; empty if it can."""
     if row.unreadable:
-        return f"cells are no numbers above 0: {', '.join(row.unreadable)}"
+        return "; ".join(row.unreadable)
     if row.grade == "C":
         return "grade C: misconfigured or degraded, never scored"
     if row.grade not in GRADES:

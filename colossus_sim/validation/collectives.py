@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from colossus_sim.validation.rows import csv_records
+from colossus_sim.validation.rows import bounded_number, needed_number, numbered_records
 
 _REQUIRED = ("system", "collective", "n_gpus", "message_bytes", "time_us", "gpu", "grade")
+_USUAL_NODE = 8
+"""GPUs per node of a row that does not say."""
+_RANGES = {
+    "message_bytes": (False, 1.0, 1e15),
+    "time_us": (False, 1e-3, 1e12),
+    "n_gpus": (True, 2, 1e7),
+    "gpus_per_node": (True, 1, 1e5),
+    "nic_gbps_per_gpu": (False, 1e-3, 1e6),
+}
+"""Columns of numbers: whether whole, and between which bounds, wider than anything that can be measured."""
+_SPELLINGS = {
+    "allreduce": "all_reduce",
+    "allgather": "all_gather",
+    "reducescatter": "reduce_scatter",
+    "alltoall": "all_to_all",
+    "sendrecv": "send_recv",
+}
+"""Names that nccl-tests and others give to operations, and the project's."""
 GRADES = ("A", "B", "C")
 LARGE_MESSAGE = 64e6
 """Messages above this size form a group of their own. [B]"""
@@ -33,7 +51,7 @@ class CollectiveRow:
     grade : str
         A exact, B rounded or other library, C misconfigured or degraded.
     unreadable : tuple of str
-        Columns that hold no number above 0 where one is needed.
+        Columns that do not hold the number they should, each with what is wrong and what would be right.
     """
 
     line: int
@@ -57,12 +75,6 @@ class CollectiveRow:
         """Name of the row: line, system, collective, GPUs, size."""
         return f"{self.line}:{self.system}:{self.collective}:{self.n_gpus}gpu:{self.message_bytes:.0f}B"
 
-    @property
-    def in_node(self) -> bool:
-        """Whether all GPUs are in one scale-up domain."""
-        rack = self.n_gpus <= 72 and "NVL72" in self.fabric
-        return rack or self.n_gpus <= self.gpus_per_node
-
 
 def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
     """Read all rows with the columns of ``nccl_rows.csv``; those without a readable size or time say so.
@@ -72,36 +84,51 @@ def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
     UsageError
         If the file cannot be read or lacks a column that every row needs.
     """
-    rows = []
-    for line, record in enumerate(csv_records(path, _REQUIRED), start=2):
-        numbers = {name: _positive(record[name]) for name in ("message_bytes", "time_us", "n_gpus")}
-        size, time, gpus = (number or 0.0 for number in numbers.values())
-        rows.append(
-            CollectiveRow(
-                line=line,
-                source=record.get("source", ""),
-                system=record["system"],
-                gpu=record["gpu"],
-                gpus_per_node=round(_positive(record.get("gpus_per_node", "")) or 8),
-                n_gpus=round(gpus),
-                collective=canonical_collective(record["collective"]),
-                algorithm=record.get("algorithm", ""),
-                message_bytes=size,
-                time=time * 1e-6,
-                fabric=record.get("fabric", ""),
-                nic_gbps=_positive(record.get("nic_gbps_per_gpu", "")),
-                grade=record["grade"],
-                notes=record.get("notes", ""),
-                unreadable=tuple(name for name, number in numbers.items() if number is None),
-            )
-        )
-    return tuple(rows)
+    return tuple(_row(*numbered) for numbered in numbered_records(path, _REQUIRED))
+
+
+def _row(line: int, record: Mapping[str, str], wrong: tuple[str, ...]) -> CollectiveRow:
+    numbers, unreadable = _numbers(record)
+    # Where a comma lacks its quotes the cells stand under other columns; what they hold says nothing.
+    unreadable = tuple(f"row: {words}" for words in wrong) or unreadable
+    return CollectiveRow(
+        line=line,
+        source=record.get("source", ""),
+        system=record["system"],
+        gpu=record["gpu"],
+        gpus_per_node=round(numbers.get("gpus_per_node", _USUAL_NODE)),
+        n_gpus=round(numbers.get("n_gpus", 0.0)),
+        collective=canonical_collective(record["collective"]),
+        algorithm=record.get("algorithm", ""),
+        message_bytes=numbers.get("message_bytes", 0.0),
+        time=numbers.get("time_us", 0.0) * 1e-6,
+        fabric=record.get("fabric", ""),
+        nic_gbps=numbers.get("nic_gbps_per_gpu"),
+        grade=record["grade"],
+        notes=record.get("notes", ""),
+        unreadable=unreadable,
+    )
+
+
+def _numbers(record: Mapping[str, str]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the numbers of a row by column, and what is wrong with those columns that hold none of use."""
+    numbers = {}
+    wrong = []
+    for column, (whole, least, most) in _RANGES.items():
+        number, words = bounded_number(record.get(column, ""), whole=whole, least=least, most=most)
+        if number is not None:
+            numbers[column] = number
+        elif words:
+            wrong.append(f"{column}: {words}")
+        elif column in _REQUIRED:
+            wrong.append(f"{column}: empty; {needed_number(whole=whole, least=least, most=most)}")
+    return numbers, tuple(wrong)
 
 
 def canonical_collective(text: str) -> str:
     """Return the project's name of a collective, e.g. ``all_to_all`` of ``alltoall``."""
     name = re.sub(r"[^a-z]", "_", text.lower()).removesuffix("_perf")
-    return {"alltoall": "all_to_all", "allreduce": "all_reduce", "allgather": "all_gather"}.get(name, name)
+    return _SPELLINGS.get(name, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +138,13 @@ class CollectivePrediction:
     row: CollectiveRow
     predicted: float
     """Time. [s]"""
+    domain: int
+    """GPUs of the scale-up domain that the prediction assumes."""
+
+    @property
+    def in_node(self) -> bool:
+        """Whether all GPUs are in one scale-up domain."""
+        return self.row.n_gpus <= self.domain
 
     @property
     def error(self) -> float:
@@ -136,11 +170,11 @@ def collective_groups(predictions: Sequence[CollectivePrediction]) -> tuple[Coll
     scored = [item for item in predictions if item.row.grade != "C"]
     found = [
         _group("all", scored),
-        _group("one NVLink domain", (p for p in scored if p.row.in_node)),
-        _group("across nodes", (p for p in scored if not p.row.in_node)),
+        _group("one NVLink domain", (p for p in scored if p.in_node)),
+        _group("across nodes", (p for p in scored if not p.in_node)),
         _group("over 64 MB", (p for p in scored if p.row.message_bytes > LARGE_MESSAGE)),
-        _group("over 64 MB, one NVLink domain", (p for p in scored if _large(p) and p.row.in_node)),
-        _group("over 64 MB, across nodes", (p for p in scored if _large(p) and not p.row.in_node)),
+        _group("over 64 MB, one NVLink domain", (p for p in scored if _large(p) and p.in_node)),
+        _group("over 64 MB, across nodes", (p for p in scored if _large(p) and not p.in_node)),
     ]
     for system in sorted({item.row.system for item in scored}):
         found.append(_group(f"system {system}", (p for p in scored if p.row.system == system)))
@@ -170,11 +204,3 @@ def _group(name: str, items: Iterable[CollectivePrediction]) -> CollectiveGroup 
         median=sizes[middle] if len(sizes) % 2 else (sizes[middle - 1] + sizes[middle]) / 2,
         bias=math.fsum(item.error for item in members) / len(members),
     )
-
-
-def _positive(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 < number < math.inf else None

@@ -23,11 +23,13 @@ from colossus_sim.validation.fills import recomputations
 from colossus_sim.validation.interconnects import Network
 from colossus_sim.validation.metrics import Prediction
 from colossus_sim.validation.rows import TrainingRow
-from colossus_sim.validation.tables import MemoryMeasure, Tables, collectives_name
+from colossus_sim.validation.tables import Device, MemoryMeasure, Tables, collectives_name
 
 _LEAF_GPUS = 512
 _RADIX = 64
 _BIT = 0.125
+_MOST_PER_NODE = 16
+"""A scale-up domain of more GPUs is a rack, which a row's GPUs per node do not describe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,21 +144,12 @@ class Predictor:
 
     def gpu(self, case: Case) -> Gpu:
         """Return the device of a case: the catalog's, with what the row says differs."""
-        device, row = case.device, case.row
-        gpu = self._inputs.gpus[device.catalog]
-        changes: dict[str, object] = {}
-        if device.variant:
-            changes["name"] = device.variant
-        for name in ("hbm_capacity", "hbm_bandwidth", "scale_up_bandwidth", "power_max"):
-            value = getattr(device, name)
-            if value is not None:
-                changes[name] = value
-        if case.network.nic_gbps is not None:
-            changes["nic_bandwidth"] = case.network.nic_gbps * 1e9 * _BIT
-        domain = device.scale_up_domain or (row.gpus_per_node if gpu.scale_up_domain <= 16 else None)
-        if domain:
-            changes["scale_up_domain"] = changes["gpus_per_node"] = domain
-        return gpu.model_copy(update=changes)
+        return device_gpu(
+            self._inputs.gpus[case.device.catalog],
+            case.device,
+            nic_gbps=case.network.nic_gbps,
+            gpus_per_node=case.row.gpus_per_node,
+        )
 
     def _fabric(self, gpu: Gpu, case: Case, gpus: int) -> Fabric:
         network, known = case.network, self._inputs.collectives
@@ -167,6 +160,26 @@ class Predictor:
             topology = topology_of(gpu, network, gpus, known.get(collectives))
             self._fabrics[key] = build_fabric(topology, gpu, gpus)
         return self._fabrics[key]
+
+
+def device_gpu(gpu: Gpu, device: Device, *, nic_gbps: float | None, gpus_per_node: int | None) -> Gpu:
+    """Return a catalog entry with what its line of ``gpus.csv`` and the row itself say differs.
+
+    A row's GPUs per node are its NVLink domain, except where the domain is larger than any node (a rack).
+    """
+    changes: dict[str, object] = {}
+    if device.variant:
+        changes["name"] = device.variant
+    for name in ("hbm_capacity", "hbm_bandwidth", "scale_up_bandwidth", "power_max"):
+        value = getattr(device, name)
+        if value is not None:
+            changes[name] = value
+    if nic_gbps is not None:
+        changes["nic_bandwidth"] = nic_gbps * 1e9 * _BIT
+    domain = device.scale_up_domain or (gpus_per_node if gpu.scale_up_domain <= _MOST_PER_NODE else None)
+    if domain:
+        changes["scale_up_domain"] = changes["gpus_per_node"] = domain
+    return gpu.model_copy(update=changes)
 
 
 def _no_time(row: TrainingRow) -> str:

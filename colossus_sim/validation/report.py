@@ -156,7 +156,7 @@ def collectives_document(
                 "n_gpus": item.row.n_gpus,
                 "message_bytes": item.row.message_bytes,
                 "grade": item.row.grade,
-                "in_node": item.row.in_node,
+                "in_node": item.in_node,
                 "predicted_s": item.predicted,
                 "published_s": item.row.time,
                 "error": item.error,

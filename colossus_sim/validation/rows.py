@@ -98,6 +98,7 @@ _SIMILAR = 0.8
 """Likeness (difflib's ratio) from which an unknown column is taken for a misspelling of one that is absent."""
 _BLANK = ("n/a", "na", "-", "--", "?", "unknown", "not stated")
 """Words that say as little as an empty cell."""
+_TOO_MANY = "more cells than columns (a comma without quotes?)"
 _REQUIRED = ("id", "gpu", "n_gpus", "layers", "hidden", "heads", "global_batch", "fully_specified")
 
 
@@ -114,8 +115,22 @@ def csv_records(path: Path, required: tuple[str, ...] = ()) -> Iterator[Mapping[
     UsageError
         If the file cannot be read, is empty, or lacks one of the `required` columns.
     """
-    for record in _reader(path, required):
+    for _, record in _rows(path, _reader(path, required)):
         yield _cells(record)
+
+
+def numbered_records(
+    path: Path, required: tuple[str, ...] = ()
+) -> Iterator[tuple[int, Mapping[str, str], tuple[str, ...]]]:
+    """Yield the line on which each record of a CSV file starts, the record, and what is wrong with it as a whole.
+
+    Raises
+    ------
+    UsageError
+        As `csv_records`.
+    """
+    for line, record in _rows(path, _reader(path, required)):
+        yield line, _cells(record), (_TOO_MANY,) if None in record else ()
 
 
 def _reader(path: Path, required: tuple[str, ...]) -> csv.DictReader[str]:
@@ -137,6 +152,17 @@ def _cells(record: Mapping[str, str]) -> dict[str, str]:
     return {key: (value or "").strip() for key, value in record.items() if key is not None}
 
 
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield every record with the line on which it starts; the reader itself counts to where it ends."""
+    try:
+        for record in reader:
+            breaks = sum((value or "").count("\n") for key, value in record.items() if key is not None)
+            yield reader.line_num - breaks, record
+    except csv.Error as error:
+        after = f"after line {reader.line_num}"
+        raise UsageError(f"{path}: cannot be read {after}: {error} (a quote that is not closed?)") from None
+
+
 def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
     """Read all rows of a file with the columns of ``training_rows.csv`` (others are ignored).
 
@@ -152,11 +178,7 @@ def read_training_rows(path: Path) -> tuple[TrainingRow, ...]:
         near = [] if column in _KINDS else difflib.get_close_matches(column, absent, 1, _SIMILAR)
         if near:
             raise UsageError(f"{path}: unknown column {column!r}: did you mean {near[0]!r}?")
-    rows = []
-    for record in reader:
-        breaks = sum((value or "").count("\n") for key, value in record.items() if key is not None)
-        rows.append(_row(record, reader.line_num - breaks))
-    return tuple(rows)
+    return tuple(_row(record, line) for line, record in _rows(path, reader))
 
 
 def _row(record: Mapping[str, str], line: int) -> TrainingRow:
@@ -168,11 +190,11 @@ def _row(record: Mapping[str, str], line: int) -> TrainingRow:
         if kind == "str":
             values[name], wrong = _word(name, text)
         else:
-            values[name], wrong = _number(text, whole=kind == "int")
+            values[name], wrong = read_number(text, whole=kind == "int")
         if wrong:
             unreadable.append((name, wrong))
-    if any(key is None for key in record):
-        unreadable = [("row", "more cells than columns (a comma without quotes?)")]
+    if None in record:
+        unreadable = [("row", _TOO_MANY)]
     return TrainingRow(**values, line=line, unreadable=tuple(unreadable))  # type: ignore[arg-type]
 
 
@@ -183,7 +205,7 @@ def _word(column: str, text: str) -> tuple[str, str]:
     return ("", "") if text.lower() in ("", *_BLANK) else value_of(column, text)
 
 
-def _number(text: str, *, whole: bool) -> tuple[float | None, str]:
+def read_number(text: str, *, whole: bool) -> tuple[float | None, str]:
     """Return the number that a text stands for, None for none, and what is wrong with it."""
     if text.lower() in ("", *_BLANK):
         return None, ""
@@ -198,3 +220,16 @@ def _number(text: str, *, whole: bool) -> tuple[float | None, str]:
     if whole and number != round(number):
         return None, f"{text} is not a whole number"
     return (round(number) if whole else number), ""
+
+
+def bounded_number(text: str, *, whole: bool, least: float, most: float) -> tuple[float | None, str]:
+    """Return the number of a text, None for none, and what is wrong with it together with what would be right."""
+    number, wrong = read_number(text, whole=whole)
+    if number is not None and not least <= number <= most:
+        number, wrong = None, f"{text!r} is out of range"
+    return number, f"{wrong}; {needed_number(whole=whole, least=least, most=most)}" if wrong else ""
+
+
+def needed_number(*, whole: bool, least: float, most: float) -> str:
+    """Return what a cell should hold, in words."""
+    return f"a {'whole ' if whole else ''}number from {least:g} to {most:g} is needed"

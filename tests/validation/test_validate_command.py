@@ -124,8 +124,10 @@ def test_collectives_name_every_row_that_is_left_out(tmp_path: Path) -> None:
         )
     output = CliRunner().invoke(validate, ["collectives", str(path)], catch_exceptions=False).output
     assert "3 rows left out" in output
-    assert "cells are no numbers above 0: message_bytes, time_us" in output
-    assert "cells are no numbers above 0: time_us (4:" in output
+    assert (
+        "message_bytes: -1 is negative; a number from 1 to 1e+15 is needed; time_us: 'fast' is not" in output
+    )
+    assert "time_us: empty; a number from 0.001 to 1e+12 is needed (4:" in output
     assert "grade 'Z' is none of A, B, C" in output
     result = CliRunner().invoke(validate, ["collectives", str(path), "--json"], catch_exceptions=False)
     document = json.loads(result.output)

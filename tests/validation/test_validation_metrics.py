@@ -186,14 +186,14 @@ def test_the_markdown_table_has_the_naive_line_and_the_worst_rows() -> None:
     assert "a-1" not in text
 
 
-def collective(system: str, error: float, **changes: object) -> CollectivePrediction:
+def collective(system: str, error: float, *, domain: int = 8, **changes: object) -> CollectivePrediction:
     values: dict[str, object] = {
         "line": 2, "source": "s", "system": system, "gpu": "H100", "gpus_per_node": 8, "n_gpus": 8,
         "collective": "all_reduce", "algorithm": "auto", "message_bytes": 1e6, "time": 1.0, "fabric": "NVLink",
         "nic_gbps": None, "grade": "A", "notes": "",
     }  # fmt: skip
     row = CollectiveRow(**(values | changes))  # type: ignore[arg-type]
-    return CollectivePrediction(row=row, predicted=1.0 + error)
+    return CollectivePrediction(row=row, predicted=1.0 + error, domain=domain)
 
 
 def test_collectives_are_averaged_per_system_and_grade_c_is_not_scored() -> None:
@@ -215,7 +215,7 @@ def test_collective_groups_split_by_domain_and_size() -> None:
     items = [
         collective("a", 0.1),
         collective("a", 0.2, n_gpus=16, message_bytes=1e9),
-        collective("g", 0.3, n_gpus=72, gpus_per_node=4, fabric="NVLink5 NVL72"),
+        collective("g", 0.3, n_gpus=72, gpus_per_node=4, domain=72),
     ]
     found = {group.name: group.count for group in collective_groups(items)}
     assert found["one NVLink domain"] == 2
@@ -225,7 +225,14 @@ def test_collective_groups_split_by_domain_and_size() -> None:
 
 def test_spellings_of_collectives_become_one() -> None:
     """nccl-tests' spellings map to the project's names."""
-    spellings = ("alltoall", "all_reduce_perf", "reduce_scatter", "allgather")
+    spellings = (
+        "alltoall",
+        "all_reduce_perf",
+        "reduce_scatter",
+        "allgather",
+        "sendrecv_perf",
+        "ReduceScatter",
+    )
     assert [canonical_collective(text) for text in spellings] == [
-        "all_to_all", "all_reduce", "reduce_scatter", "all_gather",
+        "all_to_all", "all_reduce", "reduce_scatter", "all_gather", "send_recv", "reduce_scatter",
     ]  # fmt: skip
