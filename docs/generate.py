@@ -156,8 +156,9 @@ paths are those of `--set`, values are written as in a scenario. For the common 
   `mode`), `normal` (`low` and `high` are its 5 % and 95 % quantiles, so a tenth of the points lies outside;
   refused where it would reach values that the scenario refuses with a chance of more than one in a million, as wide
   ends of a rate or time do). Laws are independent. GPUs of a job
-  (`jobs.X.gpus`) are rounded to the nearest count that its plan in the scenario can use, as `solve` searches them.
-  The same seed gives the same points.
+  (`jobs.X.gpus`) are rounded to the nearest count that its plan in the scenario can use, as `solve` searches them,
+  other counts of GPUs to the common divisor of the ends (whole racks), and other fields of whole numbers to the
+  nearest; uniformly, each of these has the same chance. The same seed gives the same points.
 - **`tornado`** moves the assumptions of the scenario (`{low, central, high}` beside a value) one at a time, from
   the central case alone.
 - **`changes`** plays the scenario as it is, then each named change alone.
