@@ -47,6 +47,11 @@ def calibrate(
         raise UsageError(f"--operation: unknown {operation!r}; known: {', '.join(OPERATIONS.values())}")
     if target.exists():
         raise OutputError(f"{target} exists already; name another file")
+    twice = [
+        path for number, path in enumerate(logs) if path.resolve() in {one.resolve() for one in logs[:number]}
+    ]
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice; it would count twice")
     runs = [read_nccl_tests(path, operation) for path in logs]
     topology, gpu = named_topology(base)
     fit = fit_fabric(topology, gpu, runs)
@@ -59,6 +64,8 @@ def calibrate(
         return
     count = sum(len(run.timings) for run in runs)
     echo(f"{count} timings: mean error {fit.before:.1%} with {base}, {fit.after:.1%} fitted")
+    if fit.after >= fit.before:
+        echo(f"no constants fit these timings better, so those of {base} are kept")
     for name, factor in fit.factors.items():
         echo(f"  {name}: x {factor:.3g}")
     if fit.overheads is not None:

@@ -283,3 +283,16 @@ def test_every_constant_of_the_base_is_written_so_that_it_loads(tmp_path: Path, 
     again, _ = named_topology(str(tmp_path / "out.yaml"))
     assert again.collectives.fastest_tree == topology.collectives.fastest_tree
     assert again.collectives.fabric_reduction == topology.collectives.fabric_reduction
+
+
+def test_a_log_counts_once(tmp_path: Path) -> None:
+    """The same file by two paths would weigh twice."""
+    topology, gpu = named_topology(NETWORK)
+    path = model_log(tmp_path, topology, gpu, 1)
+    again = tmp_path / "." / path.name
+    done = CliRunner().invoke(
+        calibrate, [str(path), str(again), "--topology", NETWORK, "-o", str(tmp_path / "out.yaml")]
+    )
+    assert isinstance(done.exception, UsageError)
+    assert "given twice" in str(done.exception)
+    assert not (tmp_path / "out.yaml").exists()
