@@ -22,8 +22,8 @@ import simpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from colossus_sim.compiling import jit_available
 from colossus_sim.engine.bench import BenchJob, a_site, bench_world, fault_class, faults, saves
-from colossus_sim.engine.kernel.machine_code import jit_available
 from colossus_sim.engine.kernel.play import Kernel
 from colossus_sim.engine.kernel.rows import run_result
 from colossus_sim.engine.runner import simulate

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from colossus_sim.engine.kernel.machine_code import jit_available
+from colossus_sim.compiling import jit_available
 from colossus_sim.sweeps.forecast import make_forecast
 from colossus_sim.sweeps.pool import WorkerPool
 from colossus_sim.sweeps.task import Outcome, Player, Task

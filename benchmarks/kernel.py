@@ -10,7 +10,8 @@ import argparse
 import time
 from dataclasses import replace
 
-from colossus_sim.engine.kernel.machine_code import jit_available, machine_code_kept
+from colossus_sim.compiling import jit_available
+from colossus_sim.engine.kernel.machine_code import machine_code_kept
 from colossus_sim.sweeps.forecast import make_forecast
 from colossus_sim.sweeps.task import Player
 from tests.engine.kernel_worlds import differences

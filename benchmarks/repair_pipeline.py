@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from colossus_sim.engine.kernel.machine_code import jit_available
+from colossus_sim.compiling import jit_available
 from colossus_sim.engine.runner import simulate
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.specs.scenario import Scenario

@@ -30,8 +30,8 @@ sys.path.insert(0, str(HERE))
 
 from flow_cases import Case, Floats, FlowSet, make_flows, summary  # noqa: E402
 
+from colossus_sim.compiling import jit_available  # noqa: E402
 from colossus_sim.network import max_min_rates, simulate_flows  # noqa: E402
-from colossus_sim.network.jit import jit_available  # noqa: E402
 
 TOLERANCE = 5e-9
 QUICK = (

@@ -18,6 +18,7 @@ FLOORS = {
     "records": 0,
     "intervals": 0,
     "sums": 0,
+    "compiling": 0,
     "policies": 0,
     "version": 0,
     "formulas": 1,
@@ -42,7 +43,17 @@ FLOORS = {
 NEIGHBOURS = {("network", "topology"), ("topology", "network"), ("html", "plots"), ("sweeps", "plots")}
 """Imports between two folders of one floor that the design names."""
 
-FLOOR_ZERO_ORDER = ("version", "errors", "units", "randomness", "records", "intervals", "policies", "sums")
+FLOOR_ZERO_ORDER = (
+    "version",
+    "errors",
+    "units",
+    "randomness",
+    "records",
+    "intervals",
+    "policies",
+    "sums",
+    "compiling",
+)
 """Modules of floor 0, each may import those before it."""
 
 TYPES_ONLY = {("records", "specs"), ("records", "training")}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.compiling import jit_available
 from colossus_sim.network.classes import used_links
-from colossus_sim.network.jit import compiled_play, jit_available
+from colossus_sim.network.jit import compiled_play
 from colossus_sim.network.kernel import play
 from colossus_sim.network.state import Work
 

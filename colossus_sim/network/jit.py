@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-import os
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 from colossus_sim.network import ends, filling, kernel, whole
 
-SWITCH = "COLOSSUS_SIM_NO_JIT"
-"""Environment variable: anything but empty or 0 keeps the kernel interpreted."""
-
 _MODULES = (ends, filling, whole, kernel)
 """Each after those that it calls, as are the functions in them."""
-
-
-def jit_available() -> bool:
-    """Say whether the kernel can be compiled here and nobody switched that off."""
-    if os.environ.get(SWITCH, "0") not in ("", "0"):
-        return False
-    return importlib.util.find_spec("numba") is not None
 
 
 @functools.cache

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.compiling import jit_available
 from colossus_sim.network.classes import flow_classes
 from colossus_sim.network.course import run_kernel
-from colossus_sim.network.jit import jit_available
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

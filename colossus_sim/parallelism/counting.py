@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from colossus_sim.compiling import switched_off
+
 Counter = Callable[[Any, Any, Any, Any], bool]
 """`count_touched`, as it is or compiled."""
-SWITCH = "COLOSSUS_SIM_NO_JIT"
-"""Environment variable: anything but empty or 0 keeps the loops from being compiled."""
 
 
 def count_touched(groups: Any, ordinals: Any, touched: Any, fewest: Any) -> bool:
@@ -67,6 +66,6 @@ def machine_code() -> Counter:
 
 def compiled_count() -> Counter | None:
     """Return `count_touched` as machine code where numba is loaded already; it is not worth loading for this."""
-    if "numba" not in sys.modules or os.environ.get(SWITCH, "0") not in ("", "0"):
+    if "numba" not in sys.modules or switched_off():
         return None
     return machine_code()

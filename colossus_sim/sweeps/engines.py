@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from colossus_sim.compiling import jit_available
 from colossus_sim.engine.kernel.allow import Choice, choose, expected_failures, unsupported
-from colossus_sim.engine.kernel.machine_code import jit_available, machine_code_kept
+from colossus_sim.engine.kernel.machine_code import machine_code_kept
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.sweeps.plan import Plan
 from colossus_sim.sweeps.task import Player, Task

@@ -12,7 +12,7 @@ from colossus_sim.cli.common import Settings
 from colossus_sim.cli.forecast import strongest
 from colossus_sim.cli.main import run_command_line
 from colossus_sim.cli.many import PLAIN_INTERVAL, Progress
-from colossus_sim.engine.kernel.machine_code import jit_available
+from colossus_sim.compiling import jit_available
 from colossus_sim.sweeps.folder import State
 from colossus_sim.sweeps.task import Outcome
 

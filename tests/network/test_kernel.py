@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from colossus_sim.compiling import SWITCH, jit_available
 from colossus_sim.network import max_min_rates, simulate_flows
 from colossus_sim.network.classes import flow_classes
 from colossus_sim.network.course import run_kernel
-from colossus_sim.network.jit import SWITCH, jit_available
 
 needs_numba = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"

@@ -6,7 +6,8 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from colossus_sim.engine.kernel.machine_code import code_folder, jit_available
+from colossus_sim.compiling import jit_available
+from colossus_sim.engine.kernel.machine_code import code_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 

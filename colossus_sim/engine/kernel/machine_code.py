@@ -1,9 +1,8 @@
-"""Whether numba is there, and where the kernel's machine code is kept; imports nothing that takes time."""
+"""Where the kernel's machine code is kept; imports nothing that takes time."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 from pathlib import Path
 
@@ -14,15 +13,6 @@ SOURCES = (
 """Modules of the kernel that decide about the machine code."""
 _BESIDE = ("engine/agenda", "engine/recorder", "records", "sums")
 """Modules beside it whose constants and functions are compiled into it."""
-SWITCH = "COLOSSUS_SIM_NO_JIT"
-"""Environment variable: anything but empty or 0 keeps numba out."""
-
-
-def jit_available() -> bool:
-    """Say whether numba is installed and nobody switched it off."""
-    if os.environ.get(SWITCH, "0") not in ("", "0"):
-        return False
-    return importlib.util.find_spec("numba") is not None
 
 
 def _folder() -> Path:
