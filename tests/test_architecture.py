@@ -62,7 +62,7 @@ TYPES_ONLY = {("records", "specs"), ("records", "training")}
 LIBRARIES = {
     "numpy": set(FLOORS) - {"errors", "version", "specs"},
     "scipy": set(FLOORS) - {"errors", "version", "specs", "cli", "units"},
-    "numba": {"parallelism", "network", "engine", "sweeps"},
+    "numba": {"compiling", "engine", "sweeps"},
     "pydantic": {"units", "specs", "loading", "results", "validation", "sweeps", "cli"},
     "pydantic_core": {"units", "specs"},
     "yaml": {"loading"},

@@ -47,11 +47,10 @@ def calibrate(
         raise UsageError(f"--operation: unknown {operation!r}; known: {', '.join(OPERATIONS.values())}")
     if target.exists():
         raise OutputError(f"{target} exists already; name another file")
-    twice = [
-        path for number, path in enumerate(logs) if path.resolve() in {one.resolve() for one in logs[:number]}
-    ]
-    if twice:
-        raise UsageError(f"{twice[0]} is given twice; it would count twice")
+    files = [path.resolve() for path in logs]
+    for number, path in enumerate(logs):
+        if files[number] in files[:number]:
+            raise UsageError(f"{path} is given twice; it would count twice")
     runs = [read_nccl_tests(path, operation) for path in logs]
     topology, gpu = named_topology(base)
     fit = fit_fabric(topology, gpu, runs)

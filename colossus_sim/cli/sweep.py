@@ -267,9 +267,8 @@ def _check_tails(asked: Sweep, plan: Plan) -> None:
     from colossus_sim.sweeps.sampling import TAIL, tails
     from colossus_sim.sweeps.spec import VaryError
 
-    for path, text in (
-        tails(asked.spec.vary.sample, plan.scenario) if asked.spec.vary.sample is not None else ()
-    ):
+    sample = asked.spec.vary.sample
+    for path, text in tails(sample, plan.scenario) if sample is not None else ():
         try:
             load_scenario(plan.source, overrides=(*plan.overrides, f"{path}={text}"), case=plan.case)
         except ScenarioError as error:

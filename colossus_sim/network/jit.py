@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from colossus_sim.compiling import machine_code
 from colossus_sim.network import ends, filling, kernel, whole
 
 _MODULES = (ends, filling, whole, kernel)
@@ -29,17 +30,6 @@ def compiled_play() -> Callable[..., None]:
                 # Each function sees the compiled ones before it; the module itself stays plain Python.
                 bound = FunctionType(plain.__code__, {**vars(module), **known}, name)
                 bound.__module__, bound.__qualname__ = module.__name__, name
-                known[name] = _machine_code(bound)
+                known[name] = machine_code(bound)
     play: Callable[..., None] = known["play"]
     return play
-
-
-def _machine_code(function: FunctionType) -> Any:
-    import numba
-
-    # Python owns the arrays for as long as the kernel runs, so nothing has to count references to them.
-    options: dict[str, Any] = {"_nrt": False}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # nowhere to keep machine code
-        return numba.njit(**options)(function)

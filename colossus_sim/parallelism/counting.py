@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from colossus_sim.compiling import switched_off
+from colossus_sim.compiling import machine_code, switched_off
 
 Counter = Callable[[Any, Any, Any, Any], bool]
 """`count_touched`, as it is or compiled."""
@@ -53,14 +53,9 @@ def count_touched(groups: Any, ordinals: Any, touched: Any, fewest: Any) -> bool
 
 
 @functools.cache
-def machine_code() -> Counter:
-    """Return `count_touched` compiled; it is kept on disk between runs where the folder is writable."""
-    import numba
-
-    try:
-        made: Counter = numba.njit(cache=True)(count_touched)
-    except RuntimeError:  # nowhere to keep machine code
-        made = numba.njit(count_touched)
+def machine_count() -> Counter:
+    """Return `count_touched` as machine code."""
+    made: Counter = machine_code(count_touched)
     return made
 
 
@@ -68,4 +63,4 @@ def compiled_count() -> Counter | None:
     """Return `count_touched` as machine code where numba is loaded already; it is not worth loading for this."""
     if "numba" not in sys.modules or switched_off():
         return None
-    return machine_code()
+    return machine_count()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from colossus_sim.engine.runner import rare_collections, simulate
-from colossus_sim.errors import ColossusError
+from colossus_sim.errors import ColossusError, ScenarioError
 from colossus_sim.loading.files import ParsedTrees
 from colossus_sim.loading.load import Case, load_scenario
 from colossus_sim.specs.scenario import Scenario
@@ -84,7 +83,12 @@ class Outcome:
 
 def spelt(error: ColossusError, overrides: Sequence[str]) -> str:
     """Return an error that names overrides by what they set: a sweep's own were never given as ``--set``."""
-    return re.sub(r"--set #(\d+)", lambda found: overrides[int(found[1]) - 1], str(error))
+    if not isinstance(error, ScenarioError):
+        return str(error)
+    called = {f"--set #{number}": text for number, text in enumerate(overrides, start=1)}
+    return str(
+        ScenarioError([replace(item, where=called.get(item.where, item.where)) for item in error.problems])
+    )
 
 
 class Player:

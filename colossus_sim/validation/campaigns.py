@@ -102,8 +102,7 @@ def _campaign(line: int, record: Mapping[str, str], wrong: tuple[str, ...]) -> C
         notes=record.get("notes", ""),
         line=line,
         said={column: record.get(column, "") for column in ("gpu", "n_gpus", "seq_len")},
-        # Where a comma lacks its quotes the cells stand under other columns; what they hold says nothing.
-        unreadable=tuple(f"row: {words}" for words in wrong) or tuple(unreadable),
+        unreadable=wrong or tuple(unreadable),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from colossus_sim.validation.nccl_tests import OPERATIONS
 from colossus_sim.validation.rows import bounded_number, needed_number, numbered_records
 
 _REQUIRED = ("system", "collective", "n_gpus", "message_bytes", "time_us", "gpu", "grade")
@@ -22,11 +23,10 @@ _RANGES = {
 }
 """Columns of numbers: whether whole, and between which bounds, wider than anything that can be measured."""
 _SPELLINGS = {
+    **OPERATIONS,
     "allreduce": "all_reduce",
     "allgather": "all_gather",
     "reducescatter": "reduce_scatter",
-    "alltoall": "all_to_all",
-    "sendrecv": "send_recv",
 }
 """Names that nccl-tests and others give to operations, and the project's."""
 GRADES = ("A", "B", "C")
@@ -89,8 +89,6 @@ def read_collective_rows(path: Path) -> tuple[CollectiveRow, ...]:
 
 def _row(line: int, record: Mapping[str, str], wrong: tuple[str, ...]) -> CollectiveRow:
     numbers, unreadable = _numbers(record)
-    # Where a comma lacks its quotes the cells stand under other columns; what they hold says nothing.
-    unreadable = tuple(f"row: {words}" for words in wrong) or unreadable
     return CollectiveRow(
         line=line,
         source=record.get("source", ""),
@@ -106,7 +104,7 @@ def _row(line: int, record: Mapping[str, str], wrong: tuple[str, ...]) -> Collec
         nic_gbps=numbers.get("nic_gbps_per_gpu"),
         grade=record["grade"],
         notes=record.get("notes", ""),
-        unreadable=unreadable,
+        unreadable=wrong or unreadable,
     )
 
 

@@ -124,13 +124,15 @@ def numbered_records(
 ) -> Iterator[tuple[int, Mapping[str, str], tuple[str, ...]]]:
     """Yield the line on which each record of a CSV file starts, the record, and what is wrong with it as a whole.
 
+    Where a comma lacks its quotes, the cells stand under other columns; what they hold says nothing.
+
     Raises
     ------
     UsageError
         As `csv_records`.
     """
     for line, record in _rows(path, _reader(path, required)):
-        yield line, _cells(record), (_TOO_MANY,) if None in record else ()
+        yield line, _cells(record), (f"row: {_TOO_MANY}",) if None in record else ()
 
 
 def _reader(path: Path, required: tuple[str, ...]) -> csv.DictReader[str]:

@@ -89,7 +89,7 @@ def cases(draw: st.DrawFn) -> tuple[Mesh, Placement, Fabric]:
 def loops() -> list[Any]:
     """Return what may count groups: arrays (none), plain loops, and these compiled where numba is installed."""
     found = [None, counting.count_touched]
-    return [*found, counting.machine_code()] if importlib.util.find_spec("numba") else found
+    return [*found, counting.machine_count()] if importlib.util.find_spec("numba") else found
 
 
 @settings(max_examples=120, deadline=None)
