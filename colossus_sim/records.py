@@ -38,6 +38,9 @@ capacity_wait: stopped or queued because installed capacity shrank or had not ar
 work is done but people are not.
 """
 
+UNDISTURBED = ("planned", "slower_step", "fewer_gpus", "placement")
+"""Causes of seconds in which a phase makes the progress that its GPUs allow, alone and healthy."""
+
 STATES = (
     "running",
     "detecting",

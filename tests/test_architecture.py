@@ -49,9 +49,9 @@ FLOOR_ZERO_ORDER = (
     "units",
     "randomness",
     "records",
+    "sums",
     "intervals",
     "policies",
-    "sums",
     "compiling",
 )
 """Modules of floor 0, each may import those before it."""

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colossus_sim.errors import SimulationError
-from colossus_sim.intervals import IntervalColumns, columns_by_phase
+from colossus_sim.intervals import PhaseTotals, as_table
 from colossus_sim.records import CAUSES, GPU_STATES, GpuTimeRow, PhaseRow, RunResult
 from colossus_sim.results.slip import JobSlip, job_slips
 from colossus_sim.specs.cluster import Partition, Site
 from colossus_sim.specs.job import Job
-from colossus_sim.sums import exact_sum
 
 Key = tuple[str, str, str]
 """Site, partition, job (empty where the GPUs belong to none)."""
@@ -43,8 +42,8 @@ class JobLedger:
     """POSIX seconds of the scenario's start."""
     end_time: float
     phases: tuple[PhaseRow, ...]
-    intervals: Mapping[str, IntervalColumns]
-    """By phase; phases without intervals are left out."""
+    totals: Mapping[str, PhaseTotals]
+    """By phase; phases without intervals may be left out."""
     gpu_seconds: Mapping[Key, NDArray[np.float64]]
     full_power: Mapping[Key, float]
     sites: Mapping[str, Site]
@@ -62,7 +61,7 @@ class JobLedger:
     def cause(self, *names: str) -> float:
         """Seconds of all phases spent on the named causes. [s]"""
         columns = [CAUSES.index(name) for name in names]
-        return exact_sum(rows.causes[column] for rows in self.intervals.values() for column in columns)
+        return math.fsum(total.causes[column] for total in self.totals.values() for column in columns)
 
     @property
     def finish(self) -> float:
@@ -121,7 +120,9 @@ def build_ledger(run: RunResult) -> Ledger:
     check_conservation(seconds, capacity)
     slips = job_slips(run)
     phases = _by_job(run.phases)
-    intervals = columns_by_phase(run.intervals)
+    totals: dict[str, dict[str, PhaseTotals]] = {}
+    for (name, phase), total in as_table(run.intervals).totals.items():
+        totals.setdefault(name, {})[phase] = total
     jobs = {
         name: JobLedger(
             name=name,
@@ -130,7 +131,7 @@ def build_ledger(run: RunResult) -> Ledger:
             start=run.scenario.start,
             end_time=run.end_time,
             phases=tuple(phases.get(name, ())),
-            intervals={phase: columns for (job, phase), columns in intervals.items() if job == name},
+            totals=totals.get(name, {}),
             gpu_seconds={key: row for key, row in seconds.items() if key[2] == name},
             full_power={key: value for key, value in drawn.items() if key[2] == name},
             sites=run.scenario.cluster.sites,

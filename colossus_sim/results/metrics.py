@@ -11,24 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-import numpy as np
-import numpy.typing as npt
-
-from colossus_sim.intervals import IntervalColumns
-from colossus_sim.records import CAUSES, PhaseRow
+from colossus_sim.intervals import PhaseTotals
+from colossus_sim.records import UNDISTURBED, PhaseRow
 from colossus_sim.results.ledger import JobLedger, Ledger
 from colossus_sim.results.loss import predicted_loss
 from colossus_sim.specs.cluster import Site
-from colossus_sim.sums import exact_sum, exact_sums
 from colossus_sim.units import DAY
 
 COMPUTING_STATES = ("productive", "contention", "degraded", "lost_work")
 """GPU states in which steps are computed, kept or not."""
 
-Seconds = npt.NDArray[np.float64]
-
-_WORKING = [CAUSES.index(name) for name in ("planned", "slower_step", "fewer_gpus", "placement")]
-_PRODUCTIVE_CAUSES = ("planned", "slower_step", "fewer_gpus", "placement", "contention", "degraded")
+_PRODUCTIVE_CAUSES = (*UNDISTURBED, "contention", "degraded")
 _UNAVAILABLE_CAUSES = ("data_wait", "calendar_floor")
 _MWH = 3.6e9
 _TIME = attrgetter("time")
@@ -69,30 +62,22 @@ def has_mfu(row: PhaseRow) -> bool:
     return row.kind == "train" and row.peak > 0.0 and row.mfu > 0.0
 
 
-def _working_seconds(rows: IntervalColumns) -> Seconds:
-    return exact_sums(rows.causes[_WORKING])
-
-
-def _held_seconds(rows: IntervalColumns) -> Seconds:
-    return rows.end - rows.start
-
-
-def _utilization(job: JobLedger, seconds: Callable[[IntervalColumns], Seconds]) -> float:
-    """Return the model FLOPs kept over what the peak gives in these seconds of each interval."""
+def _utilization(job: JobLedger, spent: Callable[[PhaseTotals], float]) -> float:
+    """Return the model FLOPs kept over what the peak gives in these GPU-seconds of each phase."""
     peaks = _peaks(job)
-    phases = [(peaks[name], rows) for name, rows in job.intervals.items() if name in peaks]
-    flops = exact_sum(rows.model_flops for _, rows in phases)
-    return _ratio(flops, exact_sum(peak * rows.gpus * seconds(rows) for peak, rows in phases))
+    phases = [(peaks[name], total) for name, total in job.totals.items() if name in peaks]
+    flops = math.fsum(total.model_flops for _, total in phases)
+    return _ratio(flops, math.fsum(peak * spent(total) for peak, total in phases))
 
 
 def mfu(job: JobLedger) -> float:
     """Return the model FLOPs utilization while the job made progress undisturbed."""
-    return _utilization(job, _working_seconds)
+    return _utilization(job, attrgetter("undisturbed"))
 
 
 def mfu_overall(job: JobLedger) -> float:
     """Return the model FLOPs utilization over all time that the plan's GPUs were held."""
-    return _utilization(job, _held_seconds)
+    return _utilization(job, attrgetter("held"))
 
 
 def mfu_modelled(job: JobLedger) -> float:
@@ -107,7 +92,7 @@ def goodput(job: JobLedger) -> float:
 
 def ettr(job: JobLedger) -> float:
     """Return the effective training time ratio (Kokolis et al. 2024, arXiv:2410.21680, section III)."""
-    elapsed = exact_sum(map(_held_seconds, job.intervals.values()))
+    elapsed = math.fsum(total.elapsed for total in job.totals.values())
     return _ratio(job.cause(*_PRODUCTIVE_CAUSES), elapsed - job.cause(*_UNAVAILABLE_CAUSES))
 
 
@@ -118,7 +103,7 @@ def interruptions(job: JobLedger) -> float:
 
 def saves(job: JobLedger) -> float:
     """Return the checkpoints completed."""
-    return exact_sum(rows.saves for rows in job.intervals.values())
+    return math.fsum(total.saves for total in job.totals.values())
 
 
 def lost_work_days(job: JobLedger) -> float:
@@ -138,13 +123,13 @@ def gpu_days(job: JobLedger) -> float:
 
 def tokens(job: JobLedger) -> float:
     """Return the training tokens kept. [tokens]"""
-    return exact_sum(rows.tokens for rows in job.intervals.values())
+    return math.fsum(total.tokens for total in job.totals.values())
 
 
 def steps(job: JobLedger) -> float:
     """Return the optimizer steps and RL updates kept (work units of compute phases are not steps)."""
     kinds = {name: phase.kind for name, phase in job.spec.phases.items()}
-    return exact_sum(rows.units for name, rows in job.intervals.items() if kinds[name] != "compute")
+    return math.fsum(total.units for name, total in job.totals.items() if kinds[name] != "compute")
 
 
 def wall_clock_days(job: JobLedger) -> float:

@@ -12,14 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from colossus_sim.errors import SimulationError
-from colossus_sim.intervals import NO_INTERVALS, IntervalColumns, columns_by_phase
+from colossus_sim.intervals import IntervalTable, as_table, cause_seconds
 from colossus_sim.records import CAUSES, PhaseRow, RunResult
 from colossus_sim.results.projection import Projection, predecessors, projection
 from colossus_sim.specs.job import Job
-from colossus_sim.sums import exact_sum
 
 SLIP_CAUSES = (*CAUSES[1:], "plan")
 """Causes of slip: every cause but ``planned``, and ``plan``."""
@@ -121,7 +118,7 @@ def job_slips(run: RunResult) -> dict[str, JobSlip]:
     phases: dict[str, dict[str, PhaseRow]] = {name: {} for name in run.scenario.jobs}
     for row in run.phases:
         phases[row.job][row.phase] = row
-    intervals = columns_by_phase(run.intervals)
+    intervals = as_table(run.intervals)
     return {name: _job_slip(run, name, phases[name], intervals) for name in run.scenario.jobs}
 
 
@@ -129,7 +126,7 @@ def _job_slip(
     run: RunResult,
     name: str,
     rows: Mapping[str, PhaseRow],
-    intervals: Mapping[tuple[str, str], IntervalColumns],
+    intervals: IntervalTable,
 ) -> JobSlip:
     job: Job = run.scenario.jobs[name]
     submit = max(0.0, job.submit - run.scenario.start)
@@ -212,23 +209,17 @@ def critical_path(
 def _spent(
     job: str,
     path: Sequence[PathSegment],
-    intervals: Mapping[tuple[str, str], IntervalColumns],
+    intervals: IntervalTable,
 ) -> dict[str, float]:
     parts = []
     for segment in path:
-        rows = intervals.get((job, segment.phase), NO_INTERVALS)
-        overlap = np.minimum(rows.end, segment.end) - np.maximum(rows.start, segment.start)
-        length = rows.end - rows.start
-        if np.array_equal(overlap, length):
-            parts.append(rows.causes)
-        else:
-            met = np.flatnonzero(overlap > 0.0)
-            parts.append(rows.causes[:, met] * (overlap / length)[met])
-    used = [np.count_nonzero(part, axis=1).tolist() for part in parts]  # few causes matter to a phase
-    return {
-        cause: exact_sum(part[index] for part, some in zip(parts, used, strict=True) if some[index])
-        for index, cause in enumerate(CAUSES)
-    }
+        phase = job, segment.phase
+        total = intervals.totals.get(phase)
+        if total is not None and segment.start <= total.start and total.end <= segment.end:
+            parts.append(total.causes)
+        elif total is not None:
+            parts.append(cause_seconds(intervals.by_phase[phase], segment.start, segment.end))
+    return {cause: math.fsum(part[index] for part in parts) for index, cause in enumerate(CAUSES)}
 
 
 def _check_total(job: str, spent: Mapping[str, float], length: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from colossus_sim.engine.bench import BenchJob, a_site, bench_world, fault_class, faults, saves
 from colossus_sim.engine.kernel.allow import unsupported
 from colossus_sim.engine.runner import simulate
+from colossus_sim.intervals import as_table
 from colossus_sim.specs.scenario import Scenario
 from colossus_sim.training.phases import ModelBuilder
 from tests.engine.conftest import SOURCE, TOPOLOGY, a_job, a_scenario, fault
@@ -176,6 +177,8 @@ def compared(name: str, scenario: Scenario, models: ModelBuilder) -> list[str]:
         for rows in ("end_time", "phases", "intervals", "levels", "gpu_time")
         if repr(getattr(expected, rows)) != repr(getattr(found, rows))
     ]
+    if as_table(expected.intervals).totals != as_table(found.intervals).totals:
+        wrong.append(f"{name}: totals")
     failures = sum(row.kind == "failure" for row in expected.events)
     if failures != len(found.events):
         wrong.append(f"{name}: {failures} failures became {len(found.events)}")

@@ -87,7 +87,7 @@ class Book:
         self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
         self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
         self._bandwidths: list[Bandwidths] = []
-        self._bandwidth_numbers: dict[Bandwidths, int] = {}
+        self._numbers: dict[Bandwidths, int] = {}
         self._costs: dict[tuple[Any, ...], tuple[float, float, float]] = {}
 
     def trim(self) -> bool:
@@ -99,11 +99,12 @@ class Book:
 
     # -- names for what is compared ------------------------------------------------------------------
 
-    def _bandwidth_number(self, bandwidths: Bandwidths) -> int:
-        if bandwidths not in self._bandwidth_numbers:
-            self._bandwidth_numbers[bandwidths] = len(self._bandwidths)
+    def bandwidth_number(self, bandwidths: Bandwidths) -> int:
+        """Return the number that stands for these bandwidths."""
+        if bandwidths not in self._numbers:
+            self._numbers[bandwidths] = len(self._bandwidths)
             self._bandwidths.append(bandwidths)
-        return self._bandwidth_numbers[bandwidths]
+        return self._numbers[bandwidths]
 
     def phase(self, number: int) -> PhaseRun:
         """Return a phase that is never played, for what it knows."""
@@ -172,9 +173,8 @@ class Book:
 
     def shares(self, part: int, members: tuple[tuple[int, Layout], ...]) -> dict[int, int]:
         """Return the number of the bandwidths of each phase that computes on a partition."""
-        mode = self.world.scenario.policies.contention
-        if mode == "none" or len(members) < 2:
-            return {number: self._bandwidth_number(at.alone) for number, at in members}
+        if len(members) < 2:
+            return {number: self.bandwidth_number(at.alone) for number, at in members}
         layouts = {str(number): (number, at) for number, at in members}
 
         def step_time(name: str, mine: Bandwidths) -> float:
@@ -184,8 +184,9 @@ class Book:
             return float(self.model(number, part).unit(at.gpus, at.placement, mine).time)
 
         demands = [self._demand(number, at) for number, at in members]
+        mode = self.world.scenario.policies.contention
         shared = self.parts[part].links.joint(demands, mode, step_time)
-        return {number: self._bandwidth_number(shared[str(number)]) for number, _ in members}
+        return {number: self.bandwidth_number(shared[str(number)]) for number, _ in members}
 
     def cost(self, number: int, at: Layout, domains: int, mine: int) -> tuple[float, float, float]:
         """Return the time of a unit packed, alone and with these bandwidths. [s]"""
@@ -268,6 +269,7 @@ class Desk:
         self._layouts[number, int(it["layout"][0]) + 1] = at
         it["gpus"] = at.gpus
         it["restart_base"] = book.restart_time(at.gpus)
+        state.costs["domains"][part, number] = -1
 
     def _blame(self, source: int, unit: int, number: int) -> None:
         state = self.state
@@ -326,7 +328,9 @@ class Desk:
         return number
 
     def _note_cost(self, number: int, node: int) -> None:
-        domains = int(self.state.owned[number])
+        at, domains = self._layout(number), int(self.state.owned[number])
         mine = int(self.state.shares[node, number])
-        times = self.book.cost(number, self._layout(number), domains, mine)
+        if not self.state.world["share_links"][0]:
+            mine = self.book.bandwidth_number(at.alone)
+        times = self.book.cost(number, at, domains, mine)
         self.state.costs[node, number] = (domains, *times)

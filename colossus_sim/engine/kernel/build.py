@@ -175,6 +175,7 @@ class Blueprint:
         world["most_restarts"] = scenario.faults.max_restarts_without_progress
         world["by_priority"] = policy.order is by_priority
         world["strict"] = policy.discipline is strict
+        world["share_links"] = scenario.policies.contention != "none"
         world["neumaier"] = sys.version_info >= (3, 12)
         world["manual_fraction"], world["manual_time"] = spec.manual_fraction, spec.manual_time
         world["swap_time"] = spec.swap_time

@@ -133,6 +133,15 @@ def holding_changed(state: State, hook: Any, phase: int) -> None:
 def running_changed(state: State, hook: Any, phase: int) -> None:
     """A phase began or stopped to compute: share links and power anew, and tell those for which it changed."""
     it = state.phases[phase]
+    if state.world[0].share_links:
+        share_links(state, hook, phase)
+    power_changed(state, it.part)
+
+
+@compiled
+def share_links(state: State, hook: Any, phase: int) -> None:
+    """Find the set of phases that compute on a partition now, and tell those whose bandwidths changed."""
+    it = state.phases[phase]
     part = state.parts[it.part]
     old = part.node
     if state.next_set[old, phase] >= 0 and state.next_layout[old, phase] == it.layout:
@@ -147,7 +156,6 @@ def running_changed(state: State, hook: Any, phase: int) -> None:
         before, after = state.shares[old, other], state.shares[new, other]
         if before >= 0 and after >= 0 and before != after:
             notify_change(state, other)
-    power_changed(state, it.part)
 
 
 @compiled

@@ -11,7 +11,7 @@ SOURCES = (
     "steps", "stretches", "tally", "waiting", "workshop",
 )  # fmt: skip
 """Modules of the kernel that decide about the machine code."""
-_BESIDE = ("engine/agenda", "engine/recorder", "records", "sums")
+_BESIDE = ("engine/agenda", "engine/recorder", "records")
 """Modules beside it whose constants and functions are compiled into it."""
 
 

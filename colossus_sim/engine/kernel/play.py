@@ -48,6 +48,8 @@ class Kernel:
         self._blueprint = Blueprint(self.book)
         self.state = State(*(array.copy() for array in self._blueprint.state))
         self._sets = 0
+        self.runs = 0
+        """How many runs were begun."""
         self.used: dict[str, list[int]] = {}
         """Draws of each stream that the last run used, by array."""
 
@@ -65,6 +67,7 @@ class Kernel:
             If the SimPy engine has to play (or refuse) this run.
         """
         self._reset()
+        self.runs += 1
         self.state.world["keep_levels"] = levels
         desk = Desk(self.book, seed, self._blueprint.defects(seed))
         desk.state = self.state

@@ -1,17 +1,18 @@
-"""From the arrays of a run to the rows that the SimPy engine writes, column by column."""
+"""From the arrays of a run to the rows that the SimPy engine writes, and to what they come to."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from colossus_sim.engine.kernel.play import Kernel
 from colossus_sim.engine.kernel.state import State
-from colossus_sim.engine.kernel.tally import Columns, fill, gpu_seconds, settle
+from colossus_sim.engine.kernel.tally import MOST_PARTS, SUMS, Columns, Sums, add_up, fill
 from colossus_sim.engine.recorder import FULL_POWER, GPU_STATE
 from colossus_sim.engine.runner import phase_row
-from colossus_sim.intervals import IntervalColumns, IntervalTable
+from colossus_sim.intervals import IntervalColumns, IntervalTable, PhaseTotals, TableData
 from colossus_sim.records import (
     CAUSES,
     GPU_STATES,
@@ -24,7 +25,8 @@ from colossus_sim.records import (
 
 _FAILURE = EventRow(0.0, "failure", "", "", "", "", "", 0.0, "time and place not kept")
 """The kernel counts failures and keeps no event."""
-_INTEGERS = dict.fromkeys(("phase", "state", "open"), np.int64)
+_INTEGERS = dict.fromkeys(("phase", "state"), np.int64)
+_Totals = Mapping[tuple[str, str], PhaseTotals]
 
 
 def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True) -> RunResult:
@@ -34,63 +36,107 @@ def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True)
     ----------
     counted : bool
         Whether rows of levels and failures are made; how many failures there were says `failures`.
+
+    The rows of intervals are made when first asked for: before the kernel's next run, whose arrays are the same.
     """
     end = float(state.world["now"][0])
     source = kernel.scenario.loaded
-    columns = _columns(state)
+    totals, spent = _added_up(kernel, state)
     return RunResult(
         scenario=kernel.scenario,
         seed=seed,
         case=source.case if source is not None else "central",
         end_time=end,
         events_processed=0,
-        intervals=_intervals(kernel, columns),
-        gpu_time=_gpu_time_rows(kernel, state, columns.causes, end),
+        intervals=_Intervals(kernel, state, totals),
+        gpu_time=_gpu_time_rows(kernel, state, spent, end),
         levels=_level_rows(kernel, state) if counted else (),
         events=(_FAILURE,) * failures(state) if counted else (),
         phases=phase_rows(kernel, state),
     )
 
 
-def _columns(state: State) -> Columns:
-    """Return the columns of the entries that last."""
+class _Intervals(IntervalTable):
+    """The intervals of a run of the kernel."""
+
+    def __init__(self, kernel: Kernel, state: State, totals: _Totals) -> None:
+        run = kernel.runs
+
+        def make() -> TableData:
+            if kernel.runs != run:
+                raise RuntimeError("the kernel has played another run since")
+            return _intervals(kernel, state)
+
+        super().__init__(_phase_names(kernel), make)
+        self.totals = totals
+
+
+def _phase_names(kernel: Kernel) -> list[tuple[str, str]]:
+    return [(phase.job_name, phase.name) for phase in kernel.book.world.phases]
+
+
+def _per_unit(kernel: Kernel) -> npt.NDArray[np.float64]:
+    """Return tokens and model FLOPs of a unit of each phase (row)."""
+    models = [kernel.models[f"{job}/{phase}"] for job, phase in _phase_names(kernel)]
+    return np.array([(float(one.tokens_per_unit), float(one.model_flops_per_unit)) for one in models])
+
+
+def _intervals(kernel: Kernel, state: State) -> TableData:
     count = int(state.world["entries"][0])
     shapes = {"causes": (len(CAUSES), count)}
     made = Columns(
         *(np.empty(shapes.get(name, count), _INTEGERS.get(name, np.float64)) for name in Columns._fields)
     )
-    rows = fill(state.entries, count, made)
+    rows = fill(state.entries, count, made, _scratch())
     columns = Columns(*(column[..., :rows] for column in made))
-    for row in np.flatnonzero(columns.open).tolist():
-        settle(columns, row)
-    return columns
-
-
-def _intervals(kernel: Kernel, columns: Columns) -> IntervalTable:
-    phases = kernel.book.world.phases
-    models = [kernel.models[f"{phase.job_name}/{phase.name}"] for phase in phases]
+    tokens, flops = _per_unit(kernel).T
     number, units = columns.phase, columns.units
     table = IntervalColumns(
         start=columns.start,
         end=columns.end,
         gpus=columns.gpus,
         units=units,
-        tokens=units * np.array([float(model.tokens_per_unit) for model in models])[number],
-        model_flops=units * np.array([float(model.model_flops_per_unit) for model in models])[number],
+        tokens=units * tokens[number],
+        model_flops=units * flops[number],
         causes=columns.causes,
         saves=columns.saves,
     )
-    names = [(phase.job_name, phase.name) for phase in phases]
-    return IntervalTable(names, number, columns.state, table)
+    return TableData(number, columns.state, table)
 
 
-def _gpu_time_rows(kernel: Kernel, state: State, causes: Any, end: float) -> tuple[GpuTimeRow, ...]:
-    """Return the GPU-seconds per state, added up in the order of the intervals."""
-    jobs = [phase.job_name for phase in kernel.book.world.phases]
-    names = list(dict.fromkeys(jobs))
-    owners = np.array([names.index(name) for name in jobs])
-    spent = np.zeros((len(kernel.book.parts), len(names), FULL_POWER + 2))
-    gpu_seconds(state.entries, int(state.world["entries"][0]), causes, owners, spent)
+def _scratch() -> npt.NDArray[np.float64]:
+    return np.empty((2, MOST_PARTS))
+
+
+def _added_up(kernel: Kernel, state: State) -> tuple[_Totals, npt.NDArray[np.float64]]:
+    """Return the totals of the phases, and the GPU-seconds of each job (second axis) on each partition (first)."""
+    names = _phase_names(kernel)
+    jobs = list(dict.fromkeys(job for job, _ in names))
+    shape = len(names), len(CAUSES) + len(SUMS)
+    sums = Sums(
+        owners=np.array([jobs.index(job) for job, _ in names]),
+        per_unit=_per_unit(kernel),
+        parts=np.empty((*shape, MOST_PARTS)),
+        counts=np.zeros(shape, np.int64),
+        results=np.zeros((shape[0], shape[1] + 2)),
+        spent=np.zeros((len(kernel.book.parts), len(jobs), FULL_POWER + 2)),
+        scratch=_scratch(),
+    )
+    sums.results[:, -1] = -1.0
+    add_up(state.entries, int(state.world["entries"][0]), sums)
+    totals = {
+        name: PhaseTotals(tuple(row[: len(CAUSES)]), *row[len(CAUSES) :])
+        for name, row in zip(names, sums.results.tolist(), strict=True)
+        if row[-1] >= 0.0
+    }
+    return totals, sums.spent
+
+
+def _gpu_time_rows(
+    kernel: Kernel, state: State, spent: npt.NDArray[np.float64], end: float
+) -> tuple[GpuTimeRow, ...]:
+    """Return the GPU-seconds per state."""
+    names = list(dict.fromkeys(job for job, _ in _phase_names(kernel)))
     rows = []
     for part, (partition, held) in enumerate(zip(kernel.book.parts, spent.tolist(), strict=True)):
         site, name = partition.pool.site, partition.pool.name

@@ -76,7 +76,7 @@ WORLD = _record(
     "refill:i8 neumaier:i8 share most_restarts:i8 by_priority:i8 strict:i8 passes:i8 "
     "manual_fraction manual_time swap_time selection_time lemon_factor lemons_mended:i8 "
     "watchdog joined:i8 diagnosis:i8 defects:i8 open_defects:i8 works:i8 members:i8 "
-    "at_once:i8 most_at_once:i8 keep_levels:i8"
+    "at_once:i8 most_at_once:i8 keep_levels:i8 share_links:i8"
 )
 EVENT = _record("time order:i8 sequence:i8 kind:i8 a:i8 b:i8 c:i8")
 PHASE = _record(
@@ -203,7 +203,10 @@ class State(NamedTuple):
     slow_now: Any
     """Numbers of the slow units of each partition (row)."""
     shares: Any
-    """Number of the bandwidths of each phase (column) while a set of phases (row) computes."""
+    """Number of the bandwidths of each phase (column) while a set of phases (row) computes.
+
+    The first sets are the empty ones, one for each partition: the only ones where links are not shared.
+    """
     members: Any
     """Number and layout of each phase (row) that computes on the partition that is asked about."""
     next_set: Any
