@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-MODEL_VERSION = 12
+MODEL_VERSION = 13
 """Changes whenever the same scenario and seed may give other numbers."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WIDTH = 116
 _KERNELS = ("gemm", "attention")
 _MEANINGS = {
-    "elementwise": "norms, activations, rotary embedding, loss: bytes over HBM bandwidth",
+    "elementwise": "norms, activations, rotary embedding, loss, sums of gradients: bytes over HBM bandwidth",
     "recomputation": "forward work done again in the backward pass (in HFU, not in MFU)",
     "quantisation": "casts below 16 bits: bytes over HBM bandwidth",
     "launch": "the host issues kernels more slowly than the device runs them",

@@ -25,6 +25,7 @@ from colossus_sim.plots.style import (
     themed,
 )
 from colossus_sim.plots.views import Measured, SweepView
+from colossus_sim.units import format_usd
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 LINES: tuple[tuple[str, Literal["-", ":"]], ...] = (
@@ -35,6 +36,8 @@ LINES: tuple[tuple[str, Literal["-", ":"]], ...] = (
 MAX_COLUMNS = 3
 """Values of the second parameter that are drawn."""
 COST, POWER = "cluster.network_cost_MUSD", "cluster.network_power_MW"
+_NEAR = {"million USD": ("thousand USD", "billion USD"), "MW": ("kW", "GW")}
+"""Units a thousand times smaller and larger."""
 _ROWS = (
     (".wall_clock_days", 1.0, "longer by [days]"),
     (".mfu", 100.0, "MFU, change [percentage points]"),
@@ -102,11 +105,19 @@ def _answer(view: SweepView, groups: Sequence[tuple[str, list[int]]]) -> str:
         if known:
             points = groups[0][1]
             saved = cost.mean[points[0]] - cost.mean[points[place]]
-            parts.append(f"{_value(view, points[place])} {max(known):.2g} days, {saved:,.0f} million USD")
+            parts.append(f"{_value(view, points[place])} {max(known):.2g} days, {format_usd(1e6 * saved)}")
     first = _value(view, groups[0][1][0])
     return (
         f"Most that a job is delayed against {first}, and what is saved: " + "; ".join(parts) if parts else ""
     )
+
+
+def _scale(unit: str, largest: float) -> tuple[float, str]:
+    """Return by what to multiply numbers of a unit, and the unit then, so that the largest is easy to read."""
+    smaller, larger = _NEAR.get(unit, ("", ""))
+    if smaller and largest < 1.0:
+        return 1e3, smaller
+    return (1e-3, larger) if larger and largest >= 1e3 else (1.0, unit)
 
 
 def _value(view: SweepView, point: int) -> str:
@@ -156,8 +167,9 @@ def _finish(axes: Axes, view: SweepView, points: Sequence[int], title: str, *, d
 
 def _bill(axes: Axes, view: SweepView, item: Measured, points: Sequence[int], *, dark: bool) -> None:
     """Bars of cost or power, each with what it saves against the first."""
-    scale, unit = (1e-3, "billion USD") if item.unit == "million USD" else (1.0, item.unit)
-    values = [scale * item.mean[p] for p in points]
+    means = [item.mean[p] for p in points]
+    scale, unit = _scale(item.unit, max((abs(mean) for mean in means if not math.isnan(mean)), default=0.0))
+    values = [scale * mean for mean in means]
     axes.bar(range(len(points)), values, color=BLUE, width=0.6)
     for place, value in enumerate(values):
         saved = value - values[0]

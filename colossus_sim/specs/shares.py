@@ -12,11 +12,13 @@ MAX_IDLE_SHARE = 0.01
 """Share of a job's GPUs that an automatic data-parallel degree may leave unused."""
 
 
-def shares(path: str, plan: ParallelPlan, model: Architecture, spare: int = 0) -> Iterator[Problem]:
-    """The degrees of the plan at `path` share heads, experts, widths, tokens and layers of a model evenly.
+ENDS = 2
+"""Embedding and loss, each of which may take the place of a layer in a pipeline (Llama 3.1 405B: 126 layers in
+16 x 8 chunks, arXiv:2407.21783 sec. 3.3.2; Megatron Core's ``account_for_embedding_in_pipeline_split``)."""
 
-    There may be `spare` more chunks than layers: those that only hold the embedding or the loss.
-    """
+
+def shares(path: str, plan: ParallelPlan, model: Architecture) -> Iterator[Problem]:
+    """The degrees of the plan at `path` share heads, experts, widths, tokens and layers of a model evenly."""
     yield from _attention_shares(path, plan, model)
     yield from _expert_shares(path, plan, model.moe)
     if model.intermediate_size % plan.tensor_parallel and model.num_dense_layers:
@@ -26,11 +28,11 @@ def shares(path: str, plan: ParallelPlan, model: Architecture, spare: int = 0) -
         )
     yield from _token_shares(path, plan)
     chunks = plan.pipeline_parallel * plan.virtual_pipeline
-    if chunks > model.num_hidden_layers + spare:
+    if chunks > model.num_hidden_layers + ENDS:
         yield Problem(
             path=f"{path}.pipeline_parallel",
             message=f"pp {plan.pipeline_parallel} x vpp {plan.virtual_pipeline} = {chunks} chunks, but the "
-            f"model has only {model.num_hidden_layers} layers",
+            f"model has only {model.num_hidden_layers} layers, and {ENDS} ends",
         )
 
 

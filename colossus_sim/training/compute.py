@@ -151,16 +151,31 @@ class LayerModel:
         """One linear layer: forward, gradient of the input, gradient of the weight."""
         device = self._machine.half if half else self._machine.linear
         size = 2.0 if half else self._sizes.element_bytes
-        grad = float(self._stack.gradient_bytes)
         forward = kernels.gemm_time(rows, out, inner, device, input_bytes=size)
         inputs = kernels.gemm_time(rows, inner, out, device, input_bytes=size)
-        weights = kernels.gemm_time(out, inner, rows, device, input_bytes=size, output_bytes=2.0 * grad)
+        weights = kernels.gemm_time(
+            out, inner, rows, device, input_bytes=size, output_bytes=self._weight_gradient_bytes()
+        )
+        summed = self._gradient_sums(out * inner)
         cast = 0.0 if half or size >= 2.0 else self._stack.quantisation_bytes / device.bandwidth
         return Block(
             Work(forward, quantisation=cast * rows * inner),
-            Work(inputs + weights, quantisation=cast * rows * out),
-            weights=weights,
+            Work(inputs + weights, elementwise=summed, quantisation=cast * rows * out),
+            weights=weights + summed,
         )
+
+    def _weight_gradient_bytes(self) -> float:
+        """Bytes per element that a product of weight gradients moves: those of the sum, if it adds to it itself."""
+        return 2.0 if self._stack.gradient_sum_bytes else 2.0 * self._stack.gradient_bytes
+
+    def _gradient_sums(self, parameters: float) -> float:
+        """Return the time to add gradients of a micro-batch to their sum where the products do not. [s]
+
+        Nothing is added where there is one micro-batch, and next to nothing where ranks keep shares of the sum.
+        """
+        if self._sizes.microbatches == 1 or self._plan.zero_stage == 3:
+            return 0.0
+        return self._stack.gradient_sum_bytes * parameters / self._machine.half.bandwidth
 
     def _elementwise(self, traffic: float) -> Block:
         time = traffic * self._stack.fused_elementwise / self._machine.linear.bandwidth
@@ -311,11 +326,12 @@ class LayerModel:
                 return 0.0
             return groups * elements * self._stack.quantisation_bytes / device.bandwidth
 
-        weights = time(out, inner, rows, 2.0 * self._stack.gradient_bytes)
+        weights = time(out, inner, rows, self._weight_gradient_bytes())
+        summed = self._gradient_sums(groups * out * inner)
         return Block(
             Work(gemm=time(rows, out, inner), quantisation=cast(rows * inner)),
-            Work(gemm=time(rows, inner, out) + weights, quantisation=cast(rows * out)),
-            weights=weights,
+            Work(time(rows, inner, out) + weights, elementwise=summed, quantisation=cast(rows * out)),
+            weights=weights + summed,
         )
 
     def _embedding(self) -> Block:
@@ -323,9 +339,10 @@ class LayerModel:
             return Block(_NO_WORK, _NO_WORK)
         elements = self._sizes.tokens * self._arch.hidden_size
         rate = self._machine.linear.bandwidth
+        summed = self._gradient_sums(self._arch.vocab_size * self._arch.hidden_size / self._tp)
         return Block(
             Work(elementwise=elements * _EMBEDDING_FORWARD_BYTES / rate),
-            Work(elementwise=elements * _EMBEDDING_BACKWARD_BYTES / rate),
+            Work(elementwise=elements * _EMBEDDING_BACKWARD_BYTES / rate + summed),
         )
 
     def _last(self) -> Block:

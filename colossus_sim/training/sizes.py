@@ -16,6 +16,7 @@ from colossus_sim.parallelism.mesh import Mesh, mesh_of
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Calibration, Gpu, KernelCalibration
 from colossus_sim.specs.parallel import ParallelPlan
+from colossus_sim.specs.shares import ENDS
 
 _SIXTEEN_BIT = ("bf16", "fp16")
 _ELEMENT_BYTES = {
@@ -152,13 +153,13 @@ def split_layers(
         If a part between them would have no layer.
     """
     layers, parts = architecture.num_hidden_layers, stages * chunks
-    if layers < max(1, parts - 2):
+    if layers < max(1, parts - ENDS):
         raise InfeasibleError(
             [
                 Problem(
                     path="parallel",
                     message=f"{layers} layers cannot fill {stages} pipeline stages x {chunks} chunks",
-                    hint=f"pipeline_parallel x virtual_pipeline must be at most {layers + 2}",
+                    hint=f"pipeline_parallel x virtual_pipeline must be at most {layers + ENDS}",
                 )
             ]
         )

@@ -19,7 +19,7 @@ from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.shares import shares
 from colossus_sim.validation import words
 from colossus_sim.validation.architectures import COLUMNS, architecture_of, needed, not_an_architecture
-from colossus_sim.validation.fills import ENDS, filled
+from colossus_sim.validation.fills import filled
 from colossus_sim.validation.interconnects import Network
 from colossus_sim.validation.plans import PLAN_COLUMNS, plan_of
 from colossus_sim.validation.rows import TrainingRow
@@ -173,7 +173,7 @@ _DISPENSABLE = (
 
 def _misfit(architecture: Architecture, plan: ParallelPlan) -> str:
     """Return the first thing of which a scenario with this architecture and plan would be refused."""
-    problem = next(chain(shape("", architecture), shares("", plan, architecture, ENDS)), None)
+    problem = next(chain(shape("", architecture), shares("", plan, architecture)), None)
     return f"{_column(problem.path)}: {problem.message}" if problem else ""
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
+from colossus_sim.specs.shares import ENDS
 from colossus_sim.validation.rows import TrainingRow
 
 _MICRO_BATCH = re.compile(r"micro_batch=(\d+)")
@@ -16,9 +17,6 @@ _LARGER = re.compile(r"micro_batch=\d+ \(try (\d+)\)")
 """A second value: without a pipeline no bubble asks for small micro-batches (arXiv:2104.04473, sec. 3.4)."""
 _BEST_MICRO_BATCH = 4
 """Where a fill says one micro-batch with a pipeline, else "best 1-4": the upper end (arXiv:2104.04473, sec. 5)."""
-ENDS = 2
-"""Embedding and loss, each of which may take the place of a layer in a pipeline (Llama 3.1 405B: 126 layers in
-16 x 8 chunks, arXiv:2407.21783 sec. 3.3.2; Megatron Core's ``account_for_embedding_in_pipeline_split``)."""
 _OLD_STACKS = ("bloom", "vtrain", "sc21", "mlm20", "mtnlg", "palm", "opt", "hf", "uci", "mpt")
 
 

@@ -67,7 +67,7 @@ VIOLATIONS = [
       f"{JOB}.model.head_dim=128", f"{JOB}.parallel.tensor_parallel=3", f"{JOB}.gpus=510",
       f"{JOB}.phases.sft.gpus=252"],
      "3 neither divides the model's 2 key/value heads nor is a multiple"),
-    ([f"{JOB}.parallel.pipeline_parallel=64"], "= 64 chunks, but the model has only 32 layers"),
+    ([f"{JOB}.parallel.pipeline_parallel=64"], "= 64 chunks, but the model has only 32 layers, and 2 ends"),
     ([f"{JOB}.parallel.context_parallel=3", f"{JOB}.gpus=504", f"{JOB}.phases.sft.gpus=240"],
      "3 does not divide sequence_length 8192"),
     ([f"{JOB}.parallel.sequence_length=8196", f"{JOB}.parallel.context_parallel=2"],

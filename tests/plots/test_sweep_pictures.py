@@ -271,8 +271,8 @@ def test_chances_and_median_ends_are_written() -> None:
     assert "2026-04-29" in texts
 
 
-def tradeoff() -> SweepView:
-    """Return days of two jobs and the network's bill at 1:1, 2:1 and 4:1."""
+def tradeoff(share: float = 1.0) -> SweepView:
+    """Return days of two jobs and the network's bill at 1:1, 2:1 and 4:1, times a share."""
     name = "cluster.sites.a.topology.fabric.tiers[1].oversubscription"
     thin = Parameter(name=name, texts=("1", "2", "4"), numbers=(1.0, 2.0, 4.0), unit="")
     return SweepView(
@@ -280,8 +280,8 @@ def tradeoff() -> SweepView:
         measures=(
             measured("jobs.a.wall_clock_days", [50.0, 50.25, 52.0]),
             measured("jobs.b.wall_clock_days", [20.0, 20.5, 21.0]),
-            measured("cluster.network_cost_MUSD", [900.0, 700.0, 600.0]),
-            measured("cluster.network_power_MW", [9.0, 7.0, 6.0]),
+            measured("cluster.network_cost_MUSD", [share * 900.0, share * 700.0, share * 600.0]),
+            measured("cluster.network_power_MW", [share * 9.0, share * 7.0, share * 6.0]),
         ),
     )  # fmt: skip
 
@@ -294,6 +294,33 @@ def test_tradeoff_says_what_a_thin_network_costs_and_saves() -> None:
     assert [0.0, 0.5, 1.0] in drawn
     words = " ".join(text.get_text() for text in figure.texts)
     assert "2:1 0.5 days, 200 million USD; 4:1 2 days, 300 million USD" in words
+
+
+@pytest.mark.parametrize(
+    ("share", "saved", "cost", "power"),
+    [
+        (0.001, "200,000 USD", "[thousand USD]", "[kW]"),
+        (1.0, "200 million USD", "[million USD]", "[MW]"),
+        (2.0, "400 million USD", "[billion USD]", "[MW]"),
+    ],
+)
+def test_tradeoff_has_units_that_suit_the_size(share: float, saved: str, cost: str, power: str) -> None:
+    """A rack costs thousands and a campus billions: no axis in thousandths, and nothing saved is 0 million."""
+    small = tradeoff(share)
+    measures = tuple(
+        replace(
+            item,
+            unit={"cost_MUSD": "million USD", "power_MW": "MW"}.get(
+                item.name.partition("network_")[2], item.unit
+            ),
+        )
+        for item in small.measures
+    )
+    figure = sweep_figures(replace(small, measures=measures))["network_tradeoff"]
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert cost in labels
+    assert power in labels
+    assert saved in " ".join(text.get_text() for text in figure.texts)
 
 
 def test_tradeoff_needs_the_bill() -> None:

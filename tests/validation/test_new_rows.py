@@ -105,7 +105,7 @@ def test_embedding_and_loss_may_be_chunks_of_their_own(predictor: Predictor, tmp
     record = DENSE | {"pp": "16", "vpp": "8", "n_gpus": "256", "layers": "126"}
     assert case(predictor, tmp_path, record).plan.virtual_pipeline == 8
     words = reason(predictor, tmp_path, record | {"layers": "125"})
-    assert words == "pp: pp 16 x vpp 8 = 128 chunks, but the model has only 125 layers"
+    assert words == "pp: pp 16 x vpp 8 = 128 chunks, but the model has only 125 layers, and 2 ends"
 
 
 def test_rows_are_told_apart_by_their_ids(predictor: Predictor, tmp_path: Path) -> None:
