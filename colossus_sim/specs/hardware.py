@@ -273,8 +273,10 @@ class Stack(Spec):
     gradient_bytes: Annotated[int, Field(ge=1, le=4)]
     """Bytes per gradient element as stored and reduced."""
     gradient_sum_bytes: Annotated[Ratio, Field(ge=0, le=40)] = Field(0.0)
-    """Bytes moved per parameter of a rank and micro-batch by kernels that only add its gradients to the sum over
-    micro-batches; 0 where the matrix products of weight gradients add to it (gradient accumulation fusion)."""
+    """Bytes moved per parameter of a rank by kernels that only add the gradients of a micro-batch to those of the
+    others; 0 where the matrix products of weight gradients do it (gradient accumulation fusion)."""
+    first_gradient_bytes: Annotated[Ratio, Field(ge=0, le=40)] = Field(0.0)
+    """The same for the first micro-batch of a step: added to zeros, copied in other bits, or (0) just kept."""
     extra_gradient_bytes: Annotated[int, Field(ge=0, le=4)] = Field(0)
     """Bytes per gradient element of a second copy that is kept but not reduced (bf16 beside fp32 sums)."""
     zero_buffer_bytes: Annotated[Ratio, Field(ge=0, le=4)] = Field(0.0)

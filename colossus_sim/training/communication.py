@@ -14,7 +14,7 @@ from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.sizes import Sizes
+from colossus_sim.training.sizes import Sizes, shares_gradients
 
 _ACTIVATION_BYTES = 2.0
 """Activations and their gradients travel in 16 bits."""
@@ -146,9 +146,7 @@ class Traffic:
         least = 2.0 if sizes.element_bytes >= 2.0 else 0.0
         self._gathered_bytes = max(least, plan.stack.gathered_parameter_bytes)
         self._again = plan.recomputed_share if plan.activation_recomputation == "full" else 0.0
-        # In a pipeline ZeRO-2 keeps weights and gradients whole until the last micro-batch (Llama 3,
-        # arXiv:2407.21783, sec. 3.3.2: no resharding after forward).
-        self._per_microbatch = plan.zero_stage == 3 or (plan.zero_stage == 2 and sizes.mesh.pp == 1)
+        self._per_microbatch = shares_gradients(plan, sizes.mesh)
         self._hidden_state = sizes.tokens * architecture.hidden_size * _ACTIVATION_BYTES
 
     def dense_layer(self) -> list[Call]:

@@ -10,7 +10,7 @@ from colossus_sim.formulas.kernels import Device
 from colossus_sim.specs.architecture import Architecture
 from colossus_sim.specs.hardware import Calibration, Gpu, KernelCalibration
 from colossus_sim.specs.parallel import ParallelPlan
-from colossus_sim.training.sizes import Sizes, kernels_of, peak_of, sixteen_bit
+from colossus_sim.training.sizes import Sizes, kernels_of, peak_of, shares_gradients, sixteen_bit
 
 _NORM_AND_RESIDUAL_BYTES = 20.0
 """Fused minimum per token and hidden element of one layer, forward: two norms (read 2, write 2) and two residual
@@ -28,6 +28,8 @@ _LOGIT_FORWARD_BYTES, _LOGIT_BACKWARD_BYTES = 14.0, 8.0
 write 4)."""
 _EMBEDDING_FORWARD_BYTES, _EMBEDDING_BACKWARD_BYTES = 4.0, 8.0
 """Per token and hidden element: look-up (read 2, write 2); scatter-add into the gradient (read 4, write 4)."""
+_FURTHER_USE_BYTES = 6.0
+"""Per parameter of a matrix that is used again: read both gradients, write their sum, in 16 bits."""
 
 
 class Work(NamedTuple):
@@ -41,6 +43,10 @@ class Work(NamedTuple):
     def plus(self, other: Work) -> Work:
         """Sum, kind by kind."""
         return Work(*map(operator.add, self, other))
+
+    def times(self, factor: float) -> Work:
+        """The same work, so many times longer."""
+        return Work(*[factor * time for time in self])
 
     @property
     def time(self) -> float:
@@ -60,6 +66,9 @@ class Block(NamedTuple):
     """Part of the forward pass that selective recomputation runs again."""
     weights: float = 0.0
     """Part of the backward pass that multiplies for weight gradients, which no other stage waits for. [s]"""
+    sums: float = 0.0
+    """Time besides the backward pass to add the gradients of the weights to those of other micro-batches; longer
+    clips do not lengthen it. [s]"""
 
     def plus(self, other: Block) -> Block:
         """Sum, pass by pass."""
@@ -71,6 +80,7 @@ class Block(NamedTuple):
             self.backward.plus(other.backward),
             repeated,
             self.weights + other.weights,
+            self.sums + other.sums,
         )
 
 
@@ -147,8 +157,10 @@ class LayerModel:
         moe = attention.plus(self._experts()) if count.moe_layers else none
         return StageWork(dense, moe, self._embedding(), self._last())
 
-    def _linear(self, rows: float, out: float, inner: float, *, half: bool = False) -> Block:
-        """One linear layer: forward, gradient of the input, gradient of the weight."""
+    def _linear(
+        self, rows: float, out: float, inner: float, *, half: bool = False, again: bool = False
+    ) -> Block:
+        """One linear layer: forward, gradient of the input, gradient of the weight; or its further use."""
         device = self._machine.half if half else self._machine.linear
         size = 2.0 if half else self._sizes.element_bytes
         forward = kernels.gemm_time(rows, out, inner, device, input_bytes=size)
@@ -156,26 +168,30 @@ class LayerModel:
         weights = kernels.gemm_time(
             out, inner, rows, device, input_bytes=size, output_bytes=self._weight_gradient_bytes()
         )
-        summed = self._gradient_sums(out * inner)
         cast = 0.0 if half or size >= 2.0 else self._stack.quantisation_bytes / device.bandwidth
         return Block(
             Work(forward, quantisation=cast * rows * inner),
-            Work(inputs + weights, elementwise=summed, quantisation=cast * rows * out),
-            weights=weights + summed,
+            Work(inputs + weights, quantisation=cast * rows * out),
+            weights=weights,
+            sums=self._sums(out * inner, again=again),
         )
 
     def _weight_gradient_bytes(self) -> float:
         """Bytes per element that a product of weight gradients moves: those of the sum, if it adds to it itself."""
         return 2.0 if self._stack.gradient_sum_bytes else 2.0 * self._stack.gradient_bytes
 
-    def _gradient_sums(self, parameters: float) -> float:
-        """Return the time to add gradients of a micro-batch to their sum where the products do not. [s]
+    def _sums(self, parameters: float, *, again: bool = False, experts: bool = False) -> float:
+        """Return the mean time per micro-batch to add gradients to their sum where the products do not. [s]
 
-        Nothing is added where there is one micro-batch, and next to nothing where ranks keep shares of the sum.
+        A matrix that is used again adds the gradient of that use to that of the first, in 16 bits.
         """
-        if self._sizes.microbatches == 1 or self._plan.zero_stage == 3:
-            return 0.0
-        return self._stack.gradient_sum_bytes * parameters / self._machine.half.bandwidth
+        stack, mesh, m = self._stack, self._sizes.mesh, self._sizes.microbatches
+        each = (stack.first_gradient_bytes + (m - 1) * stack.gradient_sum_bytes) / m
+        if again:
+            each = _FURTHER_USE_BYTES if stack.gradient_sum_bytes else 0.0
+        elif shares_gradients(self._plan, mesh):
+            each /= mesh.edp if experts else mesh.dp * mesh.cp
+        return each * parameters / self._machine.half.bandwidth
 
     def _elementwise(self, traffic: float) -> Block:
         time = traffic * self._stack.fused_elementwise / self._machine.linear.bandwidth
@@ -327,11 +343,11 @@ class LayerModel:
             return groups * elements * self._stack.quantisation_bytes / device.bandwidth
 
         weights = time(out, inner, rows, self._weight_gradient_bytes())
-        summed = self._gradient_sums(groups * out * inner)
         return Block(
             Work(gemm=time(rows, out, inner), quantisation=cast(rows * inner)),
-            Work(time(rows, inner, out) + weights, elementwise=summed, quantisation=cast(rows * out)),
-            weights=weights + summed,
+            Work(time(rows, inner, out) + weights, quantisation=cast(rows * out)),
+            weights=weights,
+            sums=self._sums(groups * out * inner, experts=True),
         )
 
     def _embedding(self) -> Block:
@@ -339,22 +355,26 @@ class LayerModel:
             return Block(_NO_WORK, _NO_WORK)
         elements = self._sizes.tokens * self._arch.hidden_size
         rate = self._machine.linear.bandwidth
-        summed = self._gradient_sums(self._arch.vocab_size * self._arch.hidden_size / self._tp)
+        # One matrix on one device is that of the head, used again.
+        one = self._arch.tie_word_embeddings and (
+            self._sizes.stages == 1 or self._plan.schedule == "dualpipe"
+        )
         return Block(
             Work(elementwise=elements * _EMBEDDING_FORWARD_BYTES / rate),
-            Work(elementwise=elements * _EMBEDDING_BACKWARD_BYTES / rate + summed),
+            Work(elementwise=elements * _EMBEDDING_BACKWARD_BYTES / rate),
+            sums=self._sums(self._arch.vocab_size * self._arch.hidden_size / self._tp, again=one),
         )
 
     def _last(self) -> Block:
         """Logits, and those of modules that predict further tokens, with the projection of each."""
         block, hidden = self._head(), self._arch.hidden_size
         for _ in range(self._arch.num_nextn_predict_layers):
-            block = block.plus(self._head()).plus(
+            block = block.plus(self._head(again=True)).plus(
                 self._linear(self._sizes.tokens, hidden / self._tp, 2.0 * hidden)
             )
         return block
 
-    def _head(self) -> Block:
+    def _head(self, *, again: bool = False) -> Block:
         """Logits in 16 bits and cross entropy in 32; nothing for a model without a vocabulary."""
         vocab = self._arch.vocab_size / self._tp
         if not vocab:
@@ -364,4 +384,4 @@ class LayerModel:
             Work(elementwise=tokens * vocab * _LOGIT_FORWARD_BYTES / rate),
             Work(elementwise=tokens * vocab * _LOGIT_BACKWARD_BYTES / rate),
         )
-        return self._linear(tokens, vocab, self._arch.hidden_size, half=True).plus(loss)
+        return self._linear(tokens, vocab, self._arch.hidden_size, half=True, again=again).plus(loss)

@@ -40,7 +40,7 @@ class LayerCost(NamedTuple):
     forward: Cost
     backward: Cost
     weights: float
-    """Part of the backward cost that can be put off: the products for weight gradients. [s]"""
+    """Part of the backward cost that can be put off: the products for weight gradients, and their sums. [s]"""
     exposed_forward: dict[str, float]
     exposed_backward: dict[str, float]
 
@@ -121,8 +121,7 @@ def layer_cost(
         loops = [stack.expert_host_time + count * stack.expert_launch for count in routed]
         hosts = (hosts[0] + loops[0], hosts[1] + loops[1] + (passes - 1.0) * loops[0])
     forward, exposed_forward = _pass_cost(
-        block.forward,
-        multiplier=multiplier,
+        block.forward.times(multiplier),
         repeated=0.0,
         times=sent.forward,
         beside=_NONE,
@@ -131,8 +130,7 @@ def layer_cost(
         waiting=waiting,
     )
     backward, exposed_backward = _pass_cost(
-        block.backward,
-        multiplier=multiplier,
+        block.backward.times(multiplier).plus(Work(elementwise=block.sums)),
         repeated=repeated,
         times=sent.backward,
         beside=sent.beside,
@@ -140,7 +138,7 @@ def layer_cost(
         host=hosts[1],
         waiting=waiting * passes,
     )
-    weights = multiplier * block.weights
+    weights = multiplier * block.weights + block.sums
     return LayerCost(forward, backward, weights, exposed_forward, exposed_backward)
 
 
@@ -178,7 +176,6 @@ def _tally(priced: Sequence[PricedCall], stack: Stack, pipeline_crosses: bool) -
 def _pass_cost(
     work: Work,
     *,
-    multiplier: float,
     repeated: float,
     times: Sequence[float],
     beside: Sequence[float],
@@ -186,7 +183,7 @@ def _pass_cost(
     host: float,
     waiting: float,
 ) -> tuple[Cost, dict[str, float]]:
-    gemm, attention, elementwise, quantisation = [multiplier * time for time in work]
+    gemm, attention, elementwise, quantisation = work
     compute = gemm + attention + elementwise + quantisation + repeated
     overlaps = stack.tensor_overlap, stack.context_overlap, stack.expert_overlap, stack.data_overlap
     windows = gemm, attention, compute, compute

@@ -13,7 +13,7 @@ from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.specs.shares import MAX_IDLE_SHARE, shares
 from colossus_sim.training.estimate import StageMemory, StepEstimate
-from colossus_sim.training.sizes import Sizes, resolve_sizes, virtual_chunks
+from colossus_sim.training.sizes import Sizes, resolve_sizes, shares_gradients, virtual_chunks
 from colossus_sim.units import format_si
 
 _WEIGHT_BYTES = 2.0
@@ -183,7 +183,7 @@ class MemoryModel:
         """ZeRO stage of what is stored: in a pipeline ZeRO-2 keeps gradients whole until the last micro-batch,
         when it exchanges them."""
         stage = self._plan.zero_stage
-        return 1 if stage == 2 and self._sizes.mesh.pp > 1 else stage
+        return stage if shares_gradients(self._plan, self._sizes.mesh) else min(stage, 1)
 
     def _cast_bytes(self) -> float:
         """Row- and column-wise copies in 8 or 4 bits, unless they replace the 16-bit weight."""

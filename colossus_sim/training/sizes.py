@@ -130,6 +130,15 @@ def virtual_chunks(plan: ParallelPlan) -> int:
     return plan.virtual_pipeline if plan.schedule == "interleaved_1f1b" else 1
 
 
+def shares_gradients(plan: ParallelPlan, mesh: Mesh) -> bool:
+    """Whether ranks keep shares of the gradients from micro-batch to micro-batch.
+
+    In a pipeline ZeRO-2 keeps weights and gradients whole until the last micro-batch (Llama 3, arXiv:2407.21783,
+    sec. 3.3.2: no resharding after forward).
+    """
+    return plan.zero_stage == 3 or (plan.zero_stage == 2 and mesh.pp == 1)
+
+
 def split_layers(
     architecture: Architecture, stages: int, chunks: int, *, by_cost: bool = False
 ) -> tuple[tuple[Chunk, ...], ...]:

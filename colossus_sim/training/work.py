@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from colossus_sim.errors import Problem
@@ -22,7 +22,7 @@ from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.generation import Generation
 from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.sizes import resolve_sizes
-from colossus_sim.training.step import estimate_step
+from colossus_sim.training.step_model import StepModel
 from colossus_sim.units import format_si
 
 
@@ -84,34 +84,29 @@ class Setting:
     calibration: Calibration
     step_time_factor: float
     flop_multiplier: float
+    attended: float | None = None
+    """As for `resolve_sizes`."""
+    models: dict[int, StepModel] = field(default_factory=dict, compare=False, repr=False)
+    """Models of the step known so far, by number of GPUs."""
 
     def token_flops(self, attended: float) -> float:
         """Return the model FLOPs of training on one token of so many that attend to each other, multiplied."""
         among = self.architecture.attended_tokens(attended)
         return transformer.token_flops(self.architecture, among).training * self.flop_multiplier
 
-    def estimate(
-        self,
-        gpus: int,
-        placement: Placement,
-        bandwidths: Sequence[float] | None,
-        plan: ParallelPlan | None = None,
-        attended: float | None = None,
-    ) -> StepEstimate:
-        """Return the step of the plan (or of another one) on these GPUs; `attended` as for `estimate_step`."""
-        return estimate_step(
-            architecture=self.architecture,
-            plan=self.plan if plan is None else plan,
-            gpu=self.gpu,
-            fabric=self.fabric,
-            placement=placement,
-            gpus=gpus,
-            calibration=self.calibration,
-            bandwidths=bandwidths,
-            step_time_factor=self.step_time_factor,
-            flop_multiplier=self.flop_multiplier,
-            attended=attended,
-        )
+    def estimate(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
+        """Return the step of the plan on these GPUs."""
+        if gpus not in self.models:
+            self.models[gpus] = StepModel(
+                self.architecture,
+                self.plan,
+                self.gpu,
+                resolve_sizes(self.architecture, self.plan, gpus, self.attended),
+                self.calibration,
+                flop_multiplier=self.flop_multiplier,
+            )
+        model = self.models[gpus]
+        return model.estimate(model.network(placement, self.fabric, bandwidths), self.step_time_factor)
 
     def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
         """Return where the groups of the plan lie.
@@ -199,6 +194,7 @@ class RlWork:
         self._attended = rollout.attending_tokens(prompt_tokens=rollouts.prompt_tokens, **rollouts.length_law)
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
+        self._update = replace(setting, plan=self._plan, attended=self._attended, models={})
         self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops(self._attended)
 
     def usable_gpus(self, gpus: int) -> int:
@@ -220,7 +216,7 @@ class RlWork:
     def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
         """Return the training step of one update."""
         train = self._pools(gpus)[0]
-        return self._setting.estimate(train, placement, bandwidths, self._plan, self._attended)
+        return self._update.estimate(train, placement, bandwidths)
 
     def longest_response(self, gpus: int) -> Problem | None:
         """Return in words that the sequences of the plan do not hold the longest response, or None if they do."""

@@ -12,7 +12,7 @@ from colossus_sim.formulas.transformer import count_parameters
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.layer_cost import PASS_PARTS
 from colossus_sim.training.sizes import peak_of
-from colossus_sim.training.step import PARTS
+from colossus_sim.training.step_model import PARTS
 from tests.counting import function_calls
 
 from .conftest import Bench

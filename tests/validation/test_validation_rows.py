@@ -292,7 +292,7 @@ def test_an_unknown_stack_gets_the_generic_constants_and_says_so(rows: dict[str,
     [
         ("a lab's report", "generic"),
         ("TorchTitan with torch.compile", "torchtitan_compile"),
-        ("GPT-NeoX logs", "megatron_deepspeed"),
+        ("GPT-NeoX logs", "megatron_deepspeed_bf16"),
         ("NeMo 24.09 container", "nemo_24"),
         ("Megatron-LM README", "megatron_core"),
     ],
