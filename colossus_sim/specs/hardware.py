@@ -171,6 +171,8 @@ class Stack(Spec):
     """Share of tensor-parallel communication hidden under GEMMs (0 = none)."""
     data_overlap: Share
     """Share of gradient reduce-scatter and parameter all-gather that may hide under the compute it runs beside."""
+    sharded_data_overlap: Share | None = Field(None)
+    """The same where the optimizer is sharded (ZeRO-1 and up), if that differs."""
     context_exchange: Literal["ring", "all_gather"] = Field("ring")
     """How context-parallel ranks see each other's keys and values."""
     context_imbalance: Annotated[Ratio, Field(ge=1, le=2)] = Field(1.0)

@@ -284,12 +284,15 @@ class StepOnNetwork:
         chunks = len(forward)
         # Interleaving leaves the other chunks' work to hide under, for a whole round of stages.
         stretch = 1.0 + (min(sizes.microbatches, sizes.stages) - 1.0) * (chunks - 1.0) / chunks
+        overlap = stack.data_overlap
+        if self._plan.zero_stage and stack.sharded_data_overlap is not None:
+            overlap = stack.sharded_data_overlap
         exposed = slowdown = 0.0
         for calls, passes in ((behind, backward), (before, forward)):
             priced = self._network.price_all(calls)
             window = stretch * sum(passes)
             time = sum(item.cost.time for item in priced)
-            hidden = min(stack.data_overlap * time, window)
+            hidden = min(overlap * time, window)
             for item in priced:
                 share = 1.0 - hidden / time
                 self.ledger.add(item, 1.0, mean[item.call.group], item.cost.time * share)

@@ -381,3 +381,11 @@ def test_a_16_bit_plan_gathers_two_bytes(bench: Bench) -> None:
         return next(row.message_bytes for row in rows if row.axis == "dp" and row.operation == "all_gather")
 
     assert gathered("bf16") == 2.0 * gathered("fp8")
+
+
+def test_a_sharded_optimizer_may_hide_less(bench: Bench) -> None:
+    """nanotron wraps the model in DDP only where the optimizer is whole: with ZeRO-1 nothing of it overlaps."""
+    fields = {"data_overlap": 1.0, "overlap_slowdown": 0.0, "sharded_data_overlap": 0.0}
+    parts = [with_stack(bench, fields, zero_stage=stage).parts["data_communication"] for stage in (0, 1)]
+    assert parts[0] == 0.0
+    assert parts[1] > 0.0
