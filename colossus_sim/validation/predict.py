@@ -110,7 +110,8 @@ class Predictor:
             return case
         if kernels.gpu != "*":
             return case
-        words = f"no kernel rates of {case.device.variant or case.device.catalog} in {case.plan.precision}: generic ones"
+        device = case.device.variant or case.device.catalog
+        words = f"no kernel rates of {device} in {case.plan.precision}: generic ones"
         return dataclasses.replace(case, assumptions=(*case.assumptions, words))
 
     def _fits(self, case: Case) -> bool:
