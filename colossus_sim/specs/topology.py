@@ -98,7 +98,8 @@ class Custom(Spec):
     format: Literal["graphml", "csv", "ibnetdiscover", "nvidia-smi"] | None = Field(None)
     """What is in it; left out = by its ending (.graphml, .csv, .ibnet, .topo)."""
     hosts: str = Field("host*")
-    """Which names are hosts in a table of cables (``*`` and ``?`` stand for anything)."""
+    """Which names are hosts in a table of cables (``*`` and ``?`` stand for anything). Hosts forward nothing
+    where there are switches."""
     nvlink_bandwidth: Bandwidth = default("25 GB/s")
     """One direction of one NVLink, for ``nvidia-smi topo -m`` (NVLink 3 and 4: 25 GB/s; NVLink 5: 50 GB/s)."""
     switch_radix: Annotated[Count, Field(ge=1)] = Field(64)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import networkx as nx
 import pytest
 
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Custom, Topology
 from colossus_sim.topology.builders import build_fabric, topology_problems
 from colossus_sim.topology.cables import CableError, read_cables
-from colossus_sim.topology.custom import uniform_rate
+from colossus_sim.topology.custom import hosts_of, leaf_groups, uniform_rate
 from colossus_sim.topology.full import full_graph
 
 LoadGpu = Callable[[str], Gpu]
@@ -199,10 +200,11 @@ def test_exported_fat_tree_keeps_its_width(load_topology: LoadTopology, load_gpu
     """Two pods at 4:1 by hand: 12 uplinks for 52/1024 of a pod's traffic, of which 1024/2016 leaves the pod."""
     topology = load_topology("ndr_fat_tree_4to1")
     graph = full_graph(topology, load_gpu("h100"), 2048)
-    hosts = [node for node, kind in graph.nodes(data="kind") if kind == "host"]
+    nx.set_node_attributes(graph, {node: kind == "host" for node, kind in graph.nodes(data="kind")}, "host")
+    hosts = hosts_of(graph)
     for *_, fields in graph.edges(data=True):
         fields["bandwidth"] *= fields["links"]
-    rate = uniform_rate(graph, hosts, near=32)
+    rate = uniform_rate(graph, hosts, leaf_groups(graph, hosts))
     assert rate == pytest.approx(12 * 50e9 / 52 * 2016 / 1024)
 
 

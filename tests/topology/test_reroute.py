@@ -11,7 +11,7 @@ import pytest
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Topology
 from colossus_sim.topology.builders import build_fabric
-from colossus_sim.topology.custom import hosts_of, uniform_rate
+from colossus_sim.topology.custom import hosts_of, leaf_groups, uniform_rate
 from colossus_sim.topology.full import full_graph
 from colossus_sim.topology.lost_parts import LostPart, lost_part
 from tests.engine.conftest import GPU, TOPOLOGY
@@ -115,6 +115,7 @@ def test_shares_of_a_clos_are_those_of_new_paths(load_topology: LoadTopology, lo
     rail = [host for host in hosts_of(graph) if int(host.removeprefix("gpu")) % 8 == 0]
     spine = next(node for node in graph if node.startswith("spine"))
     left = nx.restricted_view(graph, [spine], [])
-    ratio = uniform_rate(left, rail, 32) / uniform_rate(graph, rail, 32)
+    leaves = leaf_groups(graph, rail)
+    ratio = uniform_rate(left, rail, leaves) / uniform_rate(graph, rail, leaves)
     charged = lost_part("switch", "spine", topology=topology, gpu=gpu, fabric=fabric)
     assert ratio == pytest.approx(1.0 - charged.share) == pytest.approx(7 / 8)
