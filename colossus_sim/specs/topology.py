@@ -20,7 +20,8 @@ class ClosTier(Spec):
     """GPUs below one group of this tier (leaf group, pod, cluster): whole groups of the tier below, or scale-up
     domains (rounded down for a GPU that the network was not drawn for); 0 means all."""
     oversubscription: Annotated[Ratio, Field(ge=0.5, le=64)] = Field(1.0)
-    """Bandwidth into this tier's group from below over bandwidth out of it upwards."""
+    """Bandwidth into this tier's group from below over bandwidth out of it upwards. Cables are whole: where fewer
+    than 100 go up from a leaf switch (or a group, per rail), they are rounded up, and bandwidth with them."""
     switch_radix: Annotated[Count, Field(ge=2)] | None = Field(None)
     """Ports of one switch of this tier at the NIC's rate; left out = the network's."""
     switches: Annotated[Count, Field(ge=1)] | None = Field(None)
