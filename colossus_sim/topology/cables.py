@@ -103,7 +103,8 @@ def _count(text: object, where: str, least: int) -> int:
 def read_graphml(spec: Custom) -> nx.Graph:
     """Read GraphML: nodes with `kind` (host, switch), `gpus` and `domain`; edges with `bandwidth` and `links`.
 
-    Hosts of one `domain` are one host with the cables of all: their GPUs reach each other by scale-up links.
+    Hosts of one `domain` are one host with the cables of all: their GPUs reach each other by scale-up links. Of a
+    directed graph the two edges between two nodes are one cable, the wider of both if they differ.
     """
     if "<!DOCTYPE" in spec.text or "<!ENTITY" in spec.text:
         raise CableError("document types and entities are not allowed in GraphML")
@@ -122,17 +123,32 @@ def read_graphml(spec: Custom) -> nx.Graph:
             raise CableError(f"node {node!r}: only hosts that say their gpus belong to a domain")
         gpus += graph.nodes[name[node]]["gpus"] if name[node] in graph else 0
         graph.add_node(name[node], host=kind == "host", gpus=gpus)
+    ways: dict[tuple[str, str], tuple[float, int]] = {}
     for first, second, fields in raw.edges(data=True):
-        where = f"edge {first!r} - {second!r}"
-        if "bandwidth" not in fields:
-            raise CableError(f"{where}: has no bandwidth, e.g. '400 Gbit/s'")
-        given = fields["bandwidth"]
-        bandwidth = float(given) if isinstance(given, (int, float)) else _rate(given, where)
-        if not (bandwidth > 0 and math.isfinite(bandwidth)):
-            raise CableError(f"{where}: a bandwidth must be finite and above 0 B/s, got {given}")
-        links = _count(fields.get("links", 1), f"{where}: links", 1)
-        add_cable(graph, name[first], name[second], bandwidth * links, links)
+        bandwidth, links = _graphml_cables(f"edge {first!r} - {second!r}", fields)
+        way = name[first], name[second]
+        sofar = ways.get(way, (0.0, 0))
+        ways[way] = sofar[0] + bandwidth, sofar[1] + links
+    for (one, two), found in ways.items():
+        if raw.is_directed():
+            # A cable carries both directions; each may be an edge of its own.
+            if graph.has_edge(one, two):
+                continue
+            found = max(found, ways.get((two, one), found))
+        add_cable(graph, one, two, *found)
     return graph
+
+
+def _graphml_cables(where: str, fields: Mapping[str, object]) -> tuple[float, int]:
+    """Return the bandwidth of the cables of one edge, and how many they are."""
+    if "bandwidth" not in fields:
+        raise CableError(f"{where}: has no bandwidth, e.g. '400 Gbit/s'")
+    given = fields["bandwidth"]
+    bandwidth = float(given) if isinstance(given, (int, float)) else _rate(given, where)
+    if not (bandwidth > 0 and math.isfinite(bandwidth)):
+        raise CableError(f"{where}: a bandwidth must be finite and above 0 B/s, got {given}")
+    links = _count(fields.get("links", 1), f"{where}: links", 1)
+    return bandwidth * links, links
 
 
 # -- CSV ---------------------------------------------------------------------------------------------

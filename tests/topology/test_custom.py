@@ -175,6 +175,31 @@ def test_graphml(load_gpu: LoadGpu) -> None:
     assert fabric.gpus == 16
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_directed_graphml_counts_each_cable_once(both: bool, load_gpu: LoadGpu) -> None:
+    """What networkx writes of a DiGraph has an edge each way, or one: one cable, 50 GB/s shared by 8 GPUs."""
+    text = GRAPHML.replace('"undirected"', '"directed"')
+    if both:
+        back = '<edge source="s" target="{}"><data key="b">200 Gbit/s</data></edge>'
+        text = text.replace("</graph>", back.format("a") + back.format("b") + "</graph>")
+    fabric = build_fabric(network(text, 16, "net.graphml"), load_gpu("h100"))
+    assert fabric.levels[-1].bandwidth == pytest.approx(50e9 / 8)
+    assert dict(fabric.links) == {"host": 2, "switch-to-switch": 0}
+
+
+def test_directed_graphml_from_networkx() -> None:
+    """A graph, and what networkx makes of it with directions, are the same cables; parallel ones add up."""
+    one = nx.MultiGraph([("host0", "s"), ("host0", "s"), ("host1", "s")])
+    nx.set_edge_attributes(one, 50e9, "bandwidth")
+    nx.set_edge_attributes(one, 4, "links")
+    found = [
+        read_cables(spec("\n".join(nx.generate_graphml(graph)), "net.graphml"))
+        for graph in (one, one.to_directed())
+    ]
+    assert found[0].edges["host0", "s"] == {"bandwidth": 400e9, "links": 8}
+    assert list(found[0].edges(data=True)) == list(found[1].edges(data=True))
+
+
 UNEVEN = CSV.replace("spine0,400 Gbit/s,4", "spine0,400 Gbit/s,12")
 """16 uplinks per leaf: 12 to one spine, 4 to the other."""
 
