@@ -8,6 +8,9 @@ from colossus_sim.specs.topology import Torus
 from colossus_sim.topology.endpoints import PROPAGATION, Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
 
+IN_BLOCK = "in-block"
+"""Name of the cables inside blocks, which are of copper."""
+
 
 def gpus_per_node(spec: Torus, ends: Endpoints) -> int:
     """Return the GPUs at one node of the torus: 1, or a whole scale-up domain where one does not reach."""
@@ -56,10 +59,24 @@ def circuit_switches(spec: Torus) -> int:
     return len(spec.dims) * spec.block ** (len(spec.dims) - 1) if spec.block else 0
 
 
-def torus_links(dims: tuple[int, ...]) -> int:
-    """Return the cables: one ring per line of nodes; a ring of two is a single cable."""
-    nodes = math.prod(dims)
-    return sum(nodes if size > 2 else nodes // 2 if size == 2 else 0 for size in dims)
+def torus_links(spec: Torus) -> dict[str, int]:
+    """Return the cables: one ring per line of nodes; a ring of two is a single cable.
+
+    With blocks those inside of one and those between two (or around one) are counted apart.
+    """
+    nodes, block = math.prod(spec.dims), spec.block
+    total = sum(nodes // size * _cables_of_a_ring(size) for size in spec.dims)
+    if not block:
+        return {"torus": total}
+    leaving = sum(
+        nodes // size * (size // block if size > 2 else _cables_of_a_ring(size // block))
+        for size in spec.dims
+    )
+    return {IN_BLOCK: total - leaving, "between-block": leaving}
+
+
+def _cables_of_a_ring(nodes: int) -> int:
+    return nodes if nodes > 2 else nodes - 1
 
 
 def build_torus(spec: Torus, ends: Endpoints) -> Fabric:
@@ -97,7 +114,7 @@ def build_torus(spec: Torus, ends: Endpoints) -> Fabric:
         gpus=ends.gpus,
         gpus_per_domain=ends.domain,
         switches={},
-        links={"torus": torus_links(spec.dims)},
+        links=torus_links(spec),
         bisection_bandwidth=(2 if longest > 2 else 1) * nodes / longest * spec.link_bandwidth,
         diameter=sum(size // 2 for size in spec.dims),
         circuit_switches=circuit_switches(spec),
