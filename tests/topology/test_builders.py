@@ -399,6 +399,14 @@ REFUSED = {
     "groups": (make(262657, dragonfly(16, 32, 16)), "at most 262656 GPUs"),
     "domains": (make(100, dragonfly(5, 5, 5)), "no whole number of scale-up domains"),
     "zero": (make(100, dragonfly(0, 5, 5)), "at least 1"),
+    "dead local": (
+        make(64, dragonfly(4, 4, 2) | {"local_link_bandwidth": "0 Gbit/s"}),
+        "local_link_bandwidth: must be above 0",
+    ),
+    "dead global": (
+        make(64, dragonfly(4, 4, 2) | {"global_link_bandwidth": "0 Gbit/s"}),
+        "global_link_bandwidth: must be above 0",
+    ),
     "torus": (
         make(9000, {"kind": "torus", "dims": [4, 4], "link_bandwidth": "50 GB/s"}),
         "holds 16 GPUs, or 128 with",
