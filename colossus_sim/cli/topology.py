@@ -258,7 +258,8 @@ def _facts(built: Built) -> dict[str, str]:
         "GPUs": f"{fabric.gpus:,}",
         "switches": f"{sum(fabric.switches.values()):,}",
         "cables": f"{sum(fabric.links.values()):,}",
-        "bisection bandwidth": format_si(fabric.bisection_bandwidth, "B/s"),
+        "bisection bandwidth": ("" if fabric.bisection_exact else "at most ")
+        + format_si(fabric.bisection_bandwidth, "B/s"),
         "oversubscription at the top": f"{worst:.3g}:1",
         "diameter (switch hops)": str(fabric.diameter),
     }
@@ -343,6 +344,7 @@ def _document(built: Built) -> dict[str, Any]:
         "circuit_switches": fabric.circuit_switches,
         "cables": dict(fabric.links),
         "bisection_B_per_s": fabric.bisection_bandwidth,
+        "bisection_is_exact": fabric.bisection_exact,
         "diameter": fabric.diameter,
         "cost_usd": built.bill.cost,
         "power_W": built.bill.power,

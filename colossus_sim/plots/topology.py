@@ -80,9 +80,10 @@ def _limit(load: Mapping[Edge, float] | None, scale: LoadScale | None) -> float:
 
 def headline(fabric: Any, legend: str) -> str:
     """Return what a network is made of, in one line."""
+    bound = "" if fabric.bisection_exact else "at most "
     return (
-        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}"
-        f"{sum(fabric.links.values()):,} cables, bisection {format_si(fabric.bisection_bandwidth, 'B/s')}, "
+        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}{sum(fabric.links.values()):,} "
+        f"cables, bisection {bound}{format_si(fabric.bisection_bandwidth, 'B/s')}, "
         f"{fabric.diameter} hops at most; {legend}"
     )
 

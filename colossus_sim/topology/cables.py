@@ -12,7 +12,7 @@ import fnmatch
 import io
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import MappingProxyType
 from xml.etree.ElementTree import ParseError
 
@@ -75,6 +75,32 @@ def add_cable(graph: nx.Graph, first: str, second: str, bandwidth: float, links:
         edge["links"] += links
     else:
         graph.add_edge(first, second, bandwidth=bandwidth, links=links)
+
+
+def merge_alike(
+    graph: nx.Graph, hosts: Sequence[str], apart: Mapping[Hashable, int]
+) -> tuple[nx.Graph, dict[str, str]]:
+    """Return the network with hosts of equal cabling as one, and which node stands for each host.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Its cables.
+    hosts : sequence of str
+        The hosts in question.
+    apart : mapping
+        Number of a host; those of different numbers are not joined.
+    """
+    first: dict[object, str] = {}
+    name: dict[str, str] = {}
+    for host in hosts:
+        cabling = sorted((str(other), one["bandwidth"], one["links"]) for other, one in graph[host].items())
+        name[host] = first.setdefault((apart.get(host), *cabling), host)
+    merged = nx.Graph()
+    merged.add_nodes_from(name.get(node, node) for node in graph)
+    for one, two, fields in graph.edges(data=True):
+        add_cable(merged, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
+    return merged, name
 
 
 def _rate(text: object, where: str) -> float:

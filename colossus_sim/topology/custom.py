@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Hashable, Sequence, Set
 
 import networkx as nx
 
 from colossus_sim.specs.topology import Custom
-from colossus_sim.topology.cables import CableError, add_cable, file_format, read_cables
+from colossus_sim.topology.bisection import half_cut
+from colossus_sim.topology.cables import CableError, file_format, merge_alike, read_cables
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
 from colossus_sim.topology.load import Edge, busier_direction, distances, end_nodes, flows_to
@@ -123,7 +124,8 @@ def uniform_rate(graph: nx.Graph, hosts: Sequence[str], leaves: Sequence[Sequenc
     if len(hosts) <= near:
         return math.inf
     leaf: dict[Hashable, int] = {host: number for number, members in enumerate(leaves) for host in members}
-    merged, counts = _alike_merged(graph, hosts, leaf)
+    merged, group_of = merge_alike(graph, hosts, leaf)
+    counts: dict[Hashable, float] = {group: float(many) for group, many in Counter(group_of.values()).items()}
     ends = frozenset(counts) if len(hosts) < len(graph) else frozenset()
     flows: dict[Edge, float] = defaultdict(float)
     for group, count in counts.items():
@@ -149,71 +151,6 @@ def _add_inside(
         inside = count * (count - 1) * links / sum(cables.values())
         flows[group, other] += inside
         flows[other, group] += inside
-
-
-def _alike_merged(
-    graph: nx.Graph, hosts: Sequence[str], leaf: Mapping[Hashable, int]
-) -> tuple[nx.Graph, dict[Hashable, float]]:
-    """Return the network with hosts of equal cabling (and leaf) joined into one, and how many each stands for."""
-    first: dict[object, str] = {}
-    name = {}
-    for host in hosts:
-        cabling = sorted((str(other), one["bandwidth"], one["links"]) for other, one in graph[host].items())
-        name[host] = first.setdefault((leaf.get(host), *cabling), host)
-    merged = nx.Graph()
-    merged.add_nodes_from(name.get(node, node) for node in graph)
-    for one, two, fields in graph.edges(data=True):
-        add_cable(merged, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
-    return merged, {host: float(count) for host, count in Counter(name.values()).items()}
-
-
-def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:
-    """Return the least bandwidth between two halves of the hosts, over the splits tried. [B/s]
-
-    Each split is measured exactly, as a maximum flow; finding the worst split of all is NP-hard, so this is an
-    upper bound of the bisection bandwidth. Tried: blocks of hosts in their order, in order of distance, every
-    second block, and those together that few tiers of switches join.
-    """
-    if len(hosts) < 2:
-        return 0.0
-    half = len(hosts) // 2
-    distance = nx.single_source_shortest_path_length(graph, hosts[0])
-    near = sorted(hosts, key=lambda host: (distance.get(host, 0), hosts.index(host)))
-    quarter = max(1, half // 2)
-    ends = [*hosts[:quarter], *hosts[-(half - quarter) :]] if half > quarter else near
-    # Of an odd number the halves differ by one host, and either may be the larger.
-    orders = [
-        list(hosts),
-        near,
-        ends,
-        _nested(graph, hosts),
-        *([list(reversed(hosts))] if len(hosts) % 2 else []),
-    ]
-    return min(_flow(graph, set(order[:half]), hosts) for order in orders)
-
-
-def _nested(graph: nx.Graph, hosts: Sequence[str]) -> list[str]:
-    """Return the hosts in such an order that those stand together which the lower tiers of switches join."""
-    height = nx.multi_source_dijkstra_path_length(graph, set(hosts), weight=lambda *_: 1)
-    parts: dict[str, list[int]] = {host: [] for host in hosts}
-    for tier in range(int(max(height.values())) - 1, 0, -1):
-        lower = graph.subgraph([node for node, above in height.items() if above <= tier])
-        for number, part in enumerate(nx.connected_components(lower)):
-            for host in part & parts.keys():
-                parts[host].append(number)
-    return sorted(hosts, key=parts.__getitem__)
-
-
-def _flow(graph: nx.Graph, first: set[str], hosts: Sequence[str]) -> float:
-    net = nx.DiGraph()
-    for one, two, bandwidth in graph.edges(data="bandwidth"):
-        net.add_edge(one, two, capacity=bandwidth)
-        net.add_edge(two, one, capacity=bandwidth)
-    for host in hosts:
-        # Edges without a capacity are not limited.
-        net.add_edge("(source)", host) if host in first else net.add_edge(host, "(sink)")
-    value: float = nx.maximum_flow_value(net, "(source)", "(sink)")
-    return value
 
 
 def host_diameter(graph: nx.Graph, hosts: Sequence[str]) -> int:
@@ -268,6 +205,7 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
                 latency=ends.latency(max(diameter, 1)),
             )
         )
+    cut, exact = half_cut(graph, hosts)
     return Fabric(
         name=ends.topology.name or ends.topology.title,
         kind="custom",
@@ -277,7 +215,8 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
         gpus_per_domain=ends.domain,
         switches={"all": sum(not host for _, host in graph.nodes(data="host"))},
         links=_cable_counts(graph),
-        bisection_bandwidth=half_cut(graph, hosts),
+        bisection_bandwidth=cut,
+        bisection_exact=exact,
         diameter=diameter,
         collectives=ends.topology.collectives,
     )

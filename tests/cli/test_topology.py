@@ -38,6 +38,30 @@ def test_bill_of_a_list_of_cables_says_what_it_assumes(capsys: pytest.CaptureFix
     assert "64" in json.loads(out)["material_notes"][0]
 
 
+def written(folder: Path, *rows: str, gpus: int) -> str:
+    """Write a network of cables and return its file."""
+    (folder / "cables.csv").write_text("\n".join(("from,to,bandwidth,links", *rows)), "utf-8")
+    file = folder / "net.yaml"
+    file.write_text(
+        f"title: t\ngpu: h100\ngpus: {gpus}\nfabric: {{kind: custom, file: cables.csv}}\nlink_efficiency: 1\n"
+        "provenance: {kind: assumption, reference: test, checked: 2026-08}\n",
+        "utf-8",
+    )
+    return str(file)
+
+
+def test_a_cut_that_may_not_be_the_least_is_called_a_bound(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Twenty leaves are too many to try all halves; the two of the shipped example are not."""
+    rows = [f"host{index},leaf{index // 2},400 Gbit/s,8" for index in range(40)]
+    rows += [f"leaf{leaf},spine{spine},400 Gbit/s,4" for leaf in range(20) for spine in range(2)]
+    file = written(tmp_path, *rows, gpus=320)
+    assert "at most 4 TB/s" in call(capsys, "show", file)[1]
+    assert json.loads(call(capsys, "show", file, "--json")[1])["bisection_is_exact"] is False
+    assert "at most" not in call(capsys, "show", "custom_64")[1]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_show_draws_loads_light_and_dark(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, dark: bool

@@ -27,7 +27,7 @@ def torus(*dims: int) -> nx.Graph:
 def drawn(graph: nx.Graph, *, dark: bool = False) -> Figure:
     """Return the picture of a torus in which every cable is half full."""
     fabric = SimpleNamespace(name="t", kind="torus", gpus=len(graph), switches={}, links={"x": 3},
-                             bisection_bandwidth=1e9, diameter=6)  # fmt: skip
+                             bisection_bandwidth=1e9, bisection_exact=True, diameter=6)  # fmt: skip
     return draw_topology(
         fabric, graph, load=dict.fromkeys(graph.edges, 0.5), scale=LoadScale.uniform(1e9), dark=dark
     )
@@ -94,7 +94,7 @@ def dragonfly(groups: int) -> nx.Graph:
 def dragonfly_figure(graph: nx.Graph, load: dict[tuple[int, int], float] | None) -> Figure:
     """Return its picture."""
     fabric = SimpleNamespace(name="d", kind="dragonfly", gpus=80, switches={"router": 40}, links={"x": 3},
-                             bisection_bandwidth=1e9, diameter=4)  # fmt: skip
+                             bisection_bandwidth=1e9, bisection_exact=True, diameter=4)  # fmt: skip
     return draw_topology(fabric, graph, load=load, scale=LoadScale(words="w", own_range=True))
 
 
