@@ -278,8 +278,10 @@ def format_si(value: float, unit: str, digits: int = 3) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a short text for people: ``850 ms``, ``12.3 s``, ``42 min``, ``7.5 h``, ``33.4 d``."""
+    """Return a short text for people: ``0.6 us``, ``850 ms``, ``12.3 s``, ``42 min``, ``7.5 h``, ``33.4 d``."""
     size = abs(seconds)
+    if 0.0 < size < 1e-3:
+        return f"{seconds * 1e6:.3g} us"
     if size < 1.0:
         return f"{seconds * 1e3:.3g} ms"
     if size < 2 * MINUTE:

@@ -92,15 +92,16 @@ def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool
     from colossus_sim.topology.quotient import quotient_graph
 
     graph = quotient_graph(built.topology, built.gpu, gpus)
-    # A chip of a torus sends what the longest ring lets all of them send at once.
-    torus = built.fabric.kind == "torus"
-    sent = built.fabric.levels[-1].bandwidth / built.topology.link_efficiency if torus else built.nic
+    # A chip of a torus sends what the longest ring lets all of them send at once, a GPU what its own cables carry.
+    fabric = built.fabric
+    goodput = fabric.levels[-1].bandwidth if fabric.kind == "torus" else fabric.injection_bandwidth
+    sent = goodput / built.topology.link_efficiency
     loads = uniform_load(graph, sent) if load else None
     if load and built.topology.fabric.kind == "dragonfly":
-        graph.graph["inside"] = dragonfly_inside(built.topology.fabric, built.fabric.gpus, sent, built.nic)
+        graph.graph["inside"] = dragonfly_inside(built.topology.fabric, fabric.gpus, sent, built.nic)
     title = built.topology.title or None
     scale = LoadScale.uniform(sent)
-    figure = draw_topology(built.fabric, graph, load=loads, scale=scale, dark=dark, title=title)
+    figure = draw_topology(fabric, graph, load=loads, scale=scale, dark=dark, title=title)
     return str(save_figure(figure, target, dark=dark))
 
 

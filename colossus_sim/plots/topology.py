@@ -64,7 +64,8 @@ def draw_topology(
     limit = _limit(load, scale)
     lines = _draw_lines(axes, fabric.kind, graph, places, load, limit, dark=dark)
     if load and lines is not None:
-        colour_bar(figure, lines, max(load.values()), scale or LoadScale(words="load"))
+        idle = theme(dark).grid if min(load.values()) <= 0.0 else None
+        colour_bar(figure, lines, max(load.values()), scale or LoadScale(words="load"), idle=idle)
     _draw_dots(axes, graph, places, fabric, dark)
     return figure
 

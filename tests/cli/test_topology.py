@@ -71,8 +71,30 @@ def test_show_draws_loads_light_and_dark(
     for network in ("hgx_h100_1k", "custom_64"):
         picture = tmp_path / f"{network}.svg"
         assert call(capsys, "show", network, "--png", str(picture), *flags)[0] == 0
-        assert "when each GPU sends 50 GB/s to all" in picture.read_text("utf-8")
+        assert "when each GPU sends 50 GB/s to all, itself included" in picture.read_text("utf-8")
     assert call(capsys, "show", "custom_64", *flags)[0] == 2
+
+
+def test_loads_are_those_of_what_the_cables_carry(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """GPUs of 50 GB/s on cables of 25 send 25: half of it leaves a leaf of two, over half as wide uplinks: full.
+
+    Two leaves of two hosts with 8 cables each: 16 GPUs x 25 GB/s x 1/2 on 8 uplinks of 25 GB/s.
+    """
+    rows = [f"host{index},leaf{index // 2},200 Gbit/s,8" for index in range(4)]
+    rows += [f"leaf{leaf},spine,200 Gbit/s,8" for leaf in range(2)]
+    picture = tmp_path / "net.svg"
+    file = written(tmp_path, *rows, gpus=32)
+    assert call(capsys, "show", file, "--png", str(picture), "--load")[0] == 0
+    assert "when each GPU sends 25 GB/s to all, itself included (1: full; highest 1)" in picture.read_text(
+        "utf-8"
+    )
+
+
+def test_latencies_are_in_microseconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A hop over NVLink takes 0.6 us, not 0.0006 ms."""
+    out = call(capsys, "show", "hgx_h100_1k")[1]
+    assert " 0.6 us " in out
+    assert " ms " not in out
 
 
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
