@@ -13,6 +13,7 @@ from colossus_sim.cli.common import Settings, echo, echo_json, note, output_opti
 from colossus_sim.units import format_duration, format_si, format_usd
 
 if TYPE_CHECKING:
+    from colossus_sim.errors import Problem
     from colossus_sim.specs.hardware import Gpu
     from colossus_sim.specs.topology import Topology
     from colossus_sim.topology.fabric import Fabric
@@ -213,16 +214,30 @@ def named_topology(network: str) -> tuple[Topology, Gpu]:
 
 
 def _build(network: str, gpus: int | None) -> Built:
+    from colossus_sim.errors import ScenarioError
     from colossus_sim.sweeps.network_bill import DEFAULT_PARTS, default_parts
-    from colossus_sim.topology.builders import build_fabric
+    from colossus_sim.topology.builders import build_fabric, placed_problem, topology_problems
     from colossus_sim.topology.materials import bill_of_materials
 
     spec, gpu = named_topology(network)
+    problems = topology_problems(spec, gpu, gpus)
+    if problems:
+        raise ScenarioError([_placed(network, placed_problem(spec, text)) for text in problems])
     parts = spec.parts or default_parts()
     fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)
     return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill, parts=parts.name or DEFAULT_PARTS)
+
+
+def _placed(network: str, problem: Problem) -> Problem:
+    """Return a problem of a network with its place in the file."""
+    from colossus_sim.loading.catalog import Catalog
+    from colossus_sim.loading.files import YAML_SUFFIXES, Files
+    from colossus_sim.loading.listing import placed_in_entry
+
+    entry = Path(network) if network.lower().endswith(YAML_SUFFIXES) else network
+    return placed_in_entry("topologies", Catalog(Files()), entry, problem)
 
 
 def oversubscription(fabric: Fabric) -> list[float]:

@@ -181,25 +181,32 @@ def _graphml_cables(where: str, fields: Mapping[str, object]) -> tuple[float, in
 
 
 def read_csv(spec: Custom) -> nx.Graph:
-    """Read a table with the columns from, to, bandwidth (of one cable, one direction) and optionally links."""
-    rows = csv.DictReader(io.StringIO(spec.text))
-    missing = {"from", "to", "bandwidth"} - set(rows.fieldnames or ())
+    """Read a table with the columns from, to, bandwidth (of one cable, one direction) and optionally links.
+
+    Capitals in the header and blanks around commas do not matter.
+    """
+    rows = csv.DictReader(io.StringIO(spec.text), skipinitialspace=True)
+    rows.fieldnames = names = [name.strip().lower() for name in rows.fieldnames or ()]
+    missing = {"from", "to", "bandwidth"} - set(names)
     if missing:
         raise CableError(
             f"line 1: the header needs from, to, bandwidth (and may have links); "
             f"missing: {', '.join(sorted(missing))}"
         )
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise CableError(f"line 1: two columns have the same name: {', '.join(twice)}")
     graph = nx.Graph()
     for row in rows:
         where = f"line {rows.line_num}"
         if None in row:
-            raise CableError(f"{where}: has more columns than the header: {', '.join(rows.fieldnames or ())}")
+            raise CableError(f"{where}: has more columns than the header: {', '.join(names)}")
         ends = [(row[name] or "").strip() for name in ("from", "to")]
         if not all(ends):
             raise CableError(f"{where}: both ends of a cable need a name")
         if ends[0] == ends[1]:
             raise CableError(f"{where}: a cable from {ends[0]!r} to itself")
-        links = _count(row.get("links") or 1, f"{where}, links", 1)
+        links = _count((row.get("links") or "").strip() or 1, f"{where}, links", 1)
         for end in ends:
             graph.add_node(end, host=fnmatch.fnmatch(end, spec.hosts), gpus=0)
         add_cable(graph, ends[0], ends[1], _rate((row["bandwidth"] or "").strip(), where) * links, links)

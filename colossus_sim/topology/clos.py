@@ -137,6 +137,8 @@ def clos_problems(spec: Clos, ends: Endpoints) -> list[str]:
     names = [tier.name for tier in spec.tiers]
     if len(set(names)) < len(names):
         problems.append(f"tiers: two tiers have the same name, got {', '.join(names)}")
+    if "scale_up" in names:
+        problems.append("tiers: no tier can be called 'scale_up', which is the level of the scale-up domains")
     each, group = spec.rails * spec.planes, spec.tiers[0].group_gpus
     if spec.planes > 1 and group % each:
         problems.append(

@@ -90,6 +90,54 @@ def test_loads_are_those_of_what_the_cables_carry(capsys: pytest.CaptureFixture[
     )
 
 
+def refusal(capsys: pytest.CaptureFixture[str], file: Path, text: str) -> str:
+    """Write a topology that cannot be built and return what is said."""
+    file.write_text(
+        f"title: t\ngpu: h100\ngpus: 512\nfabric:\n{text}\nnic_bandwidth: 400 Gbit/s\n"
+        "provenance: {kind: assumption, reference: test, checked: 2026-08}\n",
+        "utf-8",
+    )
+    code, _, err = call(capsys, "show", str(file))
+    assert code == 2
+    return err.replace(str(file), "FILE")
+
+
+def test_what_cannot_be_built_is_shown_in_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """File, line, column and field, as for values that cannot be read; also of shipped networks."""
+    file = tmp_path / "net.yaml"
+    tiers = "  tiers: [{name: leaf, group_gpus: 256}, {name: spine, group_gpus: 0}]\n"
+    rails = refusal(capsys, file, f"  kind: clos\n{tiers}  switch_radix: 64\n  rails: 3")
+    assert rails.startswith("error: FILE:8:10: fabric.rails: 3 rails do not divide the 8 GPUs")
+    assert "    | " + 9 * " " + "^" in rails
+    torus = refusal(capsys, file, "  {kind: torus, dims: [2, 2], link_bandwidth: 50 GB/s}")
+    assert torus.startswith("error: FILE:5:23: fabric.dims: a torus of 2 x 2")
+    (tmp_path / "cables.csv").write_bytes(b"from,to,bandwidth\nhost0,leaf,400 Gbot/s\n")
+    cables = "  {kind: custom, file: cables.csv}"
+    assert refusal(capsys, file, cables).startswith(
+        "error: FILE:5:24: fabric.file: cables.csv: line 2: unit 'Gbot/s'"
+    )
+    (tmp_path / "cables.csv").write_bytes(b"from,to,bandwidth\nhost0,le\xe4f,400 Gbit/s\n")
+    assert "fabric.file: " in (latin := refusal(capsys, file, cables))
+    assert "cables.csv: line 2 is not UTF-8 text (byte 0xe4); save it as UTF-8" in latin
+    shipped = call(capsys, "show", "hgx_h100_1k", "--gpus", "100000")[2]
+    assert "topologies/hgx_h100_1k.yaml:" in shipped
+    assert "fabric" in shipped
+
+
+def test_a_table_that_begins_with_a_byte_order_mark(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Excel writes one by default; it is no part of the first column's name."""
+    file = written(tmp_path, "host0,leaf,400 Gbit/s,8", "host1,leaf,400 Gbit/s,8", gpus=16)
+    plain = call(capsys, "show", file)
+    table = tmp_path / "cables.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert call(capsys, "show", file) == plain
+    assert plain[0] == 0
+
+
 def test_latencies_are_in_microseconds(capsys: pytest.CaptureFixture[str]) -> None:
     """A hop over NVLink takes 0.6 us, not 0.0006 ms."""
     out = call(capsys, "show", "hgx_h100_1k")[1]

@@ -110,6 +110,20 @@ def test_two_leaves_two_spines(load_gpu: LoadGpu) -> None:
     assert dict(fabric.links) == {"host": 32, "switch-to-switch": 16}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        CSV.replace("from,to,bandwidth,links", "From , TO, Bandwidth ,Links"),
+        CSV.replace(",", " , "),
+        CSV.replace("host0", '"host0"').replace(",", ", "),
+        CSV.replace("links\n", "links,,\n"),
+    ],
+)
+def test_tables_as_spreadsheets_and_people_write_them(text: str) -> None:
+    """Capitals in the header, blanks around commas, quotes and empty columns change nothing."""
+    assert nx.utils.graphs_equal(read_cables(spec(text)), read_cables(spec(CSV)))
+
+
 def test_ibnetdiscover_joins_the_adapters_of_a_host() -> None:
     """Two adapters of node1 are one host with two cables of 4 x 100 Gbit/s."""
     graph = read_cables(spec(IBNETDISCOVER, "fabric.ibnet"))
@@ -240,6 +254,11 @@ def test_exported_fat_tree_keeps_its_width(load_topology: LoadTopology, load_gpu
         (CSV.replace("400 Gbit/s,8\nhost1", "400 Gbot/s,8\nhost1"), "net.csv", "line 2: unit 'Gbot/s'"),
         (CSV.replace(",8\nhost1", ",0\nhost1"), "net.csv", "line 2, links: must be at least 1"),
         (CSV.replace(",8\nhost1", ",8,9\nhost1"), "net.csv", "line 2: has more columns than the header"),
+        (
+            CSV.replace("bandwidth,links", "bandwidth,links,Links"),
+            "net.csv",
+            "line 1: two columns have the same",
+        ),
         (CSV.replace("host0,leaf0", "leaf0,leaf0"), "net.csv", "line 2: a cable from 'leaf0' to itself"),
         ("hello", "net.ibnet", "is this the output of ibnetdiscover"),
         (IBNETDISCOVER.replace("4xNDR", "fast"), "net.ibnet", "line 8: no speed"),
