@@ -14,7 +14,7 @@ from colossus_sim.topology.bisection import half_cut
 from colossus_sim.topology.cables import CableError, file_format, merge_alike, read_cables
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
-from colossus_sim.topology.load import Edge, busier_direction, distances, end_nodes, flows_to
+from colossus_sim.topology.load import Edge, busier_direction, end_nodes, flows_to, ways_to
 
 MAX_NODES = 20_000
 """Nodes beyond which path and cut computations take too long; larger networks are described by parameters."""
@@ -159,7 +159,7 @@ def host_diameter(graph: nx.Graph, hosts: Sequence[str]) -> int:
     ends = frozenset(hosts) if len(hosts) < len(graph) else frozenset()
     longest = 0
     for host in examples.values():
-        far = distances(graph, host, ends)
+        far, _ = ways_to(graph, host, ends)
         longest = max(longest, max(far[other] for other in hosts))
     return max(longest - 1, 0)
 

@@ -134,21 +134,26 @@ def end_nodes(graph: nx.Graph) -> frozenset[Hashable]:
     return hosts if len(hosts) < len(graph) else frozenset()
 
 
-def distances(graph: nx.Graph, target: Hashable, ends: Set[Hashable] = frozenset()) -> dict[Hashable, int]:
-    """Return the cables between a target and each node that reaches it, the nearest first.
+def ways_to(
+    graph: nx.Graph, target: Hashable, ends: Set[Hashable] = frozenset()
+) -> tuple[dict[Hashable, int], dict[Hashable, list[Hashable]]]:
+    """Return the cables from each node to a target, the nearest first, and its neighbours on the shortest ways.
 
     No way leads through one of `ends`.
     """
-    found, queue = {target: 0}, deque([target])
+    distance, closer = {target: 0}, {target: list[Hashable]()}
+    queue = deque([target])
     while queue:
         node = queue.popleft()
         if node in ends and node != target:
             continue
         for other in graph[node]:
-            if other not in found:
-                found[other] = found[node] + 1
+            if other not in distance:
+                distance[other], closer[other] = distance[node] + 1, []
                 queue.append(other)
-    return found
+            if distance[other] == distance[node] + 1:
+                closer[other].append(node)
+    return distance, closer
 
 
 def flows_to(
@@ -163,20 +168,15 @@ def flows_to(
     routing choose among ports, so that twelve cables to one neighbour take three times what four to another do.
     None goes through another of `ends`, the nodes that do not forward (see `end_nodes`).
     """
-    distance = distances(graph, target, ends)
+    distance, closer = ways_to(graph, target, ends)
     passing = {node: float(senders.get(node, 0.0)) for node in distance}
     found: dict[Edge, float] = {}
     for node in reversed(distance):
         if node == target or not passing[node]:
             continue
-        closer = [
-            other
-            for other in graph[node]
-            if distance.get(other) == distance[node] - 1 and (other not in ends or other == target)
-        ]
-        cables = [graph[node][other].get("links", 1) for other in closer]
+        cables = [graph[node][other].get("links", 1) for other in closer[node]]
         each = passing[node] / sum(cables)
-        for other, count in zip(closer, cables, strict=True):
+        for other, count in zip(closer[node], cables, strict=True):
             found[node, other] = each * count
             passing[other] += each * count
     return found

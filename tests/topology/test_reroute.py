@@ -82,6 +82,15 @@ def test_hosts_on_two_leaves_keep_the_other() -> None:
     assert lost(custom(*rows, hosts=6), "switch", "leaf1b") == LostPart(1, 16, pytest.approx(0.5), 16)
 
 
+def test_a_host_that_loses_one_of_two_cables_is_alone_slower() -> None:
+    """Its other cable carries all that it sends then, half as much; all other hosts go on."""
+    rows = [f"node{index},leaf{index // 2}{side},200 GB/s,1" for index in range(6) for side in "ab"]
+    rows += [
+        f"leaf{rack}{side},spine{top},400 GB/s,1" for rack in range(3) for side in "ab" for top in range(4)
+    ]
+    assert lost(custom(*rows, hosts=6), "cable", "node0 - leaf0b") == LostPart(1, 8, pytest.approx(0.5), 0)
+
+
 @pytest.mark.parametrize(
     ("part", "name", "text"),
     [
