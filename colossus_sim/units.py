@@ -202,6 +202,7 @@ FREQUENCY = Quantity("1/s", _RATE_PER_TIME, ("2e-5 /h", "0.5 /day"), noun="rate 
 COUNT = Quantity("1", _COUNT, ("100k", "1024"), bare=True, integer=True, noun="count")
 TOKENS = Quantity("tokens", _TOKENS, ("15T", "3e12"), bare=True, noun="number of tokens")
 RATIO = Quantity("1", _RATIO, ("0.9", "90%"), bare=True, noun="ratio")
+PROPORTION = Quantity("1", _RATIO | {":1": 1.0}, ("4", "4:1"), bare=True, noun="ratio to 1")
 MONEY = Quantity("USD", _MONEY, ("2 USD", "40 kUSD"), noun="amount of money")
 
 Duration = Annotated[float, _validator(DURATION), DURATION]
@@ -214,6 +215,7 @@ Frequency = Annotated[float, _validator(FREQUENCY), FREQUENCY]
 Count = Annotated[int, _validator(COUNT), COUNT]
 Tokens = Annotated[float, _validator(TOKENS), TOKENS]
 Ratio = Annotated[float, _validator(RATIO), RATIO]
+Proportion = Annotated[float, _validator(PROPORTION), PROPORTION]
 Money = Annotated[float, _validator(MONEY), MONEY]
 
 
@@ -278,8 +280,10 @@ def format_si(value: float, unit: str, digits: int = 3) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a short text for people: ``850 ms``, ``12.3 s``, ``42 min``, ``7.5 h``, ``33.4 d``."""
+    """Return a short text for people: ``0.6 us``, ``850 ms``, ``12.3 s``, ``42 min``, ``7.5 h``, ``33.4 d``."""
     size = abs(seconds)
+    if 0.0 < size < 1e-3:
+        return f"{seconds * 1e6:.3g} us"
     if size < 1.0:
         return f"{seconds * 1e3:.3g} ms"
     if size < 2 * MINUTE:

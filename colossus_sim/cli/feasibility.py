@@ -9,7 +9,7 @@ from colossus_sim.loading.checks.walk import job_partitions
 from colossus_sim.loading.load import placed
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
-from colossus_sim.topology.builders import build_fabric, topology_problems
+from colossus_sim.topology.builders import build_fabric, placed_problem, topology_problems
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.phases import ModelBuilder, build_phase_model
 
@@ -35,7 +35,8 @@ def _networks(scenario: Scenario) -> Iterator[Problem]:
     for name, site in scenario.cluster.sites.items():
         for partition in site.partitions.values():
             for message in topology_problems(site.topology, partition.gpu, partition.most_gpus):
-                yield Problem(path=f"cluster.sites.{name}.topology.fabric", message=message)
+                found = placed_problem(site.topology, message)
+                yield Problem(path=f"cluster.sites.{name}.topology.{found.path}", message=found.message)
 
 
 def _broken_parts(scenario: Scenario, fabrics: Fabrics) -> list[Problem]:

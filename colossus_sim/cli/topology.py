@@ -13,6 +13,7 @@ from colossus_sim.cli.common import Settings, echo, echo_json, note, output_opti
 from colossus_sim.units import format_duration, format_si, format_usd
 
 if TYPE_CHECKING:
+    from colossus_sim.errors import Problem
     from colossus_sim.specs.hardware import Gpu
     from colossus_sim.specs.topology import Topology
     from colossus_sim.topology.fabric import Fabric
@@ -92,15 +93,16 @@ def _draw(built: Built, gpus: int | None, target: str, *, load: bool, dark: bool
     from colossus_sim.topology.quotient import quotient_graph
 
     graph = quotient_graph(built.topology, built.gpu, gpus)
-    # A chip of a torus sends what the longest ring lets all of them send at once.
-    torus = built.fabric.kind == "torus"
-    sent = built.fabric.levels[-1].bandwidth / built.topology.link_efficiency if torus else built.nic
+    # A chip of a torus sends what the longest ring lets all of them send at once, a GPU what its own cables carry.
+    fabric = built.fabric
+    goodput = fabric.levels[-1].bandwidth if fabric.kind == "torus" else fabric.injection_bandwidth
+    sent = goodput / built.topology.link_efficiency
     loads = uniform_load(graph, sent) if load else None
     if load and built.topology.fabric.kind == "dragonfly":
-        graph.graph["inside"] = dragonfly_inside(built.topology.fabric, built.fabric.gpus, sent, built.nic)
+        graph.graph["inside"] = dragonfly_inside(built.topology.fabric, fabric.gpus, sent, built.nic)
     title = built.topology.title or None
     scale = LoadScale.uniform(sent)
-    figure = draw_topology(built.fabric, graph, load=loads, scale=scale, dark=dark, title=title)
+    figure = draw_topology(fabric, graph, load=loads, scale=scale, dark=dark, title=title)
     return str(save_figure(figure, target, dark=dark))
 
 
@@ -212,16 +214,30 @@ def named_topology(network: str) -> tuple[Topology, Gpu]:
 
 
 def _build(network: str, gpus: int | None) -> Built:
+    from colossus_sim.errors import ScenarioError
     from colossus_sim.sweeps.network_bill import DEFAULT_PARTS, default_parts
-    from colossus_sim.topology.builders import build_fabric
+    from colossus_sim.topology.builders import build_fabric, placed_problem, topology_problems
     from colossus_sim.topology.materials import bill_of_materials
 
     spec, gpu = named_topology(network)
+    problems = topology_problems(spec, gpu, gpus)
+    if problems:
+        raise ScenarioError([_placed(network, placed_problem(spec, text)) for text in problems])
     parts = spec.parts or default_parts()
     fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)
     return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill, parts=parts.name or DEFAULT_PARTS)
+
+
+def _placed(network: str, problem: Problem) -> Problem:
+    """Return a problem of a network with its place in the file."""
+    from colossus_sim.loading.catalog import Catalog
+    from colossus_sim.loading.files import YAML_SUFFIXES, Files
+    from colossus_sim.loading.listing import placed_in_entry
+
+    entry = Path(network) if network.lower().endswith(YAML_SUFFIXES) else network
+    return placed_in_entry("topologies", Catalog(Files()), entry, problem)
 
 
 def oversubscription(fabric: Fabric) -> list[float]:
@@ -258,7 +274,8 @@ def _facts(built: Built) -> dict[str, str]:
         "GPUs": f"{fabric.gpus:,}",
         "switches": f"{sum(fabric.switches.values()):,}",
         "cables": f"{sum(fabric.links.values()):,}",
-        "bisection bandwidth": format_si(fabric.bisection_bandwidth, "B/s"),
+        "bisection bandwidth": ("" if fabric.bisection_exact else "at most ")
+        + format_si(fabric.bisection_bandwidth, "B/s"),
         "oversubscription at the top": f"{worst:.3g}:1",
         "diameter (switch hops)": str(fabric.diameter),
     }
@@ -343,6 +360,7 @@ def _document(built: Built) -> dict[str, Any]:
         "circuit_switches": fabric.circuit_switches,
         "cables": dict(fabric.links),
         "bisection_B_per_s": fabric.bisection_bandwidth,
+        "bisection_is_exact": fabric.bisection_exact,
         "diameter": fabric.diameter,
         "cost_usd": built.bill.cost,
         "power_W": built.bill.power,

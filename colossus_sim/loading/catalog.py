@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 
 from colossus_sim.errors import Problem, ScenarioError
-from colossus_sim.loading.files import YAML_SUFFIXES, Files, data_folder, names_in, shipped_folder
+from colossus_sim.loading.files import YAML_SUFFIXES, Files, data_folder, names_in, shipped_folder, show
 from colossus_sim.loading.gaps import read_gaps
 from colossus_sim.loading.hf_config import read_hf_config
 from colossus_sim.loading.nodes import Node, Origin, join, refuse
@@ -170,7 +170,12 @@ class Catalog:
         where = join(join(path, "fabric"), "file")
         file = self._files.resolve(pointer.text, pointer.origin, where)
         data = self._files.read_bytes(file, CABLE_SUFFIXES, asked_by=pointer.origin, field=where)
-        text = Node(data.decode("utf-8", errors="replace"), pointer.origin, None)
+        try:
+            text = Node(data.decode("utf-8-sig"), pointer.origin, None)
+        except UnicodeDecodeError as error:
+            line = 1 + data.count(b"\n", 0, error.start)
+            message = f"{show(file)}: line {line} is not UTF-8 text (byte 0x{data[error.start]:02x})"
+            raise refuse(pointer.origin, message, path=where, hint="save it as UTF-8") from None
         read = replace(fabric, value={**fields, "text": text})
         return replace(node, value={**(node.mapping or {}), "fabric": read})
 

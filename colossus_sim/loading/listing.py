@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from colossus_sim.errors import ScenarioError, UsageError
+from colossus_sim.errors import Problem, ScenarioError, UsageError
 from colossus_sim.loading.cases import resolve_cases
 from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.files import Files
+from colossus_sim.loading.load import placed_in
 from colossus_sim.loading.messages import problems_of
 from colossus_sim.loading.nodes import Node, plain
 from colossus_sim.loading.references import KINDS
@@ -96,6 +97,12 @@ def validated_file(kind: str, catalog: Catalog, file: Path, *, case: str = "cent
         With the place of each problem in the file.
     """
     return _validated(kind, catalog.full_file(kind, file), case)
+
+
+def placed_in_entry(kind: str, catalog: Catalog, entry: str | Path, problem: Problem) -> Problem:
+    """Return a problem of a valid entry (by name, or the file that it is in) with the place of its field."""
+    full = catalog.full_file(kind, entry) if isinstance(entry, Path) else catalog.full_entry(kind, entry)
+    return placed_in(problem, full)
 
 
 def _validated(kind: str, node: Node, case: str) -> BaseModel:

@@ -85,7 +85,7 @@ def load_scenario(
     problems, warnings = check_scenario(scenario)
     problems += misspelt_network_gpu(scenario, lambda: Catalog(files).names("gpus"))
     if problems:
-        raise ScenarioError([_placed(problem, resolved.tree) for problem in problems])
+        raise ScenarioError([placed_in(problem, resolved.tree) for problem in problems])
     # The model is frozen for its users; this is the one moment at which the facts are attached.
     scenario._loaded = LoadedFacts(
         source=source,
@@ -95,7 +95,7 @@ def load_scenario(
         assumptions=resolved.assumptions,
         origins={path: str(node.origin) for path, node in leaves(resolved.tree)},
         tree=plain(resolved.tree),
-        warnings=tuple(_placed(warning, resolved.tree) for warning in warnings),
+        warnings=tuple(placed_in(warning, resolved.tree) for warning in warnings),
         root=resolved.tree,
     )
     return scenario
@@ -106,7 +106,7 @@ def placed(problem: Problem, scenario: Scenario) -> Problem:
     facts = scenario.loaded
     if not isinstance(facts, LoadedFacts) or facts.root is None:
         return problem
-    return _placed(problem, facts.root)
+    return placed_in(problem, facts.root)
 
 
 def _read(source: str, files: Files) -> Node:
@@ -183,7 +183,7 @@ def _validated(resolved: _Resolved) -> Scenario:
     return scenario
 
 
-def _placed(problem: Problem, tree: Node) -> Problem:
+def placed_in(problem: Problem, tree: Node) -> Problem:
     """Give a problem the place of its field, or of the nearest field above it that is in the file."""
     segments = matched_path(tree, parse_path(problem.path) or ())
     for length in range(len(segments), -1, -1):

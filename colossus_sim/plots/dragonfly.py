@@ -65,7 +65,8 @@ def draw_dragonfly(
         _inside(right, graph, inside, colours, dark=dark)
     if load and colours is not None:
         most = max([*load.values(), *(inside or {}).values()])
-        colour_bar(figure, colours, most, scale or LoadScale(words="load"))
+        idle = theme(dark).grid if whole_run and min(load.values()) <= 0.0 else None
+        colour_bar(figure, colours, most, scale or LoadScale(words="load"), idle=idle)
     return figure
 
 

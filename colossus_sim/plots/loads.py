@@ -10,9 +10,13 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from colossus_sim.units import format_si
+
+NO_LOAD = "no load"
+"""Beside the scale, where there are cables that carry nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +36,8 @@ class LoadScale:
 
     @classmethod
     def uniform(cls, sent: float) -> LoadScale:
-        """Return that of all GPUs sending so much to each other. [B/s]"""
-        return cls(words=f"load when each GPU sends {format_si(sent, 'B/s')} to all others")
+        """Return that of every GPU sending so much in equal parts to all. [B/s]"""
+        return cls(words=f"load when each GPU sends {format_si(sent, 'B/s')} to all, itself included")
 
     def top(self, most: float) -> float:
         """Return the end of the scale."""
@@ -51,8 +55,25 @@ def load_colours(dark: bool) -> ListedColormap:
     return ListedColormap(colours, name="load")
 
 
-def colour_bar(figure: Figure, lines: Any, most: float, scale: LoadScale) -> None:
-    """Write the scale of the load under the picture; above 1 the cables are the bottleneck."""
+def colour_bar(figure: Figure, lines: Any, most: float, scale: LoadScale, *, idle: str | None = None) -> None:
+    """Write the scale of the load under the picture; above 1 the cables are the bottleneck.
+
+    Parameters
+    ----------
+    figure : Figure
+        The picture.
+    lines : ScalarMappable
+        What has the colours.
+    most : float
+        The highest load.
+    scale : LoadScale
+        What the load is.
+    idle : str, optional
+        Colour of cables that carry nothing; None = there are none.
+    """
+    if idle is not None:
+        figure.add_artist(Line2D([0.43, 0.46], [0.064, 0.064], color=idle, linewidth=2.0))
+        figure.text(0.465, 0.064, NO_LOAD, va="center", size=9.0)
     mappable = ScalarMappable(norm=lines.norm, cmap=lines.cmap)
     bar = figure.colorbar(mappable, cax=figure.add_axes((0.55, 0.055, 0.41, 0.018)), orientation="horizontal")
     bar.outline.set_visible(False)

@@ -122,7 +122,9 @@ def _scale(unit: str, largest: float) -> tuple[float, str]:
 
 def _value(view: SweepView, point: int) -> str:
     parameter = view.parameters[0]
-    return parameter.texts[point] + (":1" if parameter.name.endswith("oversubscription") else "")
+    return parameter.texts[point].removesuffix(":1") + (
+        ":1" if parameter.name.endswith("oversubscription") else ""
+    )
 
 
 def _job(item: Measured) -> str:

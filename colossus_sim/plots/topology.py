@@ -64,7 +64,8 @@ def draw_topology(
     limit = _limit(load, scale)
     lines = _draw_lines(axes, fabric.kind, graph, places, load, limit, dark=dark)
     if load and lines is not None:
-        colour_bar(figure, lines, max(load.values()), scale or LoadScale(words="load"))
+        idle = theme(dark).grid if min(load.values()) <= 0.0 else None
+        colour_bar(figure, lines, max(load.values()), scale or LoadScale(words="load"), idle=idle)
     _draw_dots(axes, graph, places, fabric, dark)
     return figure
 
@@ -80,9 +81,10 @@ def _limit(load: Mapping[Edge, float] | None, scale: LoadScale | None) -> float:
 
 def headline(fabric: Any, legend: str) -> str:
     """Return what a network is made of, in one line."""
+    bound = "" if fabric.bisection_exact else "at most "
     return (
-        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}"
-        f"{sum(fabric.links.values()):,} cables, bisection {format_si(fabric.bisection_bandwidth, 'B/s')}, "
+        f"{fabric.name or fabric.kind}: {fabric.gpus:,} GPUs, {_switches(fabric)}{sum(fabric.links.values()):,} "
+        f"cables, bisection {bound}{format_si(fabric.bisection_bandwidth, 'B/s')}, "
         f"{fabric.diameter} hops at most; {legend}"
     )
 

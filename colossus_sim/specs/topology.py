@@ -8,7 +8,7 @@ from pydantic import Field
 
 from colossus_sim.specs.base import AsTuple, Provenance, Spec, default
 from colossus_sim.specs.parts import Parts
-from colossus_sim.units import Bandwidth, Bytes, Count, Duration, Length, Ratio
+from colossus_sim.units import Bandwidth, Bytes, Count, Duration, Length, Proportion, Ratio
 
 
 class ClosTier(Spec):
@@ -19,8 +19,10 @@ class ClosTier(Spec):
     group_gpus: Count
     """GPUs below one group of this tier (leaf group, pod, cluster): whole groups of the tier below, or scale-up
     domains (rounded down for a GPU that the network was not drawn for); 0 means all."""
-    oversubscription: Annotated[Ratio, Field(ge=0.5, le=64)] = Field(1.0)
-    """Bandwidth into this tier's group from below over bandwidth out of it upwards."""
+    oversubscription: Annotated[Proportion, Field(ge=0.5, le=64)] = Field(1.0)
+    """Bandwidth into this tier's group from below over bandwidth out of it upwards: 4, or "4:1". Cables are whole:
+    where fewer than 100 go up from a leaf switch (or a group, per rail), they are rounded up, and bandwidth with
+    them."""
     switch_radix: Annotated[Count, Field(ge=2)] | None = Field(None)
     """Ports of one switch of this tier at the NIC's rate; left out = the network's."""
     switches: Annotated[Count, Field(ge=1)] | None = Field(None)
@@ -98,7 +100,8 @@ class Custom(Spec):
     format: Literal["graphml", "csv", "ibnetdiscover", "nvidia-smi"] | None = Field(None)
     """What is in it; left out = by its ending (.graphml, .csv, .ibnet, .topo)."""
     hosts: str = Field("host*")
-    """Which names are hosts in a table of cables (``*`` and ``?`` stand for anything)."""
+    """Which names are hosts in a table of cables (``*`` and ``?`` stand for anything). Hosts forward nothing
+    where there are switches."""
     nvlink_bandwidth: Bandwidth = default("25 GB/s")
     """One direction of one NVLink, for ``nvidia-smi topo -m`` (NVLink 3 and 4: 25 GB/s; NVLink 5: 50 GB/s)."""
     switch_radix: Annotated[Count, Field(ge=1)] = Field(64)

@@ -62,6 +62,17 @@ def build_fabric(topology: Topology, gpu: Gpu, gpus: int | None = None) -> Fabri
     return BUILDERS[topology.fabric.kind].build(topology.fabric, Endpoints.of(topology, gpu, gpus))
 
 
+def placed_problem(topology: Topology, text: str) -> Problem:
+    """Return one of the `topology_problems` with the field of the topology that it is about, as far as it says."""
+    field, colon, message = text.partition(": ")
+    if colon and field in type(topology.fabric).model_fields:
+        return Problem(path=f"fabric.{field}", message=message)
+    if colon and field in type(topology).model_fields:
+        return Problem(path=field, message=message)
+    is_file = isinstance(topology.fabric, Custom) and text.startswith(f"{topology.fabric.file}: ")
+    return Problem(path="fabric.file" if is_file else "fabric", message=text)
+
+
 def topology_problems(topology: Topology, gpu: Gpu, gpus: int | None = None) -> list[str]:
     """Return in words why the network cannot be built; empty if it can."""
     ends = Endpoints.of(topology, gpu, gpus)

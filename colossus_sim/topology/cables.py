@@ -12,7 +12,7 @@ import fnmatch
 import io
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import MappingProxyType
 from xml.etree.ElementTree import ParseError
 
@@ -77,6 +77,32 @@ def add_cable(graph: nx.Graph, first: str, second: str, bandwidth: float, links:
         graph.add_edge(first, second, bandwidth=bandwidth, links=links)
 
 
+def merge_alike(
+    graph: nx.Graph, hosts: Sequence[str], apart: Mapping[Hashable, int]
+) -> tuple[nx.Graph, dict[str, str]]:
+    """Return the network with hosts of equal cabling as one, and which node stands for each host.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Its cables.
+    hosts : sequence of str
+        The hosts in question.
+    apart : mapping
+        Number of a host; those of different numbers are not joined.
+    """
+    first: dict[object, str] = {}
+    name: dict[str, str] = {}
+    for host in hosts:
+        cabling = sorted((str(other), one["bandwidth"], one["links"]) for other, one in graph[host].items())
+        name[host] = first.setdefault((apart.get(host), *cabling), host)
+    merged = nx.Graph()
+    merged.add_nodes_from(name.get(node, node) for node in graph)
+    for one, two, fields in graph.edges(data=True):
+        add_cable(merged, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
+    return merged, name
+
+
 def _rate(text: object, where: str) -> float:
     try:
         found = float(BANDWIDTH.parse(text))
@@ -103,7 +129,8 @@ def _count(text: object, where: str, least: int) -> int:
 def read_graphml(spec: Custom) -> nx.Graph:
     """Read GraphML: nodes with `kind` (host, switch), `gpus` and `domain`; edges with `bandwidth` and `links`.
 
-    Hosts of one `domain` are one host with the cables of all: their GPUs reach each other by scale-up links.
+    Hosts of one `domain` are one host with the cables of all: their GPUs reach each other by scale-up links. Of a
+    directed graph the two edges between two nodes are one cable, the wider of both if they differ.
     """
     if "<!DOCTYPE" in spec.text or "<!ENTITY" in spec.text:
         raise CableError("document types and entities are not allowed in GraphML")
@@ -122,42 +149,64 @@ def read_graphml(spec: Custom) -> nx.Graph:
             raise CableError(f"node {node!r}: only hosts that say their gpus belong to a domain")
         gpus += graph.nodes[name[node]]["gpus"] if name[node] in graph else 0
         graph.add_node(name[node], host=kind == "host", gpus=gpus)
+    ways: dict[tuple[str, str], tuple[float, int]] = {}
     for first, second, fields in raw.edges(data=True):
-        where = f"edge {first!r} - {second!r}"
-        if "bandwidth" not in fields:
-            raise CableError(f"{where}: has no bandwidth, e.g. '400 Gbit/s'")
-        given = fields["bandwidth"]
-        bandwidth = float(given) if isinstance(given, (int, float)) else _rate(given, where)
-        if not (bandwidth > 0 and math.isfinite(bandwidth)):
-            raise CableError(f"{where}: a bandwidth must be finite and above 0 B/s, got {given}")
-        links = _count(fields.get("links", 1), f"{where}: links", 1)
-        add_cable(graph, name[first], name[second], bandwidth * links, links)
+        bandwidth, links = _graphml_cables(f"edge {first!r} - {second!r}", fields)
+        way = name[first], name[second]
+        sofar = ways.get(way, (0.0, 0))
+        ways[way] = sofar[0] + bandwidth, sofar[1] + links
+    for (one, two), found in ways.items():
+        if raw.is_directed():
+            # A cable carries both directions; each may be an edge of its own.
+            if graph.has_edge(one, two):
+                continue
+            found = max(found, ways.get((two, one), found))
+        add_cable(graph, one, two, *found)
     return graph
+
+
+def _graphml_cables(where: str, fields: Mapping[str, object]) -> tuple[float, int]:
+    """Return the bandwidth of the cables of one edge, and how many they are."""
+    if "bandwidth" not in fields:
+        raise CableError(f"{where}: has no bandwidth, e.g. '400 Gbit/s'")
+    given = fields["bandwidth"]
+    bandwidth = float(given) if isinstance(given, (int, float)) else _rate(given, where)
+    if not (bandwidth > 0 and math.isfinite(bandwidth)):
+        raise CableError(f"{where}: a bandwidth must be finite and above 0 B/s, got {given}")
+    links = _count(fields.get("links", 1), f"{where}: links", 1)
+    return bandwidth * links, links
 
 
 # -- CSV ---------------------------------------------------------------------------------------------
 
 
 def read_csv(spec: Custom) -> nx.Graph:
-    """Read a table with the columns from, to, bandwidth (of one cable, one direction) and optionally links."""
-    rows = csv.DictReader(io.StringIO(spec.text))
-    missing = {"from", "to", "bandwidth"} - set(rows.fieldnames or ())
+    """Read a table with the columns from, to, bandwidth (of one cable, one direction) and optionally links.
+
+    Capitals in the header and blanks around commas do not matter.
+    """
+    rows = csv.DictReader(io.StringIO(spec.text), skipinitialspace=True)
+    rows.fieldnames = names = [name.strip().lower() for name in rows.fieldnames or ()]
+    missing = {"from", "to", "bandwidth"} - set(names)
     if missing:
         raise CableError(
             f"line 1: the header needs from, to, bandwidth (and may have links); "
             f"missing: {', '.join(sorted(missing))}"
         )
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise CableError(f"line 1: two columns have the same name: {', '.join(twice)}")
     graph = nx.Graph()
     for row in rows:
         where = f"line {rows.line_num}"
         if None in row:
-            raise CableError(f"{where}: has more columns than the header: {', '.join(rows.fieldnames or ())}")
+            raise CableError(f"{where}: has more columns than the header: {', '.join(names)}")
         ends = [(row[name] or "").strip() for name in ("from", "to")]
         if not all(ends):
             raise CableError(f"{where}: both ends of a cable need a name")
         if ends[0] == ends[1]:
             raise CableError(f"{where}: a cable from {ends[0]!r} to itself")
-        links = _count(row.get("links") or 1, f"{where}, links", 1)
+        links = _count((row.get("links") or "").strip() or 1, f"{where}, links", 1)
         for end in ends:
             graph.add_node(end, host=fnmatch.fnmatch(end, spec.hosts), gpus=0)
         add_cable(graph, ends[0], ends[1], _rate((row["bandwidth"] or "").strip(), where) * links, links)

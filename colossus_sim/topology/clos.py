@@ -10,6 +10,10 @@ from colossus_sim.specs.topology import Clos, ClosTier
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
 
+MANY = 100
+"""Cables up from a leaf switch or a group, per rail, of which one more is not worth counting: from so many on a
+tier's bandwidth is as its `oversubscription` says, below as its whole cables do."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosTierPlan:
@@ -101,8 +105,8 @@ def _upper(
 ) -> ClosTierPlan:
     inside = min(group // lower.group_gpus, lower.groups)
     down = inside * lower.ports_up
-    ports_up = _ports(down * up)
     rails = lower.rails if tier.per_rail else 1
+    ports_up = _ports(down * up / rails) * rails
     radix = tier.switch_radix or spec.switch_radix
     fewest = rails * -(-(down + ports_up) // (rails * radix))
     return ClosTierPlan(
@@ -133,6 +137,8 @@ def clos_problems(spec: Clos, ends: Endpoints) -> list[str]:
     names = [tier.name for tier in spec.tiers]
     if len(set(names)) < len(names):
         problems.append(f"tiers: two tiers have the same name, got {', '.join(names)}")
+    if "scale_up" in names:
+        problems.append("tiers: no tier can be called 'scale_up', which is the level of the scale-up domains")
     each, group = spec.rails * spec.planes, spec.tiers[0].group_gpus
     if spec.planes > 1 and group % each:
         problems.append(
@@ -266,10 +272,13 @@ def _collisions(plan: ClosTierPlan, ends: Endpoints, count: int) -> float:
 
 
 def build_clos(spec: Clos, ends: Endpoints) -> Fabric:
-    """Return the fabric; each tier's bandwidth is the NIC's over all oversubscription below it."""
+    """Return the fabric; each tier's bandwidth is what the cables of the narrowest tier below leave to a GPU.
+
+    Cables are whole, so that a tier of few may have more of them than its `oversubscription` asks for.
+    """
     plans = tier_plans(spec, ends)
     count = networks(spec)
-    levels, share, left = [ends.domain_level()], 1.0, 1.0
+    levels, share, top, left = [ends.domain_level()], 1.0, 1.0, 1.0
     for index, plan in enumerate(plans):
         if plan.group_gpus > levels[-1].group_gpus:
             levels.append(
@@ -280,10 +289,13 @@ def build_clos(spec: Clos, ends: Endpoints) -> Fabric:
                     latency=ends.latency(2 * index + 1),
                 )
             )
-        top = min(1.0, share)
-        share /= spec.tiers[index].oversubscription
-        # The narrowest tier on the way sets the rate, collisions on it included.
-        left = min(left, share * _collisions(plan, ends, count))
+        if index < len(plans) - 1:
+            whole = plan.ports_up < MANY * plan.rails
+            share /= spec.tiers[index].oversubscription
+            share = count * plan.ports_up / plan.group_gpus if whole else share
+            top = min(top, share)
+            # The narrowest tier on the way sets the rate, collisions on it included.
+            left = min(left, share * _collisions(plan, ends, count))
     links = {"host": ends.gpus * spec.planes}
     for lower, upper in itertools.pairwise(plans):
         links[f"{lower.name}-{upper.name}"] = count * lower.groups * lower.ports_up

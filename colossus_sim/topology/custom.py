@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 
 import networkx as nx
 
 from colossus_sim.specs.topology import Custom
-from colossus_sim.topology.cables import CableError, add_cable, file_format, read_cables
+from colossus_sim.topology.bisection import half_cut
+from colossus_sim.topology.cables import CableError, file_format, merge_alike, read_cables
 from colossus_sim.topology.endpoints import Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
-from colossus_sim.topology.load import Edge, busier_direction, flows_to
+from colossus_sim.topology.load import Edge, busier_direction, end_nodes, flows_to, ways_to
 
 MAX_NODES = 20_000
 """Nodes beyond which path and cut computations take too long; larger networks are described by parameters."""
@@ -46,7 +47,38 @@ def custom_problems(spec: Custom, ends: Endpoints) -> list[str]:
             f"{spec.file}: the network falls into {len(parts)} parts, so it cannot reach all GPUs; "
             f"{lonely!r} is cut off from the largest"
         )
+    elif apart := cut_off(graph, hosts):
+        more = f" and {len(apart) - 1} more" if apart[1:] else ""
+        problems.append(
+            f"{spec.file}: {apart[0]!r}{more} of {len(hosts)} hosts reach the others only through a host, and "
+            f"hosts do not forward; if that is a switch, neither its kind nor hosts: {spec.hosts!r} may say host"
+        )
     return problems
+
+
+def cut_off(graph: nx.Graph, hosts: Sequence[str]) -> list[str]:
+    """Return the hosts to leave out so that all others reach each other without a third host between them.
+
+    Those stay that the largest number of hosts has switches in common with, and who reaches all of them.
+    """
+    ends = end_nodes(graph)
+    parts = list(nx.connected_components(graph.subgraph(set(graph) - ends)))
+    number = {node: index for index, part in enumerate(parts) for node in part}
+    touched = {
+        host: frozenset(number[node] for node in (host, *graph[host]) if node in number) for host in hosts
+    }
+    counts = Counter(part for found in touched.values() for part in found)
+    largest = max(counts, key=lambda part: counts[part], default=-1)
+    kept = {host for host in hosts if largest in touched[host]}
+    kinds = {touched[host] for host in kept}
+    for host in hosts:
+        if host in kept:
+            continue
+        strange = {kind for kind in kinds if not kind & touched[host]}
+        if all(graph.has_edge(host, other) for other in kept if touched[other] in strange):
+            kept.add(host)
+            kinds.add(touched[host])
+    return [host for host in hosts if host not in kept]
 
 
 def _sizes(spec: Custom, graph: nx.Graph, hosts: Sequence[str], ends: Endpoints) -> list[str]:
@@ -78,107 +110,56 @@ def gpus_per_host(graph: nx.Graph, hosts: Sequence[str], gpus: int) -> int:
     return int(graph.nodes[hosts[0]]["gpus"]) or gpus // len(hosts)
 
 
-def uniform_rate(graph: nx.Graph, hosts: Sequence[str], near: int = 1) -> float:
+def uniform_rate(graph: nx.Graph, hosts: Sequence[str], leaves: Sequence[Sequence[str]] = ()) -> float:
     """Return what each host can send when all send evenly to hosts of other leaves over all shortest paths. [B/s]
 
     At each switch traffic spreads over the cables, see `topology.load.flows_to`; the fullest cable sets the rate.
 
     Parameters
     ----------
-    near : int
-        Hosts on each leaf, itself included; 1 = all others are destinations.
+    leaves : sequence
+        The hosts of each leaf, equally many; empty = all others are destinations.
     """
+    near = len(leaves[0]) if leaves else 1
     if len(hosts) <= near:
         return math.inf
-    merged, counts = _alike_merged(graph, hosts)
+    leaf: dict[Hashable, int] = {host: number for number, members in enumerate(leaves) for host in members}
+    merged, group_of = merge_alike(graph, hosts, leaf)
+    counts: dict[Hashable, float] = {group: float(many) for group, many in Counter(group_of.values()).items()}
+    ends = frozenset(counts) if len(hosts) < len(graph) else frozenset()
     flows: dict[Edge, float] = defaultdict(float)
     for group, count in counts.items():
-        for edge, flow in flows_to(merged, group, counts).items():
+        senders = {one: many for one, many in counts.items() if not leaf or leaf[one] != leaf[group]}
+        for edge, flow in flows_to(merged, group, senders, ends).items():
             flows[edge] += count * flow
-        cables = sum(fields["links"] for fields in merged[group].values())
-        for other, fields in merged[group].items():
-            inside = count * (count - 1) * fields["links"] / cables
-            flows[group, other] += inside
-            flows[other, group] += inside
-    # Pairs on one leaf load only the cables of hosts.
-    ends = set(counts) if near > 1 else set()
+        if not leaf:
+            _add_inside(flows, merged, group, count, ends)
     rates = [
         float(merged.edges[edge]["bandwidth"]) * (len(hosts) - near) / flow
         for edge, flow in busier_direction(flows, merged.edges).items()
-        if flow > 0 and ends.isdisjoint(edge)
+        if flow > 0
     ]
     return min(rates, default=math.inf)
 
 
-def _alike_merged(graph: nx.Graph, hosts: Sequence[str]) -> tuple[nx.Graph, dict[Hashable, float]]:
-    """Return the network with hosts of equal cabling joined into one, and how many each stands for."""
-    first: dict[object, str] = {}
-    name = {}
-    for host in hosts:
-        cabling = sorted((str(other), one["bandwidth"], one["links"]) for other, one in graph[host].items())
-        name[host] = first.setdefault(tuple(cabling), host)
-    merged = nx.Graph()
-    merged.add_nodes_from(name.get(node, node) for node in graph)
-    for one, two, fields in graph.edges(data=True):
-        add_cable(merged, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
-    return merged, {host: float(count) for host, count in Counter(name.values()).items()}
-
-
-def half_cut(graph: nx.Graph, hosts: Sequence[str]) -> float:
-    """Return the least bandwidth between two halves of the hosts, over the splits tried. [B/s]
-
-    Each split is measured exactly, as a maximum flow; finding the worst split of all is NP-hard, so this is an
-    upper bound of the bisection bandwidth. Tried: blocks of hosts in their order, in order of distance, every
-    second block, and those together that few tiers of switches join.
-    """
-    if len(hosts) < 2:
-        return 0.0
-    half = len(hosts) // 2
-    distance = nx.single_source_shortest_path_length(graph, hosts[0])
-    near = sorted(hosts, key=lambda host: (distance.get(host, 0), hosts.index(host)))
-    quarter = max(1, half // 2)
-    ends = [*hosts[:quarter], *hosts[-(half - quarter) :]] if half > quarter else near
-    # Of an odd number the halves differ by one host, and either may be the larger.
-    orders = [
-        list(hosts),
-        near,
-        ends,
-        _nested(graph, hosts),
-        *([list(reversed(hosts))] if len(hosts) % 2 else []),
-    ]
-    return min(_flow(graph, set(order[:half]), hosts) for order in orders)
-
-
-def _nested(graph: nx.Graph, hosts: Sequence[str]) -> list[str]:
-    """Return the hosts in such an order that those stand together which the lower tiers of switches join."""
-    height = nx.multi_source_dijkstra_path_length(graph, set(hosts), weight=lambda *_: 1)
-    parts: dict[str, list[int]] = {host: [] for host in hosts}
-    for tier in range(int(max(height.values())) - 1, 0, -1):
-        lower = graph.subgraph([node for node, above in height.items() if above <= tier])
-        for number, part in enumerate(nx.connected_components(lower)):
-            for host in part & parts.keys():
-                parts[host].append(number)
-    return sorted(hosts, key=parts.__getitem__)
-
-
-def _flow(graph: nx.Graph, first: set[str], hosts: Sequence[str]) -> float:
-    net = nx.DiGraph()
-    for one, two, bandwidth in graph.edges(data="bandwidth"):
-        net.add_edge(one, two, capacity=bandwidth)
-        net.add_edge(two, one, capacity=bandwidth)
-    for host in hosts:
-        # Edges without a capacity are not limited.
-        net.add_edge("(source)", host) if host in first else net.add_edge(host, "(sink)")
-    value: float = nx.maximum_flow_value(net, "(source)", "(sink)")
-    return value
+def _add_inside(
+    flows: dict[Edge, float], merged: nx.Graph, group: Hashable, count: float, ends: Set[Hashable]
+) -> None:
+    """Add what hosts of equal cabling send to each other, over the switches that they share."""
+    cables = {other: fields["links"] for other, fields in merged[group].items() if other not in ends}
+    for other, links in cables.items():
+        inside = count * (count - 1) * links / sum(cables.values())
+        flows[group, other] += inside
+        flows[other, group] += inside
 
 
 def host_diameter(graph: nx.Graph, hosts: Sequence[str]) -> int:
     """Return the most switches between two hosts; hosts with the same neighbours count once."""
     examples = {tuple(sorted(map(str, graph[host]))): host for host in hosts}
+    ends = frozenset(hosts) if len(hosts) < len(graph) else frozenset()
     longest = 0
     for host in examples.values():
-        far = nx.single_source_shortest_path_length(graph, host)
+        far, _ = ways_to(graph, host, ends)
         longest = max(longest, max(far[other] for other in hosts))
     return max(longest - 1, 0)
 
@@ -191,6 +172,12 @@ def leaf_groups(graph: nx.Graph, hosts: Sequence[str]) -> list[list[str]]:
     ]
 
 
+def alike_leaves(graph: nx.Graph, hosts: Sequence[str]) -> list[list[str]]:
+    """Return the hosts of each leaf where all leaves are alike; else none."""
+    groups = leaf_groups(graph, hosts)
+    return groups if len({len(group) for group in groups}) == 1 and len(groups) > 1 else []
+
+
 def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
     """Return the fabric: the scale-up domain, the hosts of one leaf where all leaves are alike, and the whole."""
     graph = read_cables(spec)
@@ -200,15 +187,14 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
     injection = min(sum(edge["bandwidth"] for edge in graph[host].values()) for host in hosts) / per_host
     diameter = host_diameter(graph, hosts)
     levels = [ends.domain_level()]
-    groups = leaf_groups(graph, hosts)
-    leaf = len(groups[0]) * per_host
-    alike = len({len(group) for group in groups}) == 1 and len(groups) > 1
-    if alike and leaf > ends.domain and leaf % ends.domain == 0:
+    leaves = alike_leaves(graph, hosts)
+    leaf = len(leaves[0]) * per_host if leaves else 0
+    if leaf > ends.domain and leaf % ends.domain == 0:
         levels.append(
             Level(name="leaf", group_gpus=leaf, bandwidth=injection * efficiency, latency=ends.latency(1))
         )
-    near = len(groups[0]) if levels[-1].name == "leaf" else 1
-    uniform = min(uniform_rate(graph, hosts, near) / per_host, injection)
+    apart = leaves if levels[-1].name == "leaf" else ()
+    uniform = min(uniform_rate(graph, hosts, apart) / per_host, injection)
     whole = -(-per_host * len(hosts) // levels[-1].group_gpus) * levels[-1].group_gpus
     if whole > levels[-1].group_gpus:
         levels.append(
@@ -219,6 +205,7 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
                 latency=ends.latency(max(diameter, 1)),
             )
         )
+    cut, exact = half_cut(graph, hosts)
     return Fabric(
         name=ends.topology.name or ends.topology.title,
         kind="custom",
@@ -228,7 +215,8 @@ def build_custom(spec: Custom, ends: Endpoints) -> Fabric:
         gpus_per_domain=ends.domain,
         switches={"all": sum(not host for _, host in graph.nodes(data="host"))},
         links=_cable_counts(graph),
-        bisection_bandwidth=half_cut(graph, hosts),
+        bisection_bandwidth=cut,
+        bisection_exact=exact,
         diameter=diameter,
         collectives=ends.topology.collectives,
     )

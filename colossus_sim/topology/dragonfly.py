@@ -24,7 +24,11 @@ def dragonfly_problems(spec: Dragonfly, ends: Endpoints) -> list[str]:
     p, a, h = spec.endpoints_per_router, spec.routers_per_group, spec.global_links_per_router
     if min(p, a, h) < 1:
         return ["dragonfly: endpoints, routers and global links must be at least 1"]
-    problems = []
+    rates = {
+        "local_link_bandwidth": spec.local_link_bandwidth,
+        "global_link_bandwidth": spec.global_link_bandwidth,
+    }
+    problems = [f"{field}: must be above 0" for field, rate in rates.items() if rate <= 0]
     ports = p + a - 1 + h
     if ports > spec.switch_radix:
         problems.append(
@@ -59,7 +63,8 @@ def build_dragonfly(spec: Dragonfly, ends: Endpoints) -> Fabric:
     per_group, groups, routers = dragonfly_sizes(spec, ends)
     efficiency = ends.topology.link_efficiency
     local = min(ends.nic, (a - 1) * spec.local_link_bandwidth / p) if a > 1 else ends.nic
-    across = min(local, h * spec.global_link_bandwidth / p, a * spec.local_link_bandwidth / (2 * p))
+    transit = a * spec.local_link_bandwidth / (2 * p) if a > 1 else ends.nic
+    across = min(local, h * spec.global_link_bandwidth / p, transit)
     sizes = [("router", p, ends.nic, 1), ("group", per_group, local, 2)]
     if groups > 1:
         sizes.append(("global", per_group * groups, across, 4))

@@ -56,6 +56,8 @@ class Fabric:
         Cables per tier (one cable carries both directions).
     bisection_bandwidth : float
         Over the worst cut into two halves, one direction. [B/s]
+    bisection_exact : bool
+        Whether no other cut has less; else `bisection_bandwidth` is an upper bound.
     diameter : int
         Most switch (torus: node) hops between two endpoints.
     collectives : CollectiveConstants, optional
@@ -73,6 +75,7 @@ class Fabric:
     switches: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, int] = field(default_factory=dict)
     bisection_bandwidth: float = 0.0
+    bisection_exact: bool = True
     diameter: int = 0
     collectives: CollectiveConstants | None = None
     circuit_switches: int = 0

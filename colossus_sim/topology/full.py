@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -123,19 +124,30 @@ def _dragonfly(spec: Dragonfly, ends: Endpoints) -> nx.Graph:
         router = place // spec.endpoints_per_router
         _cable(graph, _host(graph, index), f"router-{group}-{router}", ends.nic)
     free = [0] * groups
-    ports = spec.routers_per_group * spec.global_links_per_router
-    pairs = list(combinations(range(groups), 2))
-    # Rounds over all pairs of groups spread the global links evenly until no port is left.
-    while pairs and any(free[one] < ports and free[two] < ports for one, two in pairs):
-        for one, two in pairs:
-            if free[one] < ports and free[two] < ports:
-                ends_of = [
-                    f"router-{group}-{free[group] // spec.global_links_per_router}" for group in (one, two)
-                ]
-                _cable(graph, ends_of[0], ends_of[1], spec.global_link_bandwidth)
-                free[one] += 1
-                free[two] += 1
+    for one, two in global_pairs(groups, spec.routers_per_group * spec.global_links_per_router):
+        ends_of = [f"router-{group}-{free[group] // spec.global_links_per_router}" for group in (one, two)]
+        _cable(graph, ends_of[0], ends_of[1], spec.global_link_bandwidth)
+        free[one] += 1
+        free[two] += 1
     return graph
+
+
+def global_pairs(groups: int, ports: int) -> Iterator[tuple[int, int]]:
+    """Yield the two groups of each global cable: all pairs evenly, until no two ports are left.
+
+    The ports that are left after whole rounds over all pairs go to groups at equal distances around a ring; where
+    their number is odd, one of each to the neighbour in pairs, and of an odd number of groups one goes without.
+    """
+    if groups < 2:
+        return
+    rounds, left = divmod(ports, groups - 1)
+    for _ in range(rounds):
+        yield from combinations(range(groups), 2)
+    odd = left % 2
+    if odd:
+        yield from ((group, group + 1) for group in range(0, groups - 1, 2))
+    for distance in range(1 + odd, 1 + odd + left // 2):
+        yield from ((group, (group + distance) % groups) for group in range(groups))
 
 
 def _named(topology: Topology, gpu: Gpu, gpus: int | None, ends: Endpoints) -> nx.Graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Set
 
 import networkx as nx
 
@@ -39,9 +39,10 @@ def uniform_load(graph: nx.Graph, injection: float) -> dict[Edge, float]:
     traced, total = every[::step], sum(gpus.values())
     scale = total / max(sum(gpus[node] for node in traced), 1.0)
     flows: dict[Edge, float] = defaultdict(float)
+    ends = end_nodes(graph)
     for target in traced:
         sent = injection * gpus[target] / total * scale
-        for edge, share in flows_to(graph, target, gpus).items():
+        for edge, share in flows_to(graph, target, gpus, ends).items():
             flows[edge] += sent * share
     busier = busier_direction(flows, graph.edges, sample=len(traced) < len(every))
     loads = {edge: flow / graph.edges[edge]["bandwidth"] for edge, flow in busier.items()}
@@ -95,8 +96,9 @@ def spread_traffic(
     scale = sum(ranks[host] for host in every) / max(sum(ranks[host] for host in traced), 1e-300)
     senders: dict[Hashable, float] = {host: ranks[host] / elsewhere[host] for host in every}
     flows: dict[Edge, float] = defaultdict(float)
+    ends = end_nodes(graph)
     for host in traced:
-        for edge, share in flows_to(graph, host, senders).items():
+        for edge, share in flows_to(graph, host, senders, ends).items():
             flows[edge] += scale * ranks[host] * share
     return busier_direction(flows, graph.edges, sample=len(traced) < len(every))
 
@@ -123,26 +125,53 @@ def _averaged(loads: Mapping[Edge, float], alike: Mapping[Edge, int]) -> dict[Ed
     return {edge: means[alike[edge]] for edge in loads}
 
 
-def flows_to(graph: nx.Graph, target: Hashable, senders: Mapping[Hashable, float]) -> dict[Edge, float]:
-    """Return what each edge carries towards a target, by direction, when `senders` send to it.
+def end_nodes(graph: nx.Graph) -> frozenset[Hashable]:
+    """Return the nodes that forward nothing: the hosts of a network that has switches.
 
-    At each switch traffic goes on over all cables of shortest paths to the target in equal parts: ECMP and adaptive
-    routing choose among ports, so that twelve cables to one neighbour take three times what four to another do.
+    Where hosts are joined to each other alone they are its switches, as the GPUs of one server or of a torus.
+    """
+    hosts = frozenset(node for node, host in graph.nodes(data="host") if host)
+    return hosts if len(hosts) < len(graph) else frozenset()
+
+
+def ways_to(
+    graph: nx.Graph, target: Hashable, ends: Set[Hashable] = frozenset()
+) -> tuple[dict[Hashable, int], dict[Hashable, list[Hashable]]]:
+    """Return the cables from each node to a target, the nearest first, and its neighbours on the shortest ways.
+
+    No way leads through one of `ends`.
     """
     distance, closer = {target: 0}, {target: list[Hashable]()}
-    order, queue = [], deque([target])
+    queue = deque([target])
     while queue:
         node = queue.popleft()
-        order.append(node)
+        if node in ends and node != target:
+            continue
         for other in graph[node]:
             if other not in distance:
                 distance[other], closer[other] = distance[node] + 1, []
                 queue.append(other)
             if distance[other] == distance[node] + 1:
                 closer[other].append(node)
-    passing = {node: float(senders.get(node, 0.0)) for node in order}
+    return distance, closer
+
+
+def flows_to(
+    graph: nx.Graph,
+    target: Hashable,
+    senders: Mapping[Hashable, float],
+    ends: Set[Hashable] = frozenset(),
+) -> dict[Edge, float]:
+    """Return what each edge carries towards a target, by direction, when `senders` send to it.
+
+    At each switch traffic goes on over all cables of shortest paths to the target in equal parts: ECMP and adaptive
+    routing choose among ports, so that twelve cables to one neighbour take three times what four to another do.
+    None goes through another of `ends`, the nodes that do not forward (see `end_nodes`).
+    """
+    distance, closer = ways_to(graph, target, ends)
+    passing = {node: float(senders.get(node, 0.0)) for node in distance}
     found: dict[Edge, float] = {}
-    for node in reversed(order):
+    for node in reversed(distance):
         if node == target or not passing[node]:
             continue
         cables = [graph[node][other].get("links", 1) for other in closer[node]]

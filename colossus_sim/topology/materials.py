@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from colossus_sim.specs.parts import Parts, RateParts
 from colossus_sim.specs.topology import Clos, Custom, Dragonfly, Topology, Torus
 from colossus_sim.topology.fabric import Fabric
+from colossus_sim.topology.torus import IN_BLOCK
 
 Ports = Mapping[float, int]
 """Rate of a port or cable [B/s] -> how many."""
@@ -92,7 +93,7 @@ def bill_of_materials(topology: Topology, fabric: Fabric, nic: float, parts: Par
 
 def _cable_items(topology: Topology, tier: str, counts: Ports, parts: Parts) -> Iterator[Item]:
     """Return the lines of a tier's cables, and of their optics where copper does not reach."""
-    optical = topology.cable_length > parts.copper_reach
+    optical = topology.cable_length > parts.copper_reach and tier != IN_BLOCK
     number, price = sum(counts.values()), 0.0
     for rate, count in counts.items():
         row, scale = _row(parts, rate)

@@ -9,8 +9,11 @@ import networkx as nx
 
 from colossus_sim.specs.topology import Custom
 from colossus_sim.topology.cables import read_cables
-from colossus_sim.topology.custom import gpus_per_host, hosts_of, leaf_groups, uniform_rate
+from colossus_sim.topology.custom import alike_leaves, cut_off, gpus_per_host, hosts_of, uniform_rate
 from colossus_sim.topology.endpoints import Endpoints
+
+ROUNDING = 1e-9
+"""By how much two shares that are the same may differ."""
 
 
 class Rerouted(NamedTuple):
@@ -46,18 +49,18 @@ def rerouted(spec: Custom, ends: Endpoints, part: str, name: str) -> Rerouted:
     hosts = hosts_of(before)
     per_host = gpus_per_host(before, hosts, ends.gpus)
     after = _without(before, hosts, part, name)
-    reached = max(nx.connected_components(after), key=lambda nodes: sum(host in nodes for host in hosts))
-    cut = [index for index, host in enumerate(hosts) if host not in reached]
+    apart = set(cut_off(after, hosts))
+    cut = [index for index, host in enumerate(hosts) if host in apart]
     if cut:
         return Rerouted(*_neighbours(cut, per_host, name), 1.0, own=True)
-    near = _hosts_of_a_leaf(before, hosts)
+    leaves = alike_leaves(before, hosts)
     own = {host: _width(after, host) / _width(before, host) for host in hosts}
     slow = [index for index, host in enumerate(hosts) if own[host] < 1.0]
     through = [
-        min(uniform_rate(graph, hosts, near), _width_of_all(graph, hosts)) for graph in (before, after)
+        min(uniform_rate(graph, hosts, leaves), _width_of_all(graph, hosts)) for graph in (before, after)
     ]
     left = through[1] / through[0]
-    if slow and min(own.values()) <= left:
+    if slow and min(own.values()) <= left * (1.0 + ROUNDING):
         return Rerouted(*_neighbours(slow, per_host, name), 1.0 - min(own.values()), own=True)
     return Rerouted(0, ends.gpus, max(0.0, 1.0 - left), own=False)
 
@@ -76,13 +79,6 @@ def _without(graph: nx.Graph, hosts: Sequence[str], part: str, name: str) -> nx.
         raise ValueError(f"the network has no cable {name!r}; cables: {known}, ...")
     after.remove_edge(one, two)
     return after
-
-
-def _hosts_of_a_leaf(graph: nx.Graph, hosts: Sequence[str]) -> int:
-    """Return how many hosts share a leaf, where all leaves are alike, as levels are built; else 1."""
-    groups = leaf_groups(graph, hosts)
-    alike = len({len(group) for group in groups}) == 1 and len(groups) > 1
-    return len(groups[0]) if alike else 1
 
 
 def _width(graph: nx.Graph, host: str) -> float:

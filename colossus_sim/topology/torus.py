@@ -8,6 +8,9 @@ from colossus_sim.specs.topology import Torus
 from colossus_sim.topology.endpoints import PROPAGATION, Endpoints
 from colossus_sim.topology.fabric import Fabric, Level
 
+IN_BLOCK = "in-block"
+"""Name of the cables inside blocks, which are of copper."""
+
 
 def gpus_per_node(spec: Torus, ends: Endpoints) -> int:
     """Return the GPUs at one node of the torus: 1, or a whole scale-up domain where one does not reach."""
@@ -56,30 +59,66 @@ def circuit_switches(spec: Torus) -> int:
     return len(spec.dims) * spec.block ** (len(spec.dims) - 1) if spec.block else 0
 
 
-def torus_links(dims: tuple[int, ...]) -> int:
-    """Return the cables: one ring per line of nodes; a ring of two is a single cable."""
-    nodes = math.prod(dims)
-    return sum(nodes if size > 2 else nodes // 2 if size == 2 else 0 for size in dims)
+def torus_links(spec: Torus) -> dict[str, int]:
+    """Return the cables: one ring per line of nodes; a ring of two is a single cable.
+
+    With blocks those inside of one and those between two (or around one) are counted apart.
+    """
+    nodes, block = math.prod(spec.dims), spec.block
+    total = sum(nodes // size * _cables_of_a_ring(size) for size in spec.dims)
+    if not block:
+        return {"torus": total}
+    leaving = sum(
+        nodes // size * (size // block if size > 2 else _cables_of_a_ring(size // block))
+        for size in spec.dims
+    )
+    return {IN_BLOCK: total - leaving, "between-block": leaving}
+
+
+def _cables_of_a_ring(nodes: int) -> int:
+    return nodes if nodes > 2 else nodes - 1
+
+
+def longest_axis(dims: tuple[int, ...]) -> float:
+    """Return the k of a torus of one even axis in which each node can send as much evenly to all, itself included.
+
+    Along an axis of even k a packet goes k / 4 links on average, spread over two links of a node, so that at a
+    rate of b each the node sends 8 b / k (Dally and Towles 2004, Principles and Practices of Interconnection
+    Networks, section 5.2). With odd k these are (k^2 - 1) / 4 k links; two nodes have one cable, which half of what
+    each sends takes. The slowest axis counts.
+    """
+    return max(4.0 if k == 2 else (k * k - k % 2) / k for k in dims)
+
+
+def cut_links(dims: tuple[int, ...]) -> int:
+    """Return the fewest links between two halves of the nodes.
+
+    Across an axis of even k a cut passes two links of each of N / k rings (one where k is 2). An odd k leaves a
+    slab in the middle, which is cut along the other axes. Exact where no axis has two nodes (Arjona Aroca and
+    Fernandez Anta 2012, arXiv:1202.6291); with such axes it is what a search of all splits finds up to 20 nodes.
+    """
+    found = [0] if max(dims) == 1 else []
+    for axis, k in enumerate(dims):
+        others = (*dims[:axis], *dims[axis + 1 :])
+        if k > 1:
+            slab = cut_links(others) if k % 2 and others else 0
+            found.append((1 if k == 2 else 2) * math.prod(others) + slab)
+    return min(found)
 
 
 def build_torus(spec: Torus, ends: Endpoints) -> Fabric:
-    """Return the fabric, with the bisection's limit for uniform traffic and the links' for rings.
+    """Return the fabric, with the limit of its fullest links for uniform traffic and the links' for rings.
 
-    A cut across the longest dimension k passes 2 N / k links of bandwidth b each way (wrapped), and half of
-    what N / 2 nodes send: x = 8 b / k per node (Dally and Towles 2004, Principles and Practices of
-    Interconnection Networks, section 5.2). Rings along the dimensions use all 2 n links of a node.
+    Rings along the dimensions use all 2 n links of a node.
     """
     nodes, per_node = math.prod(spec.dims), gpus_per_node(spec, ends)
     efficiency = ends.topology.link_efficiency
-    longest = max(spec.dims)
     degree = sum(2 if size > 2 else 1 if size == 2 else 0 for size in spec.dims)
     wires = degree * spec.link_bandwidth / per_node * efficiency
     if per_node == 1 and ends.domain >= nodes:
         wires = min(wires, ends.scale_up * efficiency)
-    wrap = 8 if longest > 2 else 4
-    uniform = (
-        min(wires, wrap * spec.link_bandwidth / longest / per_node * efficiency) if longest > 1 else wires
-    )
+    longest = longest_axis(spec.dims)
+    uniform = min(wires, 8 * spec.link_bandwidth / longest / per_node * efficiency) if longest else wires
     whole = nodes * per_node
     torus = Level(
         name="torus",
@@ -97,8 +136,8 @@ def build_torus(spec: Torus, ends: Endpoints) -> Fabric:
         gpus=ends.gpus,
         gpus_per_domain=ends.domain,
         switches={},
-        links={"torus": torus_links(spec.dims)},
-        bisection_bandwidth=(2 if longest > 2 else 1) * nodes / longest * spec.link_bandwidth,
+        links=torus_links(spec),
+        bisection_bandwidth=cut_links(spec.dims) * spec.link_bandwidth,
         diameter=sum(size // 2 for size in spec.dims),
         circuit_switches=circuit_switches(spec),
         collectives=ends.topology.collectives,

@@ -137,7 +137,7 @@ def test_a_network_that_cannot_be_built(tiny_file: Path, capsys: pytest.CaptureF
     """Impossible fabrics are found before any run."""
     change = "cluster.sites.lab.topology.fabric.switch_radix=64"
     assert run_command_line(["check", str(tiny_file), "--set", change]) == 2
-    assert "cluster.sites.lab.topology.fabric: " in capsys.readouterr().err
+    assert "--set #1: cluster.sites.lab.topology.fabric.switch_radix: a leaf" in capsys.readouterr().err
 
 
 BROKEN_PART = """\

@@ -144,7 +144,7 @@ def test_slow_runs_exit_with_3_and_are_played_again(here: Path, capsys: pytest.C
     """A run that takes longer than --task-timeout has failed; --resume with more time plays it, and says so."""
     command = ["sweep", "tiny", *GRID, "--no-plots"]
     assert run_command_line([*command, "--task-timeout", "0.1 ms"]) == 3
-    assert "ran longer than --task-timeout 0.1 ms" in capsys.readouterr().out
+    assert "ran longer than --task-timeout 100 us" in capsys.readouterr().out
     assert run_command_line([*command, "--resume", "--task-timeout", "600"]) == 0
     shown = capsys.readouterr()
     assert "played again: 2 runs that failed" in shown.err

@@ -38,6 +38,30 @@ def test_bill_of_a_list_of_cables_says_what_it_assumes(capsys: pytest.CaptureFix
     assert "64" in json.loads(out)["material_notes"][0]
 
 
+def written(folder: Path, *rows: str, gpus: int) -> str:
+    """Write a network of cables and return its file."""
+    (folder / "cables.csv").write_text("\n".join(("from,to,bandwidth,links", *rows)), "utf-8")
+    file = folder / "net.yaml"
+    file.write_text(
+        f"title: t\ngpu: h100\ngpus: {gpus}\nfabric: {{kind: custom, file: cables.csv}}\nlink_efficiency: 1\n"
+        "provenance: {kind: assumption, reference: test, checked: 2026-08}\n",
+        "utf-8",
+    )
+    return str(file)
+
+
+def test_a_cut_that_may_not_be_the_least_is_called_a_bound(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Twenty leaves are too many to try all halves; the two of the shipped example are not."""
+    rows = [f"host{index},leaf{index // 2},400 Gbit/s,8" for index in range(40)]
+    rows += [f"leaf{leaf},spine{spine},400 Gbit/s,4" for leaf in range(20) for spine in range(2)]
+    file = written(tmp_path, *rows, gpus=320)
+    assert "at most 4 TB/s" in call(capsys, "show", file)[1]
+    assert json.loads(call(capsys, "show", file, "--json")[1])["bisection_is_exact"] is False
+    assert "at most" not in call(capsys, "show", "custom_64")[1]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_show_draws_loads_light_and_dark(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, dark: bool
@@ -47,8 +71,78 @@ def test_show_draws_loads_light_and_dark(
     for network in ("hgx_h100_1k", "custom_64"):
         picture = tmp_path / f"{network}.svg"
         assert call(capsys, "show", network, "--png", str(picture), *flags)[0] == 0
-        assert "when each GPU sends 50 GB/s to all" in picture.read_text("utf-8")
+        assert "when each GPU sends 50 GB/s to all, itself included" in picture.read_text("utf-8")
     assert call(capsys, "show", "custom_64", *flags)[0] == 2
+
+
+def test_loads_are_those_of_what_the_cables_carry(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """GPUs of 50 GB/s on cables of 25 send 25: half of it leaves a leaf of two, over half as wide uplinks: full.
+
+    Two leaves of two hosts with 8 cables each: 16 GPUs x 25 GB/s x 1/2 on 8 uplinks of 25 GB/s.
+    """
+    rows = [f"host{index},leaf{index // 2},200 Gbit/s,8" for index in range(4)]
+    rows += [f"leaf{leaf},spine,200 Gbit/s,8" for leaf in range(2)]
+    picture = tmp_path / "net.svg"
+    file = written(tmp_path, *rows, gpus=32)
+    assert call(capsys, "show", file, "--png", str(picture), "--load")[0] == 0
+    assert "when each GPU sends 25 GB/s to all, itself included (1: full; highest 1)" in picture.read_text(
+        "utf-8"
+    )
+
+
+def refusal(capsys: pytest.CaptureFixture[str], file: Path, text: str) -> str:
+    """Write a topology that cannot be built and return what is said."""
+    file.write_text(
+        f"title: t\ngpu: h100\ngpus: 512\nfabric:\n{text}\nnic_bandwidth: 400 Gbit/s\n"
+        "provenance: {kind: assumption, reference: test, checked: 2026-08}\n",
+        "utf-8",
+    )
+    code, _, err = call(capsys, "show", str(file))
+    assert code == 2
+    return err.replace(str(file), "FILE")
+
+
+def test_what_cannot_be_built_is_shown_in_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """File, line, column and field, as for values that cannot be read; also of shipped networks."""
+    file = tmp_path / "net.yaml"
+    tiers = "  tiers: [{name: leaf, group_gpus: 256}, {name: spine, group_gpus: 0}]\n"
+    rails = refusal(capsys, file, f"  kind: clos\n{tiers}  switch_radix: 64\n  rails: 3")
+    assert rails.startswith("error: FILE:8:10: fabric.rails: 3 rails do not divide the 8 GPUs")
+    assert "    | " + 9 * " " + "^" in rails
+    torus = refusal(capsys, file, "  {kind: torus, dims: [2, 2], link_bandwidth: 50 GB/s}")
+    assert torus.startswith("error: FILE:5:23: fabric.dims: a torus of 2 x 2")
+    (tmp_path / "cables.csv").write_bytes(b"from,to,bandwidth\nhost0,leaf,400 Gbot/s\n")
+    cables = "  {kind: custom, file: cables.csv}"
+    assert refusal(capsys, file, cables).startswith(
+        "error: FILE:5:24: fabric.file: cables.csv: line 2: unit 'Gbot/s'"
+    )
+    (tmp_path / "cables.csv").write_bytes(b"from,to,bandwidth\nhost0,le\xe4f,400 Gbit/s\n")
+    assert "fabric.file: " in (latin := refusal(capsys, file, cables))
+    assert "cables.csv: line 2 is not UTF-8 text (byte 0xe4); save it as UTF-8" in latin
+    shipped = call(capsys, "show", "hgx_h100_1k", "--gpus", "100000")[2]
+    assert "topologies/hgx_h100_1k.yaml:" in shipped
+    assert "fabric" in shipped
+
+
+def test_a_table_that_begins_with_a_byte_order_mark(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Excel writes one by default; it is no part of the first column's name."""
+    file = written(tmp_path, "host0,leaf,400 Gbit/s,8", "host1,leaf,400 Gbit/s,8", gpus=16)
+    plain = call(capsys, "show", file)
+    table = tmp_path / "cables.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert call(capsys, "show", file) == plain
+    assert plain[0] == 0
+
+
+def test_latencies_are_in_microseconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A hop over NVLink takes 0.6 us, not 0.0006 ms."""
+    out = call(capsys, "show", "hgx_h100_1k")[1]
+    assert " 0.6 us " in out
+    assert " ms " not in out
 
 
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -271,10 +271,10 @@ def test_chances_and_median_ends_are_written() -> None:
     assert "2026-04-29" in texts
 
 
-def tradeoff(share: float = 1.0) -> SweepView:
+def tradeoff(share: float = 1.0, unit: str = "") -> SweepView:
     """Return days of two jobs and the network's bill at 1:1, 2:1 and 4:1, times a share."""
     name = "cluster.sites.a.topology.fabric.tiers[1].oversubscription"
-    thin = Parameter(name=name, texts=("1", "2", "4"), numbers=(1.0, 2.0, 4.0), unit="")
+    thin = Parameter(name=name, texts=(f"1{unit}", f"2{unit}", f"4{unit}"), numbers=(1.0, 2.0, 4.0), unit="")
     return SweepView(
         title="Oversubscription", note="3 points", parameters=(thin,), cost=None,
         measures=(
@@ -286,9 +286,10 @@ def tradeoff(share: float = 1.0) -> SweepView:
     )  # fmt: skip
 
 
-def test_tradeoff_says_what_a_thin_network_costs_and_saves() -> None:
+@pytest.mark.parametrize("unit", ["", ":1"])
+def test_tradeoff_says_what_a_thin_network_costs_and_saves(unit: str) -> None:
     """Lines start at 0 and show the days on top of the first point's; the answer stands in the header."""
-    figure = sweep_figures(tradeoff())["network_tradeoff"]
+    figure = sweep_figures(tradeoff(unit))["network_tradeoff"]
     drawn = [list(line.get_ydata()) for line in figure.axes[0].get_lines()]
     assert [0.0, 0.25, 2.0] in drawn
     assert [0.0, 0.5, 1.0] in drawn

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from colossus_sim.plots.loads import LoadScale
+from colossus_sim.plots.loads import NO_LOAD, LoadScale
 from colossus_sim.plots.topology import THICKEST, THINNEST, draw_topology, layout, line_width
 
 SIDE = 4
@@ -27,7 +27,7 @@ def torus(*dims: int) -> nx.Graph:
 def drawn(graph: nx.Graph, *, dark: bool = False) -> Figure:
     """Return the picture of a torus in which every cable is half full."""
     fabric = SimpleNamespace(name="t", kind="torus", gpus=len(graph), switches={}, links={"x": 3},
-                             bisection_bandwidth=1e9, diameter=6)  # fmt: skip
+                             bisection_bandwidth=1e9, bisection_exact=True, diameter=6)  # fmt: skip
     return draw_topology(
         fabric, graph, load=dict.fromkeys(graph.edges, 0.5), scale=LoadScale.uniform(1e9), dark=dark
     )
@@ -94,7 +94,7 @@ def dragonfly(groups: int) -> nx.Graph:
 def dragonfly_figure(graph: nx.Graph, load: dict[tuple[int, int], float] | None) -> Figure:
     """Return its picture."""
     fabric = SimpleNamespace(name="d", kind="dragonfly", gpus=80, switches={"router": 40}, links={"x": 3},
-                             bisection_bandwidth=1e9, diameter=4)  # fmt: skip
+                             bisection_bandwidth=1e9, bisection_exact=True, diameter=4)  # fmt: skip
     return draw_topology(fabric, graph, load=load, scale=LoadScale(words="w", own_range=True))
 
 
@@ -117,3 +117,18 @@ def test_a_dragonfly_under_a_run_shows_the_pairs_that_carry_something() -> None:
     (image,) = pairs.images
     assert int(image.get_array().count()) == 6
     assert "highest 25 %" in figure.axes[-1].get_title(loc="left")
+
+
+@pytest.mark.parametrize("least", [0.0, 0.25])
+def test_the_colour_of_cables_without_a_load_is_explained(least: float) -> None:
+    """Where there are any, in every kind of picture; else the scale is all."""
+    graph = dragonfly(4)
+    load = {edge: least if max(edge) < 3 else 0.5 for edge in graph.edges}
+    rings = dragonfly_figure(graph, load)
+    nx.set_node_attributes(graph, 0, "tier")
+    nx.set_edge_attributes(graph, 1e9, "bandwidth")
+    fabric = SimpleNamespace(name="c", kind="custom", gpus=4, switches={}, links={"x": 6},
+                             bisection_bandwidth=1e9, bisection_exact=True, diameter=1)  # fmt: skip
+    rows = draw_topology(fabric, graph, load=load, scale=LoadScale(words="w", own_range=True))
+    for figure in (rings, rows):
+        assert (NO_LOAD in [text.get_text() for text in figure.texts]) == (least == 0.0)

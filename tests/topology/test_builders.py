@@ -265,6 +265,18 @@ def test_oversubscription_divides_the_level_above(over: float, load_gpu: LoadGpu
     assert fabric.bisection_bandwidth == 8192 * 50e9 / over
 
 
+def test_ratios_may_be_written_as_they_are_printed(load_gpu: LoadGpu) -> None:
+    """4 and 4:1 are the same oversubscription."""
+    rows: list[Any] = [{"name": "leaf", "group_gpus": 256, "oversubscription": "4:1"}]
+    fabric = {
+        "kind": "clos",
+        "switch_radix": 64,
+        "rails": 8,
+        "tiers": [*rows, {"name": "spine", "group_gpus": 0}],
+    }
+    assert make(1024, fabric) == make(1024, clos(("leaf", 256, 4), ("spine", 0, 1), rails=8))
+
+
 def test_overbuilt_uplinks_do_not_exceed_the_nic(load_gpu: LoadGpu) -> None:
     """More uplinks than NICs help against the next tier's oversubscription, but no GPU sends faster."""
     topology = make(16384, clos(("leaf", 128, 0.5), ("spine", 2048, 4), ("core", 0, 1), radix=192, rails=8))
@@ -399,6 +411,18 @@ REFUSED = {
     "groups": (make(262657, dragonfly(16, 32, 16)), "at most 262656 GPUs"),
     "domains": (make(100, dragonfly(5, 5, 5)), "no whole number of scale-up domains"),
     "zero": (make(100, dragonfly(0, 5, 5)), "at least 1"),
+    "a tier called as the domains": (
+        make(64, clos(("scale_up", 16, 1), ("spine", 0, 1))),
+        "no tier can be called 'scale_up'",
+    ),
+    "dead local": (
+        make(64, dragonfly(4, 4, 2) | {"local_link_bandwidth": "0 Gbit/s"}),
+        "local_link_bandwidth: must be above 0",
+    ),
+    "dead global": (
+        make(64, dragonfly(4, 4, 2) | {"global_link_bandwidth": "0 Gbit/s"}),
+        "global_link_bandwidth: must be above 0",
+    ),
     "torus": (
         make(9000, {"kind": "torus", "dims": [4, 4], "link_bandwidth": "50 GB/s"}),
         "holds 16 GPUs, or 128 with",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import networkx as nx
 import pytest
 
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Custom, Topology
 from colossus_sim.topology.builders import build_fabric, topology_problems
 from colossus_sim.topology.cables import CableError, read_cables
-from colossus_sim.topology.custom import uniform_rate
+from colossus_sim.topology.custom import hosts_of, leaf_groups, uniform_rate
 from colossus_sim.topology.full import full_graph
 
 LoadGpu = Callable[[str], Gpu]
@@ -109,6 +110,20 @@ def test_two_leaves_two_spines(load_gpu: LoadGpu) -> None:
     assert dict(fabric.links) == {"host": 32, "switch-to-switch": 16}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        CSV.replace("from,to,bandwidth,links", "From , TO, Bandwidth ,Links"),
+        CSV.replace(",", " , "),
+        CSV.replace("host0", '"host0"').replace(",", ", "),
+        CSV.replace("links\n", "links,,\n"),
+    ],
+)
+def test_tables_as_spreadsheets_and_people_write_them(text: str) -> None:
+    """Capitals in the header, blanks around commas, quotes and empty columns change nothing."""
+    assert nx.utils.graphs_equal(read_cables(spec(text)), read_cables(spec(CSV)))
+
+
 def test_ibnetdiscover_joins_the_adapters_of_a_host() -> None:
     """Two adapters of node1 are one host with two cables of 4 x 100 Gbit/s."""
     graph = read_cables(spec(IBNETDISCOVER, "fabric.ibnet"))
@@ -174,6 +189,31 @@ def test_graphml(load_gpu: LoadGpu) -> None:
     assert fabric.gpus == 16
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_directed_graphml_counts_each_cable_once(both: bool, load_gpu: LoadGpu) -> None:
+    """What networkx writes of a DiGraph has an edge each way, or one: one cable, 50 GB/s shared by 8 GPUs."""
+    text = GRAPHML.replace('"undirected"', '"directed"')
+    if both:
+        back = '<edge source="s" target="{}"><data key="b">200 Gbit/s</data></edge>'
+        text = text.replace("</graph>", back.format("a") + back.format("b") + "</graph>")
+    fabric = build_fabric(network(text, 16, "net.graphml"), load_gpu("h100"))
+    assert fabric.levels[-1].bandwidth == pytest.approx(50e9 / 8)
+    assert dict(fabric.links) == {"host": 2, "switch-to-switch": 0}
+
+
+def test_directed_graphml_from_networkx() -> None:
+    """A graph, and what networkx makes of it with directions, are the same cables; parallel ones add up."""
+    one = nx.MultiGraph([("host0", "s"), ("host0", "s"), ("host1", "s")])
+    nx.set_edge_attributes(one, 50e9, "bandwidth")
+    nx.set_edge_attributes(one, 4, "links")
+    found = [
+        read_cables(spec("\n".join(nx.generate_graphml(graph)), "net.graphml"))
+        for graph in (one, one.to_directed())
+    ]
+    assert found[0].edges["host0", "s"] == {"bandwidth": 400e9, "links": 8}
+    assert list(found[0].edges(data=True)) == list(found[1].edges(data=True))
+
+
 UNEVEN = CSV.replace("spine0,400 Gbit/s,4", "spine0,400 Gbit/s,12")
 """16 uplinks per leaf: 12 to one spine, 4 to the other."""
 
@@ -199,10 +239,11 @@ def test_exported_fat_tree_keeps_its_width(load_topology: LoadTopology, load_gpu
     """Two pods at 4:1 by hand: 12 uplinks for 52/1024 of a pod's traffic, of which 1024/2016 leaves the pod."""
     topology = load_topology("ndr_fat_tree_4to1")
     graph = full_graph(topology, load_gpu("h100"), 2048)
-    hosts = [node for node, kind in graph.nodes(data="kind") if kind == "host"]
+    nx.set_node_attributes(graph, {node: kind == "host" for node, kind in graph.nodes(data="kind")}, "host")
+    hosts = hosts_of(graph)
     for *_, fields in graph.edges(data=True):
         fields["bandwidth"] *= fields["links"]
-    rate = uniform_rate(graph, hosts, near=32)
+    rate = uniform_rate(graph, hosts, leaf_groups(graph, hosts))
     assert rate == pytest.approx(12 * 50e9 / 52 * 2016 / 1024)
 
 
@@ -213,6 +254,11 @@ def test_exported_fat_tree_keeps_its_width(load_topology: LoadTopology, load_gpu
         (CSV.replace("400 Gbit/s,8\nhost1", "400 Gbot/s,8\nhost1"), "net.csv", "line 2: unit 'Gbot/s'"),
         (CSV.replace(",8\nhost1", ",0\nhost1"), "net.csv", "line 2, links: must be at least 1"),
         (CSV.replace(",8\nhost1", ",8,9\nhost1"), "net.csv", "line 2: has more columns than the header"),
+        (
+            CSV.replace("bandwidth,links", "bandwidth,links,Links"),
+            "net.csv",
+            "line 1: two columns have the same",
+        ),
         (CSV.replace("host0,leaf0", "leaf0,leaf0"), "net.csv", "line 2: a cable from 'leaf0' to itself"),
         ("hello", "net.ibnet", "is this the output of ibnetdiscover"),
         (IBNETDISCOVER.replace("4xNDR", "fast"), "net.ibnet", "line 8: no speed"),

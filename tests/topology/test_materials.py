@@ -12,11 +12,12 @@ from colossus_sim.loading.catalog import Catalog
 from colossus_sim.loading.listing import validated_entry
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.parts import Parts
-from colossus_sim.specs.topology import Custom, Topology
+from colossus_sim.specs.topology import Custom, Topology, Torus
 from colossus_sim.topology.builders import build_fabric
 from colossus_sim.topology.full import full_graph, write_graphml
 from colossus_sim.topology.materials import bill_of_materials
 from colossus_sim.topology.quotient import quotient_graph
+from colossus_sim.topology.torus import torus_links
 from colossus_sim.units import format_usd
 
 LoadTopology = Callable[[str], Topology]
@@ -50,6 +51,47 @@ def test_short_links_are_copper(catalog: Catalog, load_topology: LoadTopology, l
     bill = bill_of_materials(topology, build_fabric(topology, load_gpu("h100")), 50e9, parts(catalog))
     assert not [item for item in bill.items if "optics" in item.name]
     assert all(item.power == 0.0 for item in bill.items if "cables" in item.name)
+
+
+def test_cubes_are_wired_by_copper(catalog: Catalog, load_topology: LoadTopology, load_gpu: LoadGpu) -> None:
+    """64 cubes of 144 cables each inside; 3 x 256 rings leave 4 cubes each, with two optics a cable."""
+    topology, prices = load_topology("torus_3d"), parts(catalog)
+    fabric = build_fabric(topology, load_gpu("tpu_v4"))
+    assert fabric.links == {"in-block": 64 * 144, "between-block": 3 * 256 * 4}
+    row = next(one for one in prices.rates if one.rate == 50e9)
+    bill = bill_of_materials(topology, fabric, 50e9, prices)
+    cost = {item.name: (item.count, item.cost, item.power) for item in bill.items}
+    assert cost == {
+        "in-block cables": (9216, pytest.approx(9216 * row.copper_price), 0.0),
+        "between-block cables": (3072, pytest.approx(3072 * 30 * row.fibre_price_per_metre), 0.0),
+        "between-block optics": (
+            6144,
+            pytest.approx(6144 * row.optic_price),
+            pytest.approx(6144 * row.optic_power),
+        ),
+    }
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize("dims", [(4, 4, 4), (8, 4, 4), (4, 4), (4, 8)])
+def test_cables_that_leave_a_block(block: int, dims: tuple[int, ...]) -> None:
+    """Those of the graph whose ends lie in two blocks, or that go around one that is as long as the torus."""
+    graph = nx.grid_graph(dim=list(reversed(dims)), periodic=True)
+    leaving = sum(
+        any(a // block != b // block or abs(a - b) > 1 for a, b in zip(one, two, strict=True))
+        for one, two in graph.edges
+    )
+    fields = {"kind": "torus", "dims": dims, "link_bandwidth": "50 GB/s", "block": block}
+    links = torus_links(Torus.model_validate(fields))
+    assert links == {"in-block": graph.number_of_edges() - leaving, "between-block": leaving}
+
+
+@pytest.mark.parametrize(("block", "inside", "between"), [(1, 0, 4), (2, 4, 0)])
+def test_two_nodes_have_no_way_around(block: int, inside: int, between: int) -> None:
+    """The four cables of 2 x 2 nodes are all inside of one block, or all between four."""
+    fields = {"kind": "torus", "dims": (2, 2), "link_bandwidth": "50 GB/s", "block": block}
+    links = torus_links(Torus.model_validate(fields))
+    assert links == {"in-block": inside, "between-block": between}
 
 
 def test_oversubscription_saves(catalog: Catalog, load_topology: LoadTopology, load_gpu: LoadGpu) -> None:

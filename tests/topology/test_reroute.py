@@ -11,7 +11,7 @@ import pytest
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Topology
 from colossus_sim.topology.builders import build_fabric
-from colossus_sim.topology.custom import hosts_of, uniform_rate
+from colossus_sim.topology.custom import hosts_of, leaf_groups, uniform_rate
 from colossus_sim.topology.full import full_graph
 from colossus_sim.topology.lost_parts import LostPart, lost_part
 from tests.engine.conftest import GPU, TOPOLOGY
@@ -82,6 +82,15 @@ def test_hosts_on_two_leaves_keep_the_other() -> None:
     assert lost(custom(*rows, hosts=6), "switch", "leaf1b") == LostPart(1, 16, pytest.approx(0.5), 16)
 
 
+def test_a_host_that_loses_one_of_two_cables_is_alone_slower() -> None:
+    """Its other cable carries all that it sends then, half as much; all other hosts go on."""
+    rows = [f"node{index},leaf{index // 2}{side},200 GB/s,1" for index in range(6) for side in "ab"]
+    rows += [
+        f"leaf{rack}{side},spine{top},400 GB/s,1" for rack in range(3) for side in "ab" for top in range(4)
+    ]
+    assert lost(custom(*rows, hosts=6), "cable", "node0 - leaf0b") == LostPart(1, 8, pytest.approx(0.5), 0)
+
+
 @pytest.mark.parametrize(
     ("part", "name", "text"),
     [
@@ -115,6 +124,7 @@ def test_shares_of_a_clos_are_those_of_new_paths(load_topology: LoadTopology, lo
     rail = [host for host in hosts_of(graph) if int(host.removeprefix("gpu")) % 8 == 0]
     spine = next(node for node in graph if node.startswith("spine"))
     left = nx.restricted_view(graph, [spine], [])
-    ratio = uniform_rate(left, rail, 32) / uniform_rate(graph, rail, 32)
+    leaves = leaf_groups(graph, rail)
+    ratio = uniform_rate(left, rail, leaves) / uniform_rate(graph, rail, leaves)
     charged = lost_part("switch", "spine", topology=topology, gpu=gpu, fabric=fabric)
     assert ratio == pytest.approx(1.0 - charged.share) == pytest.approx(7 / 8)

@@ -13,6 +13,7 @@ from colossus_sim.specs.topology import Custom, Topology, Torus
 from colossus_sim.topology.builders import build_fabric, topology_problems
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.topology.full import full_graph, write_graphml
+from tests.topology.test_builders import clos, make
 
 LoadGpu = Callable[[str], Gpu]
 LoadTopology = Callable[[str], Topology]
@@ -131,3 +132,53 @@ def test_a_rail_with_part_of_a_domain_is_refused(
     topology, gpu = load_topology("rail_only_16k"), load_gpu("h100")
     problems = topology_problems(read_back(topology, gpu, 1020, tmp_path), gpu)
     assert problems == ["net.graphml: hosts have different numbers of GPUs (4, 8)"]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "asked", "got"),
+    [(16, 8.0, 2.0), (64, 3.0, 8 / 3), (64, 4.0, 4.0), (64, 1.5, 8 / 6), (64, 0.6, 8 / 14)],
+)
+def test_leaf_switches_have_whole_ports(
+    leaf: int, asked: float, got: float, tmp_path: Path, load_gpu: LoadGpu
+) -> None:
+    """Two GPUs on each leaf switch share no less than one port up, eight share 3 of 2.7: as priced and exported."""
+    gpu = load_gpu("h100")
+    topology = make(512, clos(("leaf", leaf, asked), ("spine", 0, 1), radix=256, rails=8))
+    fabric = build_fabric(topology, gpu)
+    assert fabric.links["leaf-spine"] == round(512 / got)
+    assert fabric.levels[-1].bandwidth == pytest.approx(min(50e9, 50e9 / got))
+    assert fabric.bisection_bandwidth == pytest.approx(256 * min(50e9, 50e9 / got))
+    back = build_fabric(read_back(topology, gpu, 512, tmp_path), gpu)
+    assert back.bisection_bandwidth == pytest.approx(fabric.bisection_bandwidth)
+    assert back.levels[-1].bandwidth == pytest.approx(fabric.levels[-1].bandwidth, rel=0.05)
+
+
+def test_a_thinner_tier_is_never_faster(load_gpu: LoadGpu) -> None:
+    """Along the ratio from 1:1 to 16:1 cables and bandwidth only fall, in leaves of 8 ports and of 256."""
+    gpu = load_gpu("h100")
+    for leaf in (64, 2048):
+        found = [
+            build_fabric(
+                make(8192, clos(("leaf", leaf, 1 + step / 100), ("spine", 0, 1), radix=1024, rails=8)), gpu
+            )
+            for step in range(1500)
+        ]
+        rates = [fabric.levels[-1].bandwidth for fabric in found]
+        cables = [fabric.links["leaf-spine"] for fabric in found]
+        assert rates == sorted(rates, reverse=True)
+        assert cables == sorted(cables, reverse=True)
+        for rate, count in zip(rates, cables, strict=True):
+            assert rate == pytest.approx(50e9 * count / 8192, rel=0.011)
+
+
+def test_pods_with_a_spine_per_rail_have_the_cables_of_whole_rails(load_gpu: LoadGpu) -> None:
+    """128 ports down at 3:1 are 42.7: 6 in each of 8 rails, and all of them are in the export."""
+    gpu = load_gpu("h100")
+    fabric = clos(("leaf", 64, 1), ("spine", 128, 3), ("core", 0, 1), rails=8)
+    fabric["tiers"][1]["per_rail"] = fabric["tiers"][2]["per_rail"] = True
+    topology = make(512, fabric)
+    built = build_fabric(topology, gpu)
+    assert built.links["spine-core"] == 4 * 6 * 8
+    assert built.levels[-1].bandwidth == pytest.approx(50e9 * 48 / 128)
+    graph = full_graph(topology, gpu)
+    assert sum(links for *_, links in graph.edges(data="links")) == sum(built.links.values())
