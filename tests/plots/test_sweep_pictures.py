@@ -289,7 +289,7 @@ def tradeoff(share: float = 1.0, unit: str = "") -> SweepView:
 @pytest.mark.parametrize("unit", ["", ":1"])
 def test_tradeoff_says_what_a_thin_network_costs_and_saves(unit: str) -> None:
     """Lines start at 0 and show the days on top of the first point's; the answer stands in the header."""
-    figure = sweep_figures(tradeoff(unit))["network_tradeoff"]
+    figure = sweep_figures(tradeoff(unit=unit))["network_tradeoff"]
     drawn = [list(line.get_ydata()) for line in figure.axes[0].get_lines()]
     assert [0.0, 0.25, 2.0] in drawn
     assert [0.0, 0.5, 1.0] in drawn
