@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from colossus_sim.formulas import collectives as formulas
-from colossus_sim.parallelism.groups import GroupSpan
+from colossus_sim.parallelism.groups import Filling, GroupSpan
 from colossus_sim.specs.topology import CollectiveConstants, FabricReduction, InNetworkReduction, Protocol
 from colossus_sim.topology.fabric import Fabric, Level
 
@@ -130,9 +130,13 @@ class Route:
         self._uniform = given[: span.level + 1]
         self._ring = list(map(_ring_rate, levels, self._uniform))
         inside = 1.0 if span.groups[0] < span.size else 0.0
+        self._filling = (
+            Filling(1.0, (span.size - 1) / span.size, 1.0 / span.size, float(span.size)),
+            *span.filling,
+        )
         # Per level the share of a stream over the whole group that each rank carries across the boundary below
-        # that level: 1 / members below it; 0 inside domains where no rank has a peer.
-        self._crossings = [inside, *[1.0 / fewest for fewest in span.members[: len(levels) - 1]]]
+        # that level; 0 inside domains where no rank has a peer.
+        self._crossings = [inside, *[1.0 / below.carriers for below in self._filling[1 : len(levels)]]]
         self._groups = (span.size, *span.groups)
         # Edges of one ring over the group at each level (the closing edge left out).
         self._hops = list(map(operator.sub, self._groups, self._groups[1 : len(levels) + 1]))
@@ -280,17 +284,22 @@ class Route:
         ]
 
     def _hierarchical(self, lane: _Lane, size: float, passes: int) -> float:
-        """Level after level, nothing pipelined."""
-        fewest = (1, *self.span.members)[: self._levels + 1]
-        volumes = [1 / below - 1 / above for below, above in itertools.pairwise(fewest)]
-        streaming = math.fsum(volume * size / rate for volume, rate in zip(volumes, lane.rates, strict=True))
+        """Level after level, nothing pipelined; in smaller groups each NIC sends more."""
+        fewest = (1, *self.span.members)[: self._levels]
+        carriers = [*[below.carriers for below in self._filling[: self._levels]], self.span.size]
+        streaming = []
+        for few, (below, above), rate in zip(fewest, itertools.pairwise(carriers), lane.rates, strict=True):
+            time = (1 / below - few / below / above) * size / rate
+            most = (1 / few - 1 / above) * size / lane.rates[1] if few < below else 0.0
+            streaming.append(max(time, most))
         steps = [fan - 1 for fan in self._fanouts]
-        return lane.base + passes * (formulas.weighted_latency(steps, lane.alphas) + streaming)
+        latency = formulas.weighted_latency(steps, lane.alphas)
+        return lane.base + passes * (latency + math.fsum(streaming))
 
     def _all_to_all(self, lane: _Lane, message: float) -> float:
         """All peers at once; each boundary carries what goes to peers beyond it."""
         size, fewest = self.span.size, (1, *self.span.members)[: self._levels]
-        beyond = [(size - few) / size for few in fewest]
+        beyond = [below.leaving for below in self._filling[: self._levels]]
         # Level 0 has wires of its own: what leaves the domain does not use them.
         beyond[0] -= beyond[1] if self._levels > 1 else 0.0
         streaming = formulas.pipelined_time(
@@ -337,8 +346,8 @@ class Route:
         lane, fewest = self._lanes[-1], self.span.members[0]
         factor = formulas.bus_factor("all_reduce", fewest)
         volumes = [factor * size] + [
-            formulas.tree_volume(count) * size / few
-            for count, few in zip(self.span.groups, self.span.members[: self._levels - 1], strict=False)
+            formulas.tree_volume(count) * size / below.carriers
+            for count, below in zip(self.span.groups, self._filling[1 : self._levels], strict=False)
         ]
         rates = [inside.busbw_fraction * self._uniform[0], *self._ring[1:]]
         depth = formulas.tree_depth(self.span.groups[0])
@@ -353,7 +362,7 @@ class Route:
         lane, fewest = self._lanes[-1], self.span.members[0]
         adds_up = inside is not None and fewest >= inside.min_group
         factor = formulas.bus_factor("all_reduce", fewest) if fewest > 1 else 0.0
-        volumes = [factor * size] + [size / few for few in self.span.members[: self._levels - 1]]
+        volumes = [factor * size, *[size / below.carriers for below in self._filling[1 : self._levels]]]
         first = inside.busbw_fraction * self._uniform[0] if inside and adds_up else self._ring[0]
         rates = [first, *(rate * switches.bandwidth_fraction for rate in self._ring[1:])]
         latency = switches.latency + 2 * self._latencies[-1]
@@ -375,11 +384,11 @@ class Route:
 
     def _bytes_per_level(self, operation: str, sent: float) -> tuple[float, ...]:
         """Share the bytes that a mean rank sends over the levels."""
-        pairs = itertools.pairwise(self._groups)
+        pairs = itertools.pairwise(self._filling)
         if operation == "all_to_all":
-            weights = [1 / count - 1 / below for below, count in pairs]
+            weights = [above.staying - below.staying for below, above in pairs]
         else:
-            weights = [float(below - count) for below, count in pairs]
+            weights = [below.touched - above.touched for below, above in pairs]
         scale = sent / math.fsum(weights)
         return tuple([weight * scale for weight in weights])
 

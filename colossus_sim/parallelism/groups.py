@@ -8,17 +8,44 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from colossus_sim.parallelism.counting import compiled_count
+from colossus_sim.parallelism.counting import COUNTS, compiled_count
 from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.topology.fabric import Fabric
 
 _Ids = npt.NDArray[np.int64]
+
+
+class Filling(NamedTuple):
+    """How all groups of an axis together fill the groups of one fabric level.
+
+    What leaves a group shares its uplinks, and what these carry is told per rank of the fullest one (see
+    `network.sharing`), so volumes are as well; of all groups that counts whose uplinks carry most.
+
+    Attributes
+    ----------
+    carriers : float
+        Ranks that carry one stream over a whole communication group out of a group: those in the fullest group over
+        the most streams out of any; in a domain the fewest members, each with a NIC of its own.
+    leaving : float
+        What leaves a group in an all-to-all, for each of these ranks, as a share of a rank's message; in a domain
+        for each of the fewest members.
+    staying : float
+        Share of its communication group, itself included, that a mean rank has in its own group.
+    touched : float
+        Groups that a mean communication group touches.
+    """
+
+    carriers: float
+    leaving: float
+    staying: float
+    touched: float
 
 
 class GroupSpan(NamedTuple):
@@ -36,12 +63,35 @@ class GroupSpan(NamedTuple):
     members : tuple of int
         For each fabric level, fewest members that a communication group has in any group of that level it
         touches; `size` from `level` on.
+    uneven : tuple of Filling
+        For each fabric level, how its groups are filled; empty if every communication group has equally many
+        members in all groups it touches.
     """
 
     size: int
     level: int
     groups: tuple[int, ...]
     members: tuple[int, ...]
+    uneven: tuple[Filling, ...] = ()
+
+    @property
+    def filling(self) -> tuple[Filling, ...]:
+        """How the groups of each fabric level are filled."""
+        return self.uneven or tuple(
+            [_evenly(self.size, count, few) for count, few in zip(self.groups, self.members, strict=True)]
+        )
+
+
+def _evenly(size: int, count: int, members: int) -> Filling:
+    return Filling(float(members), (size - members) / size, 1.0 / count, float(count))
+
+
+class _Count(NamedTuple):
+    """Most groups touched and fewest members at one level, and how its groups are filled unless evenly."""
+
+    most: int
+    fewest: int
+    uneven: Filling | None = None
 
 
 class _Units(NamedTuple):
@@ -53,9 +103,10 @@ class _Units(NamedTuple):
     def coarser(self, factor: int) -> _Units | None:
         """Return the same groups in units `factor` times larger, or None if they do not fit evenly."""
         axis = self.axis
-        if axis.stride % factor == 0 and (axis.outer == 1 or axis.block % factor == 0):
-            inner = -(-axis.inner // factor)
-            coarse = axis._replace(stride=axis.stride // factor, inner=inner, block=axis.block // factor)
+        neighbours = math.gcd(axis.stride, axis.inner) % factor == 0
+        if neighbours and (axis.outer == 1 or axis.block % factor == 0):
+            inner, block = axis.inner // factor, axis.block // factor
+            coarse = axis._replace(stride=axis.stride // factor, inner=inner, block=block)
             return _Units(coarse, self.weight)
         extent = axis.stride * axis.size
         if axis.block != extent or axis.inner != axis.stride:
@@ -133,22 +184,21 @@ class Ground:
                 f"{axis.last_rank + 1} ranks do not fit into {self._placement.num_domains} domains of "
                 f"{self._placement.ranks_per_domain}"
             )
-        groups: list[int] = []
-        members: list[int] = []
+        counts: list[_Count] = []
         units = _Units(axis, 1)
         for index in range(len(self._sizes) - 1):
             coarse = self._next(units, index)
             if coarse is None:
-                rest = self._by_numbers(units, index)
-                groups.extend(count for count, _ in rest)
-                members.extend(fewest for _, fewest in rest)
+                counts.extend(self._by_numbers(units, index))
                 break
             units = coarse
-            groups.append(units.axis.size)
-            members.append(units.weight)
-        groups.append(1)
-        members.append(axis.size)
-        return GroupSpan(size=axis.size, level=groups.index(1), groups=tuple(groups), members=tuple(members))
+            counts.append(_Count(units.axis.size, units.weight))
+        counts.append(_Count(1, axis.size))
+        groups, members, found = zip(*counts, strict=True)
+        uneven: tuple[Filling, ...] = ()
+        if any(found):
+            uneven = tuple([one.uneven or _evenly(axis.size, one.most, one.fewest) for one in counts])
+        return GroupSpan(axis.size, groups.index(1), groups, members, uneven)
 
     def _next(self, units: _Units, index: int) -> _Units | None:
         """Go from level ``index - 1`` to `index` by arithmetic, if the job is one run that starts on a boundary."""
@@ -162,15 +212,15 @@ class Ground:
             return None
         return units.coarser(size // below)
 
-    def _by_numbers(self, units: _Units, index: int) -> list[tuple[int, int]]:
-        """Look at every group: most groups touched and fewest members, by level from `index` to the last but one.
+    def _by_numbers(self, units: _Units, index: int) -> list[_Count]:
+        """Look at every group, by level from `index` to the last but one.
 
         `units` are ranks if `index` is 0, else the groups of level ``index - 1``.
         """
         if index == 0:
             # Neighbouring ranks that always share a domain behave alike: one stands for all of them.
             per_domain = self._placement.ranks_per_domain
-            chunk = math.gcd(units.axis.stride, per_domain)
+            chunk = math.gcd(units.axis.stride, units.axis.inner, per_domain)
             units = units.coarser(chunk) or units
             ordinals = _ordinals(units.axis[1:], per_domain // chunk, 1)
         else:
@@ -180,18 +230,23 @@ class Ground:
             domains = self._domains[ordinals]
             ordered = bool((domains[:, 1:] >= domains[:, :-1]).all())
             counted = [_count_runs(domains // size, ordered) for size in self._sizes[index:-1]]
-        return [(most, fewest * units.weight) for most, fewest in counted]
+        return [
+            _filled(counts, ordinals.shape, units.weight, domains=level == 0)
+            for level, counts in enumerate(counted, start=index)
+        ]
 
-    def _counted(self, ordinals: _Ids, index: int) -> list[tuple[int, int]] | None:
+    def _counted(self, ordinals: _Ids, index: int) -> list[list[int]] | None:
         """Count in machine code, if it is at hand and every row ascends."""
         count = compiled_count()
         if count is None:
             return None
         groups = self._groups[index:]
-        most, fewest = np.empty((2, len(groups)), dtype=np.int64)
-        if not count(groups, ordinals, most, fewest):
+        counts = np.empty((len(groups), COUNTS), dtype=np.int64)
+        tally = np.empty((3, int(groups[0].max()) + 1), dtype=np.int64)
+        if not count(groups, ordinals, counts, tally):
             return None
-        return list(zip(most.tolist(), fewest.tolist(), strict=True))
+        found: list[list[int]] = counts.tolist()
+        return found
 
     @functools.cached_property
     def _groups(self) -> _Ids:
@@ -218,15 +273,37 @@ def _ordinals(ranks: tuple[int, ...], per_domain: int, domains: int) -> _Ids:
     return ordinals
 
 
-def _count_runs(ids: _Ids, ordered: bool) -> tuple[int, int]:
-    """Most distinct values in a row, and fewest repetitions of a value in a row."""
+def _count_runs(ids: _Ids, ordered: bool) -> list[int]:
+    """Return what `counting.count_touched` counts at one level, given the group of each member of each row."""
     if not ordered:
         ids = np.sort(ids, axis=1)
+    members = ids.shape[1]
     ends = np.ones(ids.shape, dtype=np.bool_)
     np.not_equal(ids[:, 1:], ids[:, :-1], out=ends[:, :-1])
     last = np.flatnonzero(ends)
-    fewest = min(int(last[0]) + 1, int((last[1:] - last[:-1]).min(initial=ids.size)))
-    return int(np.count_nonzero(ends, axis=1).max()), fewest
+    lengths = np.diff(last, prepend=-1)
+    groups = ids.reshape(-1)[last]
+    parts = lengths < members
+    pairs = lengths * (members - lengths)
+    # Sums of whole numbers below 2**53 are exact.
+    held, leaving = (np.bincount(groups, weights=each).max() for each in (lengths, pairs))
+    streams = np.bincount(groups[parts]).max(initial=0)
+    found = (np.count_nonzero(ends, axis=1).max(), lengths.min(), len(last), (lengths * lengths).sum())
+    return [int(each) for each in (*found, held, streams, leaving)]
+
+
+def _filled(counts: Sequence[int], shape: tuple[int, int], weight: int, *, domains: bool) -> _Count:
+    """Return what was counted in rows of members (`shape`), each of which stands for `weight` ranks."""
+    most, fewest, touched, together, held, streams, leaving = counts
+    rows, members = shape
+    if most * rows == touched and most * fewest == members:
+        return _Count(most, fewest * weight)
+    staying = together / (rows * members * members)
+    if domains:
+        carriers, share = float(fewest * weight), (members - fewest) / members
+    else:
+        carriers, share = held * weight / streams, leaving / (held * members)
+    return _Count(most, fewest * weight, Filling(carriers, share, staying, touched / rows))
 
 
 def group_spans(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:

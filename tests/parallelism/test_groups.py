@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from typing import Any
 from unittest import mock
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colossus_sim.parallelism import counting, groups
-from colossus_sim.parallelism.groups import GroupSpan, group_span, group_spans
+from colossus_sim.parallelism.groups import Filling, GroupSpan, group_span, group_spans
 from colossus_sim.parallelism.mesh import AXES, Mesh, MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.topology.fabric import Fabric, Level
@@ -41,20 +42,44 @@ def brute_force(axis: MeshAxis, placement: Placement, net: Fabric) -> GroupSpan:
         ordinal, offset = divmod(rank, placement.ranks_per_domain)
         return domains[ordinal] * placement.domain_gpus + offset
 
-    touched = [0] * len(net.levels)
-    fewest = [axis.size] * len(net.levels)
-    for outer in range(axis.outer):
-        for inner in range(axis.inner):
-            ranks = [outer * axis.block + inner + i * axis.stride for i in range(axis.size)]
-            for index, level in enumerate(net.levels):
-                counts: dict[int, int] = {}
-                for rank in ranks:
-                    group = gpu(rank) // level.group_gpus
-                    counts[group] = counts.get(group, 0) + 1
-                touched[index] = max(touched[index], len(counts))
-                fewest[index] = min(fewest[index], *counts.values())
-    level = touched.index(1)
-    return GroupSpan(size=axis.size, level=level, groups=tuple(touched), members=tuple(fewest))
+    size = axis.size
+    counts = [
+        [Counter(gpu(outer * axis.block + inner + i * axis.stride) // level.group_gpus for i in range(size))
+         for outer in range(axis.outer) for inner in range(axis.inner)]
+        for level in net.levels
+    ]  # fmt: skip
+    touched = tuple(max(map(len, rows)) for rows in counts)
+    fewest = tuple(min(min(row.values()) for row in rows) for rows in counts)
+    uneven = any(len({count for row in rows for count in row.values()}) > 1 for rows in counts)
+    return GroupSpan(
+        size=size,
+        level=touched.index(1),
+        groups=touched,
+        members=fewest,
+        uneven=tuple(filling(size, rows, domains=index == 0) for index, rows in enumerate(counts))
+        if uneven
+        else (),
+    )
+
+
+def filling(size: int, rows: list[Counter[int]], *, domains: bool) -> Filling:
+    """Look at every fabric group of one level, given how many members each communication group has in each."""
+    held: Counter[int] = Counter()
+    streams: Counter[int] = Counter()
+    leaving: Counter[int] = Counter()
+    for row in rows:
+        for group, count in row.items():
+            held[group] += count
+            streams[group] += count < size
+            leaving[group] += count * (size - count)
+    few, fullest = min(min(row.values()) for row in rows), max(held.values())
+    crossed = max(streams.values()) > 0
+    return Filling(
+        carriers=float(few) if domains or not crossed else fullest / max(streams.values()),
+        leaving=(size - few) / size if domains else max(leaving.values()) / (fullest * size),
+        staying=sum(count * count for row in rows for count in row.values()) / (len(rows) * size * size),
+        touched=sum(map(len, rows)) / len(rows),
+    )
 
 
 @st.composite
