@@ -68,10 +68,7 @@ class Boundary:
         """Return each job's rate between what the others send on average, or are met with by chance."""
         load = means @ self.usage
         if mode == "best_case":
-            excess = np.maximum(load / self.capacity, 1.0)
-            worst = np.where(self.usage > 0, excess, 1.0).max(axis=1, initial=1.0)
-            slowed: _Array = self.alone() / worst
-            return slowed
+            return self.stretched(np.maximum(load / self.capacity, 1.0))
         free = worst_groups(self.capacity - (load - means[:, None] * self.usage), self.usage, self.limit)
         if mode == "independent":
             met = independent_rates(
@@ -79,6 +76,12 @@ class Boundary:
             )
             free = np.minimum(free, met)
         return free
+
+    def stretched(self, factors: _Array) -> _Array:
+        """Return each job's rate if what it sends takes longer than alone, by the largest factor of its groups."""
+        worst = np.where(self.usage > 0, factors, 1.0).max(axis=1, initial=1.0)
+        slowed: _Array = self.alone() / worst
+        return slowed
 
     def roomy(self) -> bool:
         """Return whether all uplinks carry the most that all jobs can send, so that nobody holds anybody back."""

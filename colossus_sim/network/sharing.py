@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colossus_sim.network.boundary import Boundary
+from colossus_sim.network.interleaving import Turns
 from colossus_sim.topology.fabric import Fabric, Level
 
 MODES = ("none", "average", "worst_case", "best_case", "independent")
@@ -102,7 +103,8 @@ def shared_bandwidths(
     mode : str
         none: links to itself (a job that fills only part of a group may use more than its share of the
         uplinks, up to what its NICs carry); best_case: jobs interleave, each sends while the others compute, so
-        a link holds nobody back until the mean demands exceed it, and then all by as much; average: the others
+        a link holds nobody back until the mean demands exceed it, and then all by one factor (with demands of
+        slowed steps, see `joint_bandwidths`, that at which the link is just full); average: the others
         take their mean demand away, never more than leaves the fair share; independent: each of the others
         communicates or computes at random moments, and the mean is taken over all combinations (see
         `collisions`); worst_case: all that use a level communicate at the same moment and share it by max-min
@@ -184,11 +186,20 @@ class LinkSharing:
         """Return what `joint_bandwidths` does."""
         self._check(demands, mode)
         boundaries = self._boundaries(demands, mode)  # jobs stay where they are while their paces settle
+        settled = all(boundary.settled(mode) is not None for boundary in boundaries)
+        if settled or mode not in ("average", "best_case", "independent"):
+            return self._solved(demands, mode, boundaries)
+        if mode == "best_case":
+            # Bursts that never meet leave no less than bursts that meet as often as not.
+            least = self._paced(demands, "average", boundaries, step_time)
+            return self._taking_turns(demands, least, boundaries, step_time)
+        return self._paced(demands, mode, boundaries, step_time)
+
+    def _paced(
+        self, demands: Sequence[JobDemand], mode: str, boundaries: Sequence[Boundary], step_time: StepTime
+    ) -> dict[str, tuple[float, ...]]:
+        """Return the rates that go with the steps that they lead to."""
         shares = self._solved(demands, mode, boundaries)
-        if mode not in ("average", "best_case", "independent"):
-            return shares
-        if all(boundary.settled(mode) is not None for boundary in boundaries):
-            return shares
         for _ in range(_ROUNDS):
             times = [step_time(demand.name, shares[demand.name]) for demand in demands]
             pairs = list(zip(demands, times, strict=True))
@@ -197,6 +208,28 @@ class LinkSharing:
                 break
             demands = [replace(one, step_time=0.5 * (one.step_time + time)) for one, time in pairs]
             shares = self._solved(demands, mode, boundaries)
+        return shares
+
+    def _taking_turns(
+        self,
+        demands: Sequence[JobDemand],
+        least: dict[str, tuple[float, ...]],
+        boundaries: Sequence[Boundary],
+        step_time: StepTime,
+    ) -> dict[str, tuple[float, ...]]:
+        """Return the rates at which no link carries more than it can, on average over the slowed steps."""
+        slow = [replace(one, step_time=step_time(one.name, least[one.name])) for one in demands]
+        turns = []
+        for index, boundary in enumerate(boundaries, start=2):
+            rates = np.array([least[one.name][index] for one in demands])
+            rates /= self._fabric.levels[index].bandwidth
+            turns.append(Turns(boundary, rates, self._means(slow, index)))
+        for _ in range(_ROUNDS):
+            shares = self._given(demands, [one.rates() for one in turns])
+            demands = [replace(one, step_time=step_time(one.name, shares[one.name])) for one in demands]
+            over = [one.step(self._means(demands, index)) for index, one in enumerate(turns, start=2)]
+            if max(over) <= _SETTLED:
+                break
         return shares
 
     def _check(self, demands: Sequence[JobDemand], mode: str) -> None:
@@ -226,19 +259,33 @@ class LinkSharing:
     def _solved(
         self, demands: Sequence[JobDemand], mode: str, boundaries: Sequence[Boundary]
     ) -> dict[str, tuple[float, ...]]:
+        rates = []
+        for index, boundary in enumerate(boundaries, start=2):
+            known = boundary.settled(mode)
+            if known is None:
+                known = boundary.rates(self._means(demands, index), mode).tolist()
+            rates.append(known)
+        return self._given(demands, rates)
+
+    def _means(self, demands: Sequence[JobDemand], index: int) -> _Array:
+        """Return what a GPU of each job sends on average across the boundary below a level, in shares of that."""
+        bandwidth = self._fabric.levels[index].bandwidth
+        return np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
+
+    def _given(
+        self, demands: Sequence[JobDemand], rates: Sequence[Sequence[float]]
+    ) -> dict[str, tuple[float, ...]]:
+        """Return the bandwidth of each level, given the rate of each job across each boundary."""
         levels = self._fabric.levels
         columns = [[levels[0].bandwidth] * len(demands)]
         if len(levels) > 1:
             columns.append([self._injected(demand.placement.ranks_per_domain) for demand in demands])
-        for index, boundary in enumerate(boundaries, start=2):
-            bandwidth = levels[index].bandwidth
-            rates = boundary.settled(mode)
-            if rates is None:
-                means = np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
-                rates = boundary.rates(means, mode).tolist()
+        for level, found in zip(levels[2:], rates, strict=True):
             # A path to this level also crosses all boundaries below.
             below = columns[-1]
-            columns.append([min(most, bandwidth * rate) for most, rate in zip(below, rates, strict=True)])
+            columns.append(
+                [min(most, level.bandwidth * rate) for most, rate in zip(below, found, strict=True)]
+            )
         return {demand.name: row for demand, row in zip(demands, zip(*columns, strict=True), strict=True)}
 
     def _injected(self, ranks: int) -> float:
