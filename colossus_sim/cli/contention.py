@@ -66,6 +66,7 @@ class _Placed:
             placement=self.placement,
             gpus=self.model.gpus_wanted,
             traffic=unit.traffic,
+            flatness=unit.flatness,
             step_time=unit.time,
         )
 

@@ -48,6 +48,7 @@ class FixedUnit:
 
     time: float
     traffic: tuple[float, ...] = ()
+    flatness: tuple[float, ...] = ()
 
 
 class FixedModel:

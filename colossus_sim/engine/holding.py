@@ -32,6 +32,10 @@ class UnitEstimate(Protocol):
     def traffic(self) -> tuple[float, ...]:
         """Bytes per GPU and fabric level."""
 
+    @property
+    def flatness(self) -> tuple[float, ...]:
+        """See `JobDemand`."""
+
 
 class PhaseModel(Protocol):
     """What the engine needs to know of the work (see ``training.phases.PhaseModel``)."""
@@ -218,6 +222,7 @@ class Holding:
             placement=self.placement(),
             gpus=self.gpus,
             traffic=estimate.traffic,
+            flatness=estimate.flatness,
             step_time=estimate.time,
             storage=mean,
             storage_peak=peak,

@@ -38,5 +38,6 @@ class TrafficLog:
                 gpus=demand.gpus,
                 rates=tuple(sent * pace for sent in demand.traffic),
                 storage=demand.storage,
+                flatness=demand.flatness,
             )
         )

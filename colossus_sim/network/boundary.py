@@ -25,13 +25,16 @@ class Boundary:
     capacity : array of float, groups
         Uplinks of each group, in GPUs that they carry.
     usage : array of float, jobs x groups
-        Ranks of each job in each group.
+        As how many ranks each job sends out of each group (see `flattened`).
     limit : float
         Most that any GPU can send.
+    ranks : array of float, jobs x groups
+        Ranks of each job in each group.
     """
 
-    def __init__(self, capacity: _Array, usage: _Array, limit: float) -> None:
+    def __init__(self, capacity: _Array, usage: _Array, limit: float, ranks: _Array | None = None) -> None:
         self.capacity, self.usage, self.limit = capacity, usage, limit
+        self.ranks = usage if ranks is None else ranks
         self._alone: _Array | None = None
         self._roomy: bool | None = None
         self._fair: dict[bytes, _Array] = {}
@@ -86,7 +89,7 @@ class Boundary:
     def roomy(self) -> bool:
         """Return whether all uplinks carry the most that all jobs can send, so that nobody holds anybody back."""
         if self._roomy is None:
-            self._roomy = bool((self.usage.sum(axis=0) * self.limit <= self.capacity).all())
+            self._roomy = bool((self.ranks.sum(axis=0) * self.limit <= self.capacity).all())
         return self._roomy
 
     def alone(self) -> _Array:
@@ -117,6 +120,33 @@ class Boundary:
             joined = np.vstack((self.usage[demanding], self.usage[index]))
             result[index] = lockstep_rates(self.capacity, joined, self.limit)[-1]
         return result
+
+
+def flattened(ranks: _Array, flatness: float) -> _Array:
+    """Return as how many ranks each group sends, if all groups together send so many times what their ranks would.
+
+    Rings leave a group for each communication group that has a member in it; from some number of ranks on all have.
+    So a group sends by its ranks, but no more than the fullest one.
+
+    Parameters
+    ----------
+    ranks : array of float
+        Ranks of the job in each group.
+    flatness : float
+        1 = by their ranks.
+    """
+    if flatness <= 1.0 + 1e-9:
+        return ranks
+    fullest, total = ranks.max(), flatness * ranks.sum()
+    ascending = np.sort(ranks[ranks > 0])
+    full = np.arange(len(ascending) - 1, -1, -1)
+    # With so many groups sending as much as the fullest, the others send so many times what their ranks would.
+    times = (total - full * fullest) / np.cumsum(ascending)
+    fits = np.flatnonzero((times > 0) & (times * ascending <= fullest))
+    if not len(fits):
+        return np.where(ranks > 0, fullest, 0.0)
+    sent: _Array = np.minimum(fullest, ranks * times[fits[-1]])
+    return sent
 
 
 def worst_groups(left: _Array, usage: _Array, limit: float) -> _Array:

@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import numpy.typing as npt
 
+from colossus_sim.network.boundary import flattened
 from colossus_sim.network.sharing import DomainRuns, occupancy
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.topology import Clos, Custom, Dragonfly, Topology, Torus
@@ -38,6 +39,17 @@ class _Tier:
     ) -> None:
         self.name, self.level, self.capacity, self.pattern = name, level, capacity, pattern
         self.edges = tuple(edges)
+        self.of_groups = False
+        """Whether its links are those out of each group of GPUs."""
+
+    def used(self, placement: DomainRuns, gpus: int, flatness: Sequence[float]) -> FloatArray:
+        """Return how many GPUs of a job send over each link, see `JobDemand.flatness`."""
+        ranks = self.pattern(placement, gpus)
+        if not self.of_groups or not 1 < self.level < len(flatness):
+            return ranks
+        sent = flattened(ranks, flatness[self.level])
+        found: FloatArray = sent * (ranks.sum() / sent.sum())
+        return found
 
 
 class Links:
@@ -70,18 +82,17 @@ class Links:
         ]
         ends = np.cumsum(counts).tolist()
         self.slots = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
-        self._known: dict[tuple[DomainRuns, int], FloatArray] = {}
+        self._known: dict[tuple[DomainRuns, int, tuple[float, ...]], FloatArray] = {}
 
-    def pattern(self, placement: DomainRuns, gpus: int) -> FloatArray:
+    def pattern(self, placement: DomainRuns, gpus: int, flatness: tuple[float, ...] = ()) -> FloatArray:
         """Return how many GPUs of a job send over each link: a row per fabric level, the last one for storage."""
-        key = placement, gpus
+        key = placement, gpus, flatness
         if key not in self._known:
             rows = np.zeros((self._levels + 1, len(self.capacity)))
             for tier, slots in zip(self._tiers, self.slots, strict=True):
-                used = tier.pattern(placement, gpus)
-                rows[tier.level : self._levels, slots] = used
+                rows[tier.level : self._levels, slots] = tier.used(placement, gpus, flatness)
                 if tier.level > 1:
-                    rows[self._levels, slots] = used  # storage hangs above the leaf
+                    rows[self._levels, slots] = tier.pattern(placement, gpus)  # storage hangs above the leaf
             self._known[key] = rows
         return self._known[key]
 
@@ -123,7 +134,9 @@ def _groups(fabric: Fabric, name: str, group_gpus: int, per_gpu: float, edges: S
         return occupancy(placement, gpus, group_gpus, count)
 
     capacity = np.full(count, per_gpu * group_gpus)
-    return _Tier(name, _level_above(fabric, group_gpus), capacity, pattern, edges)
+    tier = _Tier(name, _level_above(fabric, group_gpus), capacity, pattern, edges)
+    tier.of_groups = True
+    return tier
 
 
 def _clos(spec: Clos, ends: Endpoints, fabric: Fabric) -> Iterator[_Tier]:

@@ -29,6 +29,8 @@ class Sending(NamedTuple):
     """Mean rate of one GPU to peers at each fabric level, pauses for saves included. [B/s]"""
     storage: float = 0.0
     """Mean rate of one GPU to and from the storage over the tiers above the leaf. [B/s]"""
+    flatness: tuple[float, ...] = ()
+    """See `JobDemand`."""
 
     def row(self) -> FloatArray:
         """Return the rates as `Links.pattern` has its rows."""
@@ -127,10 +129,10 @@ def load_at(links: Links, sendings: Sequence[Sending], time: float) -> RunLoad:
 
 def _job_bytes(links: Links, sendings: Iterable[Sending]) -> dict[str, FloatArray]:
     """Return what each job sent over each link. [B]"""
-    sums: dict[str, dict[tuple[DomainRuns, int], FloatArray]] = {}
+    sums: dict[str, dict[tuple[DomainRuns, int, tuple[float, ...]], FloatArray]] = {}
     for one in sendings:
         places = sums.setdefault(one.job, {})
-        sent, key = one.row() * (one.end - one.start), (one.placement, one.gpus)
+        sent, key = one.row() * (one.end - one.start), (one.placement, one.gpus, one.flatness)
         places[key] = places[key] + sent if key in places else sent
     return {
         job: np.sum([sent @ links.pattern(*key) for key, sent in places.items()], axis=0)
@@ -149,7 +151,7 @@ def _peaks(links: Links, sendings: Sequence[Sending], start: float) -> tuple[Flo
     highest, times = np.zeros(len(links.tiers)), np.full(len(links.tiers), start)
     for position, (moment, sign, index) in enumerate(changes):
         one = sendings[index]
-        now += sign * (one.row() @ links.pattern(one.placement, one.gpus))
+        now += sign * (one.row() @ links.pattern(one.placement, one.gpus, one.flatness))
         if sign < 0 or (position + 1 < len(changes) and changes[position + 1][:2] == (moment, 1)):
             continue  # the load falls, or more begins at this moment
         load = now / links.capacity

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from colossus_sim.network.boundary import Boundary
+from colossus_sim.network.boundary import Boundary, flattened
 from colossus_sim.network.interleaving import Turns
 from colossus_sim.topology.fabric import Fabric, Level
 
@@ -57,6 +57,9 @@ class JobDemand:
         Bytes per GPU and step to peers at each fabric level (``StepEstimate.traffic``). [B]
     step_time : float
         Time of one step. [s]
+    flatness : tuple of float
+        For each level, how many times more the groups below it send out, for what the busiest of them does, than in
+        proportion to their ranks; empty = in proportion.
     storage, storage_peak : float
         What one GPU exchanges with the storage over the same links, on average and while it saves; 0 = storage
         has a network of its own. [B/s]
@@ -67,6 +70,7 @@ class JobDemand:
     gpus: int
     traffic: tuple[float, ...]
     step_time: float
+    flatness: tuple[float, ...] = ()
     storage: float = 0.0
     storage_peak: float = 0.0
 
@@ -162,6 +166,7 @@ class LinkSharing:
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
         self._occupied: dict[tuple[DomainRuns, int, int], _Array] = {}
+        self._flattened: dict[tuple[DomainRuns, int, int, float], _Array] = {}
 
     def shared(self, demands: Sequence[JobDemand], mode: str) -> dict[str, tuple[float, ...]]:
         """Return what `shared_bandwidths` does."""
@@ -223,11 +228,14 @@ class LinkSharing:
         for index, boundary in enumerate(boundaries, start=2):
             rates = np.array([least[one.name][index] for one in demands])
             rates /= self._fabric.levels[index].bandwidth
-            turns.append(Turns(boundary, rates, self._means(slow, index)))
+            turns.append(Turns(boundary, rates, self._means(slow, index, boundary)))
         for _ in range(_ROUNDS):
             shares = self._given(demands, [one.rates() for one in turns])
             demands = [replace(one, step_time=step_time(one.name, shares[one.name])) for one in demands]
-            over = [one.step(self._means(demands, index)) for index, one in enumerate(turns, start=2)]
+            over = [
+                one.step(self._means(demands, index, boundary))
+                for index, (one, boundary) in enumerate(zip(turns, boundaries, strict=True), start=2)
+            ]
             if max(over) <= _SETTLED:
                 break
         return shares
@@ -242,14 +250,30 @@ class LinkSharing:
     def _boundaries(self, demands: Sequence[JobDemand], mode: str) -> list[Boundary]:
         """Return the uplinks below each level from 2 up, with the jobs on them."""
         fabric, found = self._fabric, []
-        for below, level in itertools.pairwise(fabric.levels[1:]):
-            rows = [self._occupancy(demand.placement, demand.gpus, below.group_gpus) for demand in demands]
-            groups = self._groups(below.group_gpus)
-            usage = np.array(rows).reshape(len(demands), groups)
-            capacity = np.full(groups, float(below.group_gpus))
+        for index, (below, level) in enumerate(itertools.pairwise(fabric.levels[1:]), start=2):
+            size, groups = below.group_gpus, self._groups(below.group_gpus)
+            shape = len(demands), groups
+            rows = [self._occupancy(demand.placement, demand.gpus, size) for demand in demands]
+            ranks = usage = np.array(rows).reshape(shape)
+            capacity = np.full(groups, float(size))
             if mode != "none" and any(demand.storage > 0 for demand in demands):
-                capacity = _without_storage(capacity, usage, demands, level.bandwidth, mode)
-            found.append(Boundary(capacity, usage, self._limit(level)))
+                capacity = _without_storage(capacity, ranks, demands, level.bandwidth, mode)
+            if any(demand.flatness for demand in demands):
+                usage = np.array([self._sent(demand, index, size) for demand in demands]).reshape(shape)
+            found.append(Boundary(capacity, usage, self._limit(level), ranks))
+        return found
+
+    def _sent(self, demand: JobDemand, index: int, group_gpus: int) -> _Array:
+        """Return as how many ranks each group of so many GPUs sends to the others, below a level."""
+        ranks = self._occupancy(demand.placement, demand.gpus, group_gpus)
+        if not demand.flatness:
+            return ranks
+        key = demand.placement, demand.gpus, group_gpus, demand.flatness[index]
+        found = self._flattened.get(key)
+        if found is None:
+            if len(self._flattened) >= _MOST_REMEMBERED:
+                self._flattened.clear()
+            found = self._flattened[key] = flattened(ranks, demand.flatness[index])
         return found
 
     def _limit(self, level: Level) -> float:
@@ -263,14 +287,18 @@ class LinkSharing:
         for index, boundary in enumerate(boundaries, start=2):
             known = boundary.settled(mode)
             if known is None:
-                known = boundary.rates(self._means(demands, index), mode).tolist()
+                known = boundary.rates(self._means(demands, index, boundary), mode).tolist()
             rates.append(known)
         return self._given(demands, rates)
 
-    def _means(self, demands: Sequence[JobDemand], index: int) -> _Array:
+    def _means(self, demands: Sequence[JobDemand], index: int, boundary: Boundary) -> _Array:
         """Return what a GPU of each job sends on average across the boundary below a level, in shares of that."""
         bandwidth = self._fabric.levels[index].bandwidth
-        return np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
+        means = np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
+        if boundary.usage is boundary.ranks:
+            return means
+        shared_out: _Array = means * boundary.ranks.sum(axis=1) / boundary.usage.sum(axis=1)
+        return shared_out
 
     def _given(
         self, demands: Sequence[JobDemand], rates: Sequence[Sequence[float]]

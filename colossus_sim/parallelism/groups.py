@@ -47,6 +47,20 @@ class Filling(NamedTuple):
     staying: float
     touched: float
 
+    def flatness(self, operation: str, size: int) -> float:
+        """Return how many times more all groups send out, for what the busiest one does, than by their ranks.
+
+        Parameters
+        ----------
+        operation : str
+            See `collective_time.group_collective_time`.
+        size : int
+            Ranks of one communication group.
+        """
+        if operation == "all_to_all":
+            return (1.0 - self.staying) / self.leaving
+        return self.touched * self.carriers / size
+
 
 class GroupSpan(NamedTuple):
     """The worst of all groups of one axis, level by level.

@@ -110,6 +110,10 @@ class StepEstimate:
     traffic : tuple of float
         Bytes that one GPU (mean) sends per step to peers at each fabric level (same index as
         ``Fabric.levels``); level 0 is the scale-up domain. [B]
+    flatness : tuple of float
+        For each level, how many times more the groups below it send out, for what the busiest of them does, than in
+        proportion to their ranks (a ring leaves each group once, however few of its ranks are there); empty if all
+        send in proportion.
     """
 
     step_time: float
@@ -124,6 +128,7 @@ class StepEstimate:
     memory_capacity: float
     communication: tuple[CommunicationRow, ...]
     traffic: tuple[float, ...]
+    flatness: tuple[float, ...] = ()
 
     @property
     def mfu(self) -> float:

@@ -26,6 +26,7 @@ class Ledger:
         self._rows: dict[tuple[str, str, str, float], list[list[float]]] = {}
         self._priced: dict[tuple[str, str, str, float], PricedCall] = {}
         self._traffic = [0.0] * len(fabric.levels)
+        self._calls: dict[tuple[str, str, str, float], float] = {}
 
     def add(self, priced: PricedCall, calls: float, mean_calls: float, exposed: float) -> None:
         """Add a collective of one step that all kinds of ranks see alike.
@@ -47,6 +48,7 @@ class Ledger:
         """Add calls and exposed time of each kind of rank."""
         key = priced.call[:4]
         self._priced[key] = priced
+        self._calls[key] = self._calls.get(key, 0.0) + mean_calls
         row = self._rows.setdefault(key, [[0.0, 0.0] for _ in shares])
         for kind, (calls, exposed) in zip(row, shares, strict=True):
             kind[0] += calls
@@ -92,3 +94,22 @@ class Ledger:
     def traffic(self) -> tuple[float, ...]:
         """Bytes that the mean GPU sends per step at each level. [B]"""
         return tuple(self._traffic)
+
+    def flatness(self) -> tuple[float, ...]:
+        """How many times more all groups below each level send out, for what the busiest does, than by their ranks.
+
+        Empty if all send in proportion to the ranks of the job in them.
+        """
+        if not any(priced.span.uneven for priced in self._priced.values()):
+            return ()
+        sent, most = [0.0] * len(self._levels), [0.0] * len(self._levels)
+        for key, priced in self._priced.items():
+            span, volume = priced.span, 0.0
+            for level in range(span.level, 1, -1):
+                volume += self._calls[key] * priced.cost.bytes_per_level[level]
+                flat = span.uneven[level - 1].flatness(key[2], span.size) if span.uneven else 1.0
+                sent[level] += volume
+                most[level] += volume / flat
+        return tuple(
+            [total / busiest if busiest > 0 else 1.0 for total, busiest in zip(sent, most, strict=True)]
+        )

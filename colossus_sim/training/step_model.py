@@ -108,6 +108,7 @@ class StepModel:
             memory_capacity=self.gpu.hbm_capacity,
             communication=step.ledger.rows(),
             traffic=step.ledger.traffic(),
+            flatness=step.ledger.flatness(),
         )
 
     @cached_property

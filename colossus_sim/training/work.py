@@ -41,6 +41,8 @@ class UnitEstimate:
         as ``beside``. [s]
     slots, slots_wanted : int
         For an RL update: responses that a replica decodes at once, and would if memory were no matter. 0 otherwise.
+    flatness : tuple of float
+        See `StepEstimate`.
     """
 
     time: float
@@ -48,6 +50,7 @@ class UnitEstimate:
     parts: tuple[tuple[str, float], ...] = ()
     slots: int = 0
     slots_wanted: int = 0
+    flatness: tuple[float, ...] = ()
 
 
 class Work(Protocol):
@@ -144,7 +147,9 @@ class TrainWork:
         self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
     ) -> UnitEstimate:
         """Return time and traffic of one step."""
-        return UnitEstimate(0.0, ()) if step is None else UnitEstimate(step.step_time, step.traffic)
+        if step is None:
+            return UnitEstimate(0.0, ())
+        return UnitEstimate(step.step_time, step.traffic, flatness=step.flatness)
 
 
 class ComputeWork:
@@ -263,4 +268,6 @@ class RlWork:
             (train_gpus * one + generate_gpus * other) / gpus for one, other in zip(sent, summed, strict=True)
         )
         slots, wanted = self._generation.slots, self._rollouts.responses_at_once(generate_gpus)
-        return UnitEstimate(time, traffic, told, slots=min(wanted, slots), slots_wanted=wanted)
+        flat = () if step is None else step.flatness
+        slots = min(wanted, slots)
+        return UnitEstimate(time, traffic, told, slots=slots, slots_wanted=wanted, flatness=flat)

@@ -100,6 +100,7 @@ class Unit:
 
     time: float
     traffic: tuple[float, ...] = (0.0, 0.0, 0.0)
+    flatness: tuple[float, ...] = ()
 
 
 class FakeModel:

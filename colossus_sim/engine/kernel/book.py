@@ -167,6 +167,7 @@ class Book:
                 placement=at.placement,
                 gpus=at.gpus,
                 traffic=estimate.traffic,
+                flatness=estimate.flatness,
                 step_time=estimate.time,
             )
         return at.demands[number]
