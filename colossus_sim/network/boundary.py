@@ -29,12 +29,15 @@ class Boundary:
     limit : float
         Most that any GPU can send.
     ranks : array of float, jobs x groups
-        Ranks of each job in each group.
+        Ranks of each job in each group; left out = `usage`.
+    per_rank : array of float or None, jobs
+        Ranks of each job over the sum of its `usage`; None = 1.
     """
 
     def __init__(self, capacity: _Array, usage: _Array, limit: float, ranks: _Array | None = None) -> None:
         self.capacity, self.usage, self.limit = capacity, usage, limit
         self.ranks = usage if ranks is None else ranks
+        self.per_rank: _Array | None = None if ranks is None else ranks.sum(axis=1) / usage.sum(axis=1)
         self._alone: _Array | None = None
         self._roomy: bool | None = None
         self._fair: dict[bytes, _Array] = {}

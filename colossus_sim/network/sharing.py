@@ -252,15 +252,16 @@ class LinkSharing:
         fabric, found = self._fabric, []
         for index, (below, level) in enumerate(itertools.pairwise(fabric.levels[1:]), start=2):
             size, groups = below.group_gpus, self._groups(below.group_gpus)
-            shape = len(demands), groups
             rows = [self._occupancy(demand.placement, demand.gpus, size) for demand in demands]
-            ranks = usage = np.array(rows).reshape(shape)
+            ranks = np.array(rows).reshape(len(demands), groups)
             capacity = np.full(groups, float(size))
             if mode != "none" and any(demand.storage > 0 for demand in demands):
                 capacity = _without_storage(capacity, ranks, demands, level.bandwidth, mode)
-            if any(demand.flatness for demand in demands):
-                usage = np.array([self._sent(demand, index, size) for demand in demands]).reshape(shape)
-            found.append(Boundary(capacity, usage, self._limit(level), ranks))
+            boundary = Boundary(capacity, ranks, self._limit(level))
+            if any(demand.flatness for demand in demands) and boundary.settled(mode) is None:
+                usage = np.array([self._sent(demand, index, size) for demand in demands])
+                boundary = Boundary(capacity, usage, self._limit(level), ranks)
+            found.append(boundary)
         return found
 
     def _sent(self, demand: JobDemand, index: int, group_gpus: int) -> _Array:
@@ -295,10 +296,7 @@ class LinkSharing:
         """Return what a GPU of each job sends on average across the boundary below a level, in shares of that."""
         bandwidth = self._fabric.levels[index].bandwidth
         means = np.array([demand.mean_rate(index) for demand in demands]) / bandwidth
-        if boundary.usage is boundary.ranks:
-            return means
-        shared_out: _Array = means * boundary.ranks.sum(axis=1) / boundary.usage.sum(axis=1)
-        return shared_out
+        return means if boundary.per_rank is None else means * boundary.per_rank
 
     def _given(
         self, demands: Sequence[JobDemand], rates: Sequence[Sequence[float]]
