@@ -2,7 +2,8 @@
 
 Seen per boundary: the uplinks out of each group of the level below (a leaf group, a pod) are one fat link
 (adaptive routing or packet spraying), and all GPUs of the group share it. Collectives run in lockstep, so a
-job's rate is that of its worst-placed group.
+job's rate is that of its worst-placed group. It is told per rank of the job's fullest group: as many times as much
+as the job has ranks there may leave any group (see `parallelism.groups.Filling`).
 """
 
 from __future__ import annotations

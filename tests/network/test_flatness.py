@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from colossus_sim.network.boundary import flattened
 from colossus_sim.network.links import links_of
 from colossus_sim.network.sharing import MODES, JobDemand, LinkSharing
+from colossus_sim.parallelism.collective_time import Route
 from colossus_sim.parallelism.groups import group_span
 from colossus_sim.parallelism.mesh import MeshAxis
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.topology.fabric import Fabric, Level
+from colossus_sim.training.communication import Call, PricedCall
+from colossus_sim.training.ledger import Ledger
 
 NIC, OVER = 50e9, 8.0
 NET = Fabric(
@@ -129,3 +132,15 @@ def test_uplinks_that_carry_all_ranks_hold_nobody_back() -> None:
     jobs = [spilled("one", ((0, 17),), 256 / 136), spilled("other", ((17, 31),), 256 / 248)]
     for mode in MODES:
         assert LinkSharing(net).shared(jobs, mode) == {job.name: net.bandwidths for job in jobs}
+
+
+def test_a_step_tells_how_flat_it_is() -> None:
+    """A ring over 128 + 8 GPUs counts as if both leaf groups sent by 128; one over equal parts tells nothing."""
+    for domains, expected in ((17, (1.0, 1.0, 256 / 136)), (32, ())):
+        size = 8 * domains
+        axis = MeshAxis(name="x", size=size, stride=1, inner=1, outer=1, block=size)
+        span = group_span(axis, Placement(8, 8, ((0, domains),)), NET)
+        call = Call("dp", "dp_cp", "all_gather", 1e9, 1.0, 0.0)
+        ledger = Ledger(NET, 1)
+        ledger.add(PricedCall(call, Route(span, NET).time("all_gather", 1e9), span), 1.0, 1.0, 0.0)
+        assert ledger.flatness() == pytest.approx(expected)
