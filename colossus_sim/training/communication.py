@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
 from colossus_sim.training.sizes import Sizes, shares_gradients
 
+_MOST_ROUTES = 4096
+"""Remembered routes, beyond which all are forgotten."""
 _ACTIVATION_BYTES = 2.0
 """Activations and their gradients travel in 16 bits."""
 
@@ -53,19 +55,58 @@ class Seat(NamedTuple):
     """Per-GPU bandwidth of each fabric level that a group crosses. [B/s]"""
 
 
-def spans_of(mesh: Mesh, placement: Placement, fabric: Fabric) -> tuple[GroupSpan, ...]:
-    """Return where the groups of each axis with more than one rank lie."""
+def spans_of(mesh: Mesh, placement: Placement, fabric: Fabric) -> dict[str, GroupSpan]:
+    """Return where the groups of each axis with more than one rank lie, by name of the axis."""
     ground = Ground(placement, fabric)
-    return tuple([ground.span(axis) for axis in map(mesh.axis, AXES) if axis.size > 1])
+    return {axis.name: ground.span(axis) for axis in map(mesh.axis, AXES) if axis.size > 1}
 
 
-def seat_of(spans: tuple[GroupSpan, ...], bandwidths: Sequence[float]) -> Seat:
+def seat_of(spans: Collection[GroupSpan], bandwidths: Sequence[float]) -> Seat:
     """Return what a step depends on, of the groups' places and the bandwidth of each fabric level."""
-    return Seat(spans, tuple(bandwidths[: 1 + max((span.level for span in spans), default=0)]))
+    return Seat(tuple(spans), tuple(bandwidths[: 1 + max((span.level for span in spans), default=0)]))
+
+
+class Routes:
+    """Routes of a fabric and costs that were asked for before: most placements of a job differ in few axes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[GroupSpan, tuple[float, ...]], Route] = {}
+        self._costs: dict[tuple[Route, str, float], CollectiveTime] = {}
+
+    def route(self, span: GroupSpan, fabric: Fabric, bandwidths: Sequence[float]) -> Route:
+        """Return the route of a group; the bandwidths above the levels that it crosses do not matter."""
+        key = span, tuple(bandwidths[: span.level + 1])
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_ROUTES:
+                self._known.clear()
+                self._costs.clear()
+            found = self._known[key] = Route(span, fabric, bandwidths)
+        return found
+
+    def cost(self, route: Route, operation: str, message: float) -> CollectiveTime:
+        """Return what a collective costs on one of these routes."""
+        key = route, operation, message
+        found = self._costs.get(key)
+        if found is None:
+            found = self._costs[key] = route.time(operation, message)
+        return found
 
 
 class Network:
-    """Prices collectives of one job on one placement; equal calls are priced once."""
+    """Prices collectives of one job on one placement; equal calls are priced once.
+
+    Parameters
+    ----------
+    sizes, placement, fabric, bandwidths
+        As for `training.step.estimate_step`.
+    data_fraction : float
+        Share of the links' rates that the exchange of gradients and weights reaches.
+    spans : mapping, optional
+        What `spans_of` found.
+    routes : Routes, optional
+        Those of the fabric.
+    """
 
     def __init__(
         self,
@@ -75,15 +116,17 @@ class Network:
         bandwidths: Sequence[float] | None,
         *,
         data_fraction: float = 1.0,
+        spans: Mapping[str, GroupSpan] | None = None,
+        routes: Routes | None = None,
     ) -> None:
         self.fabric = fabric
         self.data_fraction = data_fraction
         self._bandwidths = fabric.bandwidths if bandwidths is None else bandwidths
         self._mesh, self._placement = sizes.mesh, placement
         self._axes: dict[str, MeshAxis] = {}
-        self._spans: dict[str, GroupSpan] = {}
+        self._spans: dict[str, GroupSpan] = dict(spans or {})
         self._routes: dict[str, Route] = {}
-        self._known: dict[tuple[str, str, str, float], CollectiveTime] = {}
+        self._all_routes = routes or Routes()
 
     @cached_property
     def _ground(self) -> Ground:
@@ -108,20 +151,14 @@ class Network:
     def price(self, call: Call) -> PricedCall:
         """Return the call with the time of its fastest algorithm on its worst group."""
         route = self._route(call.group)
-        key = call[:4]
-        cost = self._known.get(key)
-        if cost is None:
-            cost = route.time(call.operation, call.message)
-            if call.axis == "dp" and self.data_fraction < 1.0:
-                cost = cost._replace(
-                    time=cost.time / self.data_fraction, busbw=cost.busbw * self.data_fraction
-                )
-            self._known[key] = cost
+        cost = self._all_routes.cost(route, call.operation, call.message)
+        if call.axis == "dp" and self.data_fraction < 1.0:
+            cost = cost._replace(time=cost.time / self.data_fraction, busbw=cost.busbw * self.data_fraction)
         return PricedCall(call, cost, route.span)
 
     def _route(self, group: str) -> Route:
         if group not in self._routes:
-            self._routes[group] = Route(self.span(group), self.fabric, self._bandwidths)
+            self._routes[group] = self._all_routes.route(self.span(group), self.fabric, self._bandwidths)
         return self._routes[group]
 
     def price_all(self, calls: Sequence[Call]) -> list[PricedCall]:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from colossus_sim.errors import InfeasibleError, Problem
 from colossus_sim.formulas import transformer
-from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.cluster import Site
 from colossus_sim.specs.hardware import Storage
@@ -24,6 +23,7 @@ from colossus_sim.training.work import (
     ComputeWork,
     RlWork,
     Setting,
+    Spans,
     TrainWork,
     UnitEstimate,
     Work,
@@ -82,7 +82,7 @@ class PhaseModel:
         self._storage, self._input_bytes = storage, input_bytes
         self._memo: dict[tuple[int, Placement, tuple[float, ...] | None], UnitEstimate] = {}
         self._by_seat: dict[tuple[int, Seat], UnitEstimate] = {}
-        self._spans: dict[tuple[int, Placement], tuple[GroupSpan, ...]] = {}
+        self._spans: dict[tuple[int, Placement], Spans] = {}
         self._bandwidths = bandwidths
         self.tokens_per_unit = work.tokens_per_unit
         self.model_flops_per_unit = work.model_flops_per_unit
@@ -128,7 +128,7 @@ class PhaseModel:
         seat = gpus, self._seat(gpus, placement, bandwidths)
         found = self._by_seat.get(seat)
         if found is None:
-            step = self._work.step(gpus, placement, bandwidths)
+            step = self._work.step(gpus, placement, bandwidths, self._spans[gpus, placement])
             unit = self._work.unit_of(gpus, step, placement, bandwidths)
             found = self._by_seat[seat] = self._fed(gpus, unit)
         return found
@@ -144,7 +144,7 @@ class PhaseModel:
         place = gpus, placement
         if place not in self._spans:
             self._spans[place] = self._work.spans(gpus, placement)
-        return seat_of(self._spans[place], self._bandwidths if bandwidths is None else bandwidths)
+        return seat_of(self._spans[place].values(), self._bandwidths if bandwidths is None else bandwidths)
 
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that the plan can use; 0 if none."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 from colossus_sim.formulas import kernels, transformer
 from colossus_sim.formulas.pipeline import pipeline_times, slowest_device
+from colossus_sim.parallelism.groups import GroupSpan
 from colossus_sim.parallelism.placement import Placement
 from colossus_sim.specs.architecture import Architecture, MixtureOfExperts
 from colossus_sim.specs.hardware import Calibration, Gpu
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.communication import Call, Network, Traffic
+from colossus_sim.training.communication import Call, Network, Routes, Traffic
 from colossus_sim.training.compute import Block, LayerModel, machine_of
 from colossus_sim.training.estimate import StageMemory, StepEstimate
 from colossus_sim.training.layer_cost import (
@@ -76,10 +77,20 @@ class StepModel:
         self.work = LayerModel(architecture, plan, sizes, self.machine).stage_work()
         self._traffic: dict[int, Traffic] = {}
 
-    def network(self, placement: Placement, fabric: Fabric, bandwidths: Sequence[float] | None) -> Network:
-        """Return a placement of the plan on a fabric, as for `estimate_step`."""
+    def network(
+        self,
+        placement: Placement,
+        fabric: Fabric,
+        bandwidths: Sequence[float] | None,
+        *,
+        spans: Mapping[str, GroupSpan] | None = None,
+        routes: Routes | None = None,
+    ) -> Network:
+        """Return a placement of the plan on a fabric, as for `estimate_step`, with what is known of it."""
         fraction = self.plan.stack.data_bandwidth_fraction
-        return Network(self.sizes, placement, fabric, bandwidths, data_fraction=fraction)
+        return Network(
+            self.sizes, placement, fabric, bandwidths, data_fraction=fraction, spans=spans, routes=routes
+        )
 
     def traffic(self, expert_domains: int) -> Traffic:
         """Return what the step sends where an expert-parallel group touches so many scale-up domains."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,13 +17,16 @@ from colossus_sim.specs.hardware import Calibration, Gpu
 from colossus_sim.specs.job import Rollouts
 from colossus_sim.specs.parallel import ParallelPlan
 from colossus_sim.topology.fabric import Fabric
-from colossus_sim.training.communication import spans_of
+from colossus_sim.training.communication import Routes, spans_of
 from colossus_sim.training.estimate import StepEstimate
 from colossus_sim.training.generation import Generation
 from colossus_sim.training.memory import peak_memory
 from colossus_sim.training.sizes import resolve_sizes
 from colossus_sim.training.step_model import StepModel
 from colossus_sim.units import format_si
+
+Spans = Mapping[str, GroupSpan]
+"""Where the groups of each axis lie, and the copies that generate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,17 @@ class Work(Protocol):
     def usable_gpus(self, gpus: int) -> int:
         """Return the largest count of at most `gpus` that can be used; 0 if none."""
 
-    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+    def spans(self, gpus: int, placement: Placement) -> Spans:
         """Return all that the step on so many GPUs depends on of a placement: where its groups lie."""
 
     def step(
-        self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None
+        self,
+        gpus: int,
+        placement: Placement,
+        bandwidths: Sequence[float] | None,
+        spans: Spans | None = None,
     ) -> StepEstimate | None:
-        """Return the training step inside a unit, if there is one."""
+        """Return the training step inside a unit, if there is one; `spans` are those of this placement."""
 
     def unit_of(
         self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
@@ -91,13 +98,20 @@ class Setting:
     """As for `resolve_sizes`."""
     models: dict[int, StepModel] = field(default_factory=dict, compare=False, repr=False)
     """Models of the step known so far, by number of GPUs."""
+    routes: Routes = field(default_factory=Routes, compare=False, repr=False)
 
     def token_flops(self, attended: float) -> float:
         """Return the model FLOPs of training on one token of so many that attend to each other, multiplied."""
         among = self.architecture.attended_tokens(attended)
         return transformer.token_flops(self.architecture, among).training * self.flop_multiplier
 
-    def estimate(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
+    def estimate(
+        self,
+        gpus: int,
+        placement: Placement,
+        bandwidths: Sequence[float] | None,
+        spans: Spans | None,
+    ) -> StepEstimate:
         """Return the step of the plan on these GPUs."""
         if gpus not in self.models:
             self.models[gpus] = StepModel(
@@ -109,9 +123,10 @@ class Setting:
                 flop_multiplier=self.flop_multiplier,
             )
         model = self.models[gpus]
-        return model.estimate(model.network(placement, self.fabric, bandwidths), self.step_time_factor)
+        network = model.network(placement, self.fabric, bandwidths, spans=spans, routes=self.routes)
+        return model.estimate(network, self.step_time_factor)
 
-    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+    def spans(self, gpus: int, placement: Placement) -> Spans:
         """Return where the groups of the plan lie.
 
         Raises
@@ -135,13 +150,19 @@ class TrainWork:
         """Return the largest count of at most `gpus` that the plan can use."""
         return usable_gpus(self._setting.plan, gpus)
 
-    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+    def spans(self, gpus: int, placement: Placement) -> Spans:
         """Return where the groups of the plan lie."""
         return self._setting.spans(gpus, placement)
 
-    def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
+    def step(
+        self,
+        gpus: int,
+        placement: Placement,
+        bandwidths: Sequence[float] | None,
+        spans: Spans | None = None,
+    ) -> StepEstimate:
         """Return the training step."""
-        return self._setting.estimate(gpus, placement, bandwidths)
+        return self._setting.estimate(gpus, placement, bandwidths, spans)
 
     def unit_of(
         self, gpus: int, step: StepEstimate | None, placement: Placement, bandwidths: Sequence[float] | None
@@ -164,11 +185,17 @@ class ComputeWork:
         """Every count can be used."""
         return gpus
 
-    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+    def spans(self, gpus: int, placement: Placement) -> Spans:
         """It does not matter where."""
-        return ()
+        return {}
 
-    def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> None:
+    def step(
+        self,
+        gpus: int,
+        placement: Placement,
+        bandwidths: Sequence[float] | None,
+        spans: Spans | None = None,
+    ) -> None:
         """There is no training step."""
         return
 
@@ -213,15 +240,22 @@ class RlWork:
         train = gpus if self._rollouts.mode == "synchronous" else gpus - generate
         return usable_gpus(self._plan, train), generate
 
-    def spans(self, gpus: int, placement: Placement) -> tuple[GroupSpan, ...]:
+    def spans(self, gpus: int, placement: Placement) -> Spans:
         """Return where the groups of the training step of one update lie, and the copies that generate."""
         train, generate = self._pools(gpus)
-        return (*self._setting.spans(train, placement), self._generation.span(generate, placement))
+        copies = self._generation.span(generate, placement)
+        return {**self._setting.spans(train, placement), "generation": copies}
 
-    def step(self, gpus: int, placement: Placement, bandwidths: Sequence[float] | None) -> StepEstimate:
+    def step(
+        self,
+        gpus: int,
+        placement: Placement,
+        bandwidths: Sequence[float] | None,
+        spans: Spans | None = None,
+    ) -> StepEstimate:
         """Return the training step of one update."""
         train = self._pools(gpus)[0]
-        return self._update.estimate(train, placement, bandwidths)
+        return self._update.estimate(train, placement, bandwidths, spans)
 
     def longest_response(self, gpus: int) -> Problem | None:
         """Return in words that the sequences of the plan do not hold the longest response, or None if they do."""
