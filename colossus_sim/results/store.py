@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from colossus_sim.errors import ColossusError, OutputError
+from colossus_sim.loading.written import resolved_tree
 from colossus_sim.results.assumptions import facts_of
 from colossus_sim.results.columns import COLUMNS
 from colossus_sim.results.csv_files import read_csv, write_csv
@@ -113,9 +114,10 @@ def write_run(
         write_text(stage / "report.md", markdown_report(result.summary(), result.tables, result.manifest))
         write_text(stage / "columns.json", dump_json(column_dictionary()))
         facts = facts_of(result.scenario)
-        if facts is not None:
+        tree = resolved_tree(result.scenario) if facts is None else facts.tree
+        if tree is not None:
             write_text(
-                stage / RESOLVED_FILE, json.dumps(_jsonable(facts.tree), indent=2, ensure_ascii=False) + "\n"
+                stage / RESOLVED_FILE, json.dumps(_jsonable(tree), indent=2, ensure_ascii=False) + "\n"
             )
         if decorate is not None:
             decorate(stage)
