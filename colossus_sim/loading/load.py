@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from colossus_sim.loading.cases import CASES, resolve_cases
 from colossus_sim.loading.catalog import Catalog, expand, insert_default
 from colossus_sim.loading.checks import check_scenario
 from colossus_sim.loading.checks.sites import misspelt_network_gpu
+from colossus_sim.loading.ends import at_an_end, doubtful_cases
 from colossus_sim.loading.facts import Assumption, LoadedFacts
 from colossus_sim.loading.files import STDIN, Files, ParsedTrees, find_scenario, show
 from colossus_sim.loading.messages import absent_entry, problems_of
@@ -88,6 +89,7 @@ def load_scenario(
         root = replace(root, value={**(root.mapping or {}), "seed": Node(seed, origin, origin)})
     resolved = _resolve(root, parse_overrides(texts), case, files)
     scenario, warnings = _checked(resolved, files)
+    _check_ends(resolved, lambda other: _resolve(root, parse_overrides(texts), other, files))
     # The model is frozen for its users; this is the one moment at which the facts are attached.
     scenario._case = case
     scenario._loaded = LoadedFacts(
@@ -102,6 +104,22 @@ def load_scenario(
         root=resolved.tree,
     )
     return scenario
+
+
+def _check_ends(resolved: _Resolved, resolve: Callable[[str], _Resolved]) -> None:
+    """Refuse ranges with an end that their field refuses, though this case uses another."""
+    problems: list[Problem] = []
+    for case in doubtful_cases(resolved.assumptions, resolved.tree):
+        try:
+            other = resolve(case)
+            _validated(other)
+        except ScenarioError as error:
+            found = [problem for problem in error.problems if at_an_end(problem, resolved.assumptions)]
+            problems += [
+                replace(item, message=f"{item.message} (the {case} end of a range)") for item in found
+            ]
+    if problems:
+        raise ScenarioError(list(dict.fromkeys(problems)))
 
 
 def with_overrides(scenario: Scenario, overrides: Sequence[str | Mapping[str, Any]]) -> Scenario:
