@@ -97,10 +97,16 @@ class Result:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run folder (without pictures) and return its path.
 
+        Parameters
+        ----------
+        overwrite : bool
+            Replace another run, and write into a folder that holds other files, which stay.
+
         Raises
         ------
         OutputError
-            If it cannot be written, or something else lies there.
+            If it cannot be written; or, without `overwrite`, if other files lie there, or a run of another
+            scenario, case or seed or with other overrides. The same run again is replaced.
         """
         from colossus_sim.results.store import write_run
 
