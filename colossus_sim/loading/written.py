@@ -50,12 +50,10 @@ def _says(tree: Any, scenario: Scenario) -> bool:
 
 def _plain(value: Any, info: FieldInfo | None) -> Any:
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        return {
-            name: _plain(getattr(value, name), field)
-            for name, field in fields.items()
-            if name in value.model_fields_set
-        }
+        fields, given = type(value).model_fields, value.model_fields_set
+        # `model_copy` takes any name; one that is no field is written too, and refused when it is read.
+        names = [*(name for name in fields if name in given), *sorted(given - fields.keys())]
+        return {name: _plain(getattr(value, name), fields.get(name)) for name in names}
     if isinstance(value, dict):
         return {name: _plain(item, info) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

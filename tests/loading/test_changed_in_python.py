@@ -79,6 +79,14 @@ def test_a_wrong_change_is_refused_like_a_file(gpus: Any, said: str) -> None:
         simulate(with_gpus(load_scenario("tiny"), gpus))
 
 
+def test_a_misspelt_change_is_refused() -> None:
+    """model_copy takes any name; a run that ignores it would be the run before."""
+    scenario = load_scenario("tiny")
+    job = scenario.jobs["small"].model_copy(update={"gpu": 32})
+    with pytest.raises(ScenarioError, match="unknown key 'gpu'; did you mean 'gpus'"):
+        simulate(scenario.model_copy(update={"jobs": {**scenario.jobs, "small": job}}))
+
+
 def test_overrides_are_added_to_those_before(tmp_path: Path) -> None:
     """The new scenario is the one that all overrides together give, with case, seed and command."""
     first = load_scenario("tiny", overrides=["jobs.large.gpus=128"], case="low", seed=7)
