@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         OutputError,
         ScenarioError,
         SimulationError,
+        UsageError,
     )
     from colossus_sim.loading.load import load_scenario
     from colossus_sim.results.result import Result, simulate
@@ -30,6 +31,7 @@ _HOMES = {
     "OutputError": "colossus_sim.errors",
     "ScenarioError": "colossus_sim.errors",
     "SimulationError": "colossus_sim.errors",
+    "UsageError": "colossus_sim.errors",
     "Scenario": "colossus_sim.specs.scenario",
     "load_scenario": "colossus_sim.loading.load",
     "Result": "colossus_sim.results.result",
@@ -46,6 +48,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "SimulationError",
+    "UsageError",
     "__version__",
     "load_run",
     "load_scenario",

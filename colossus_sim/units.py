@@ -269,6 +269,21 @@ def format_instant(posix_seconds: float, *, seconds: bool = False) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else moment.strftime("%Y-%m-%d")
 
 
+def format_instants(first: float, second: float) -> tuple[str, str]:
+    """Return two moments as days, or with the time where the days are the same."""
+    days = format_instant(first), format_instant(second)
+    same = days[0] == days[1]
+    return (format_instant(first, seconds=True), format_instant(second, seconds=True)) if same else days
+
+
+def format_tokens(count: float) -> str:
+    """Return a number of tokens as files have it: ``15T``, ``600B``, ``1.25M``, ``800``."""
+    for prefix, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= scale * 0.99995:
+            return f"{count / scale:.4g}{prefix}"
+    return f"{count:.4g}"
+
+
 def format_si(value: float, unit: str, digits: int = 3) -> str:
     """Return a short text such as ``1.2 GW``, with a decimal prefix and `digits` significant digits."""
     if value == 0 or not math.isfinite(value):

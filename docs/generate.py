@@ -266,9 +266,9 @@ def option_default(option: Any) -> str:
     """Return in words the choices and the default that the help of an option shows."""
     choices = getattr(option.type, "choices", None)
     text = f" One of {', '.join(choices)}." if choices else ""
-    return text + (
-        f" Default: {option.default}." if option.show_default and option.default is not None else ""
-    )
+    default = option.default
+    shown = ", ".join(default) if isinstance(default, tuple) else default
+    return text + (f" Default: {shown}." if option.show_default and default is not None else "")
 
 
 def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -22,10 +22,22 @@ JOB_KINDS = ("pipeline", "scaling")
 """Pictures of one job's step, made from the scenario of the run."""
 
 
+def _kinds(context: click.Context, option: click.Parameter, lists: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the pictures of all --kind options, each a name or names separated by commas."""
+    names = tuple(dict.fromkeys(name.strip().lower() for text in lists for name in text.split(",")))
+    known = (*KINDS, *JOB_KINDS, "all")
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise click.BadParameter(f"{unknown!r} is not one of {', '.join(known)}", context, option)
+    return names
+
+
 @click.command("plot")
 @click.argument("run_folder", type=click.Path())
-@click.option("--kind", "kinds", type=click.Choice((*KINDS, *JOB_KINDS, "all")), multiple=True, default=("all",),
-              show_default=True, help="What to draw; pipeline and scaling need --job. Repeatable.")  # fmt: skip
+@click.option("--kind", "kinds", metavar="LIST", multiple=True, default=("all",), show_default="all",
+              callback=_kinds, help="What to draw, separated by commas: gantt, utilization, accounting, slip, "
+              "steps, waterfall, failures, checkpoints, or all of these; pipeline and scaling, which need --job. "
+              "Repeatable.")  # fmt: skip
 @click.option("--job", metavar="JOB", help="Job of the pipeline and scaling pictures.")
 @click.option("--compare", "other", type=click.Path(), metavar="RUN_FOLDER",
               help="Draw this run and the other one on one axis, and nothing else.")  # fmt: skip
@@ -54,7 +66,7 @@ def plot(
     Examples:
       colossus-sim plot out/quickstart-central-seed1
       colossus-sim plot out/quickstart-central-seed1 --kind gantt --dark --format pdf -o slides
-      colossus-sim plot out/quickstart-central-seed1 --kind pipeline --kind scaling --job llama_70b
+      colossus-sim plot out/quickstart-central-seed1 --kind pipeline,scaling --job llama_70b
       colossus-sim plot out/quickstart-central-seed1 --compare out/quickstart-high-seed1
     """
     endings = parse_formats(formats)
@@ -70,7 +82,7 @@ def plot(
         chosen: tuple[str, ...] = ()
     else:
         figures = job_figures(result, kinds, job, dark=dark)
-        chosen = KINDS if "all" in kinds else tuple(kind for kind in dict.fromkeys(kinds) if kind in KINDS)
+        chosen = KINDS if "all" in kinds else tuple(kind for kind in kinds if kind in KINDS)
     written = list(draw_all(result, folder, formats=endings, dark=dark, kinds=chosen))
     for name, figure in figures.items():
         written += [save_figure(figure, folder / f"{name}.{ending}", dark=dark) for ending in endings]

@@ -48,7 +48,7 @@ PLAIN_INTERVAL = 30.0
     "waterfall, failures, checkpoints; or usual, all, none.",
 )  # fmt: skip
 @click.option("--no-plots", is_flag=True, help="Draw no pictures: the same as --plots none.")
-@click.option("--overwrite", is_flag=True, help="Write into a folder that holds other files; they stay.")
+@click.option("--overwrite", is_flag=True, help="Replace another run; write beside other files.")
 @click.option("--explain", is_flag=True, help="Say which engine plays the run, and what that was judged by.")
 def run(
     file: str, *, settings: Settings, formats: str, plots: str, no_plots: bool, overwrite: bool, explain: bool
@@ -56,7 +56,8 @@ def run(
     """Play a scenario and write summary, tables, report and pictures.
 
     FILE is a scenario file, the name of a shipped scenario, or - for standard input. The run folder is
-    out/NAME-CASE-seedN unless --out names another; running the same scenario again replaces it.
+    out/NAME-CASE-seedN unless --out names another; what --set changes is added to its name. The same scenario,
+    case, seed and --set again replace the folder; one that holds another run, or other files, is refused.
 
     \b
     Examples:
@@ -144,8 +145,7 @@ def target_folder(scenario: Scenario, settings: Settings) -> Path:
 
     if settings.out is not None:
         return Path(settings.out)
-    seed = scenario.seed if settings.seed is None else settings.seed
-    return default_folder(scenario.name, settings.case, seed)
+    return default_folder(scenario.name, settings.case, scenario.seed, settings.overrides)
 
 
 def check_before(scenario: Scenario, folder: Path, *, overwrite: bool) -> ModelCache:
@@ -158,10 +158,11 @@ def check_before(scenario: Scenario, folder: Path, *, overwrite: bool) -> ModelC
     OutputError
         If the run folder cannot be written.
     """
+    from colossus_sim.results.identity import planned_identity
     from colossus_sim.results.store import check_target
 
     models = check_feasible(scenario)
-    check_target(folder, overwrite=overwrite)
+    check_target(folder, planned_identity(scenario), overwrite=overwrite)
     return models
 
 

@@ -245,11 +245,10 @@ def _result(world: World, models: dict[str, PhaseModel], end: float) -> RunResul
     recorder = world.recorder
     tokens = {key: model.tokens_per_unit for key, model in models.items()}
     flops = {key: model.model_flops_per_unit for key, model in models.items()}
-    source = world.scenario.loaded
     return RunResult(
         scenario=world.scenario,
         seed=world.seed,
-        case=source.case if source is not None else "central",
+        case=world.scenario.case,
         end_time=end,
         events_processed=world.agenda.processed,
         intervals=IntervalTable.of(recorder.interval_rows(tokens, flops)),

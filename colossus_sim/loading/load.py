@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -14,22 +14,28 @@ from colossus_sim.loading.cases import CASES, resolve_cases
 from colossus_sim.loading.catalog import Catalog, expand, insert_default
 from colossus_sim.loading.checks import check_scenario
 from colossus_sim.loading.checks.sites import misspelt_network_gpu
+from colossus_sim.loading.ends import at_an_end, doubtful_cases
 from colossus_sim.loading.facts import Assumption, LoadedFacts
 from colossus_sim.loading.files import STDIN, Files, ParsedTrees, find_scenario, show
 from colossus_sim.loading.messages import absent_entry, problems_of
-from colossus_sim.loading.nodes import Node, Origin, leaves, lookup, plain, problem_at, refuse
+from colossus_sim.loading.nodes import Node, Origin, leaves, lookup, node_of, plain, problem_at, refuse
 from colossus_sim.loading.references import reaches_into_reference
 from colossus_sim.loading.tree import (
     Override,
     apply_override,
     matched_path,
     merge,
+    override_texts,
     parse_overrides,
     parse_path,
 )
+from colossus_sim.loading.written import facts_that_hold, written
 from colossus_sim.specs.scenario import Scenario
 
 Case = Literal["low", "central", "high"]
+
+SEED_OPTION = "--seed"
+"""Origin of a seed that replaces the file's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +51,7 @@ class _Resolved:
 def load_scenario(
     path_or_name: str | Path,
     *,
-    overrides: Sequence[str] = (),
+    overrides: str | Mapping[str, Any] | Sequence[str] = (),
     case: Case = "central",
     seed: int | None = None,
     parsed: ParsedTrees | None = None,
@@ -56,8 +62,8 @@ def load_scenario(
     ----------
     path_or_name : str or Path
         Path of a YAML file, name of a shipped scenario, or ``-`` for standard input.
-    overrides : sequence of str
-        ``a.b.c=value`` texts, each typed and checked like the file.
+    overrides : sequence of str, str or mapping
+        ``a.b.c=value`` texts (or one of them), each typed and checked like the file; or values by path.
     case : str
         Which end of the assumptions to use: low, central, high.
     seed : int, optional
@@ -70,35 +76,95 @@ def load_scenario(
     ScenarioError
         With all problems found, each with its place in the file.
     UsageError
-        If `case` is none of the three.
+        If `case` is none of the three, or an override is no text.
     """
+    texts = override_texts(overrides)
     if case not in CASES:
         raise UsageError(f"case must be one of {', '.join(CASES)}, got {case!r}")
     files = Files(parsed)
     source = str(path_or_name)
     root = _read(source, files)
     if seed is not None:
-        origin = Origin("--seed")
+        origin = Origin(SEED_OPTION)
         root = replace(root, value={**(root.mapping or {}), "seed": Node(seed, origin, origin)})
-    resolved = _resolve(root, parse_overrides(overrides), case, files)
+    resolved = _resolve(root, parse_overrides(texts), case, files)
+    scenario, warnings = _checked(resolved, files)
+    _check_ends(resolved, lambda other: _resolve(root, parse_overrides(texts), other, files))
+    # The model is frozen for its users; this is the one moment at which the facts are attached.
+    scenario._case = case
+    scenario._loaded = LoadedFacts(
+        source=source,
+        case=case,
+        overrides=texts,
+        files=files.facts,
+        assumptions=resolved.assumptions,
+        origins={path: str(node.origin) for path, node in leaves(resolved.tree)},
+        tree=plain(resolved.tree),
+        warnings=warnings,
+        root=resolved.tree,
+    )
+    return scenario
+
+
+def _check_ends(resolved: _Resolved, resolve: Callable[[str], _Resolved]) -> None:
+    """Refuse ranges with an end that their field refuses, though this case uses another."""
+    problems: list[Problem] = []
+    for case in doubtful_cases(resolved.assumptions, resolved.tree):
+        try:
+            other = resolve(case)
+            _validated(other)
+        except ScenarioError as error:
+            found = [problem for problem in error.problems if at_an_end(problem, resolved.assumptions)]
+            problems += [
+                replace(item, message=f"{item.message} (the {case} end of a range)") for item in found
+            ]
+    if problems:
+        raise ScenarioError(list(dict.fromkeys(problems)))
+
+
+def with_overrides(scenario: Scenario, overrides: Sequence[str | Mapping[str, Any]]) -> Scenario:
+    """Return a scenario with changed fields: see `Scenario.with_overrides`."""
+    texts = tuple(text for item in overrides for text in override_texts(item))
+    facts = facts_that_hold(scenario)
+    if facts is None or facts.source == STDIN:
+        return _read_again(scenario, texts)
+    seed = scenario.seed if facts.origins.get("seed") == SEED_OPTION else None
+    return load_scenario(
+        facts.source, overrides=(*facts.overrides, *texts), case=_case(facts.case), seed=seed
+    )
+
+
+def settled(scenario: Scenario) -> Scenario:
+    """Return a scenario as it may be run: one that was made or changed in Python is checked like a file.
+
+    Raises
+    ------
+    ScenarioError
+        With all problems found.
+    """
+    return scenario if facts_that_hold(scenario) is not None else _read_again(scenario, ())
+
+
+def _read_again(scenario: Scenario, overrides: Sequence[str]) -> Scenario:
+    files = Files()
+    root = node_of(written(scenario), Origin("scenario in Python"))
+    again, _ = _checked(_resolve(root, parse_overrides(overrides), "central", files), files)
+    again._case = scenario.case
+    return again
+
+
+def _case(name: str) -> Case:
+    return "low" if name == "low" else "high" if name == "high" else "central"
+
+
+def _checked(resolved: _Resolved, files: Files) -> tuple[Scenario, tuple[Problem, ...]]:
+    """Return the scenario, which keeps all rules, and the warnings."""
     scenario = _validated(resolved)
     problems, warnings = check_scenario(scenario)
     problems += misspelt_network_gpu(scenario, lambda: Catalog(files).names("gpus"))
     if problems:
         raise ScenarioError([placed_in(problem, resolved.tree) for problem in problems])
-    # The model is frozen for its users; this is the one moment at which the facts are attached.
-    scenario._loaded = LoadedFacts(
-        source=source,
-        case=case,
-        overrides=tuple(overrides),
-        files=files.facts,
-        assumptions=resolved.assumptions,
-        origins={path: str(node.origin) for path, node in leaves(resolved.tree)},
-        tree=plain(resolved.tree),
-        warnings=tuple(placed_in(warning, resolved.tree) for warning in warnings),
-        root=resolved.tree,
-    )
-    return scenario
+    return scenario, tuple(placed_in(warning, resolved.tree) for warning in warnings)
 
 
 def placed(problem: Problem, scenario: Scenario) -> Problem:

@@ -83,6 +83,15 @@ def plain(node: Node) -> Any:
     return node.value
 
 
+def node_of(value: Any, origin: Origin) -> Node:
+    """Return the tree of plain values, all of them from one place."""
+    if isinstance(value, dict):
+        return Node({str(name): node_of(item, origin) for name, item in value.items()}, origin, origin)
+    if isinstance(value, (list, tuple)):
+        return Node(tuple(node_of(item, origin) for item in value), origin, origin)
+    return Node(value, origin, origin)
+
+
 def leaves(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
     """Yield the dotted path of every scalar (and of every empty container) with its node."""
     if isinstance(node.value, dict) and node.value:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import numbers
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from colossus_sim.errors import Problem, ScenarioError
+from colossus_sim.errors import Problem, ScenarioError, UsageError
 from colossus_sim.loading.cases import is_assumption
 from colossus_sim.loading.nodes import Node, Origin, join, refuse
 from colossus_sim.loading.references import Path, reference_kind
@@ -46,6 +49,45 @@ def merge(base: Node, over: Node, path: Path = ()) -> Node:
         else:
             entries[name] = child
     return Node(entries, over.origin, over.key)
+
+
+def override_texts(overrides: str | Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
+    """Return overrides as ``path=value`` texts, given as one of them, as several, or as values by path.
+
+    Raises
+    ------
+    UsageError
+        If one is no text, or its value cannot be written as one.
+    """
+    if isinstance(overrides, str):
+        return (overrides,)
+    if isinstance(overrides, Mapping):
+        return tuple(f"{path}={_flow(path, value)}" for path, value in overrides.items())
+    texts = tuple(overrides)
+    wrong = next((item for item in texts if not isinstance(item, str)), None)
+    if wrong is not None:
+        raise UsageError(f"an override is a text such as 'jobs.my_job.gpus=1024', got {wrong!r}")
+    return texts
+
+
+def _flow(path: str, value: Any) -> str:
+    """Return a value as YAML on one line; a text as it is, where that is read as the same text."""
+    if isinstance(value, str) and _reads_as(value):
+        return value
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return str(int(value))
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        raise UsageError(f"{path}: {value!r} cannot be written as the value of an override") from None
+
+
+def _reads_as(text: str) -> bool:
+    try:
+        node = parse_value(text.encode("utf-8", "surrogateescape"), "")
+    except ScenarioError:
+        return False
+    return node is not None and node.text == text
 
 
 def parse_overrides(texts: Sequence[str]) -> list[Override]:

@@ -105,7 +105,11 @@ _JOBS = (
     Column("steps", "count", "steps and updates kept"),
     Column("mfu", "ratio", "model FLOPs kept / (productive GPU-time x dense peak)"),
     Column("mfu_overall", "ratio", "model FLOPs kept / (all GPU-time of the computing plan x dense peak)"),
-    Column("mfu_modelled", "ratio", "model FLOPs utilization of the first phase's step, alone and healthy"),
+    Column(
+        "mfu_modelled",
+        "ratio",
+        "model FLOPs utilization of a step of the first phase of kind train, alone and healthy",
+    ),
     Column("mfu_peak_TFLOPs", "TFLOP/s", "dense peak of one GPU that the MFU refers to"),
     Column("mfu_precision", "text", "number format of that peak"),
     Column("goodput", "ratio", "productive / allocated GPU-time"),

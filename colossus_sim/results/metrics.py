@@ -81,7 +81,7 @@ def mfu_overall(job: JobLedger) -> float:
 
 
 def mfu_modelled(job: JobLedger) -> float:
-    """Return the MFU of the first phase that has one, as the step model gives it alone and healthy."""
+    """Return the MFU of the first phase of kind train, as the step model gives it alone and healthy."""
     return next((row.mfu for row in job.phases if has_mfu(row)), math.nan)
 
 
@@ -249,7 +249,7 @@ _JOB_METRICS = (
            "degraded time, stalls and lost work are left out", of_job=mfu),
     Metric("mfu_overall", "ratio", "the same FLOPs / (GPUs of the plan x all seconds they were held x dense "
            "peak): mfu times everything that was lost", of_job=mfu_overall),
-    Metric("mfu_modelled", "ratio", "MFU of one step of the first phase that has one, alone and healthy",
+    Metric("mfu_modelled", "ratio", "MFU of one step of the first phase of kind train, alone and healthy",
            of_job=mfu_modelled),
     Metric("goodput", "ratio", "GPU-time in state productive / GPU-time given to the job (all states, stranded "
            "GPUs included)", of_job=goodput),

@@ -331,7 +331,8 @@ def reproduce_section(summary: Data, manifest: Data) -> Section:
         f"Version {manifest['version']} (model version {summary['model_version']}), seed {summary['seed']}, "
         f"case {summary['case']}. The same version, scenario and seed give the same results."
     )
-    return Section(title="How to reproduce", paragraphs=(about,), code=manifest["command"])
+    notes = (manifest["note"],) if manifest.get("note") else ()
+    return Section(title="How to reproduce", paragraphs=(about, *notes), code=manifest["command"])
 
 
 def command_line(source: str, overrides: Sequence[str], *, seed: int, case: str) -> str:

@@ -6,12 +6,20 @@ The version changes when a field is renamed, removed or redefined, not when one 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 SCHEMA_VERSION = 1
 """Version of the schema."""
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int | float, BeforeValidator(_whole)]
+"""How often something happened: written without a fraction, where it has none."""
 
 
 class Record(BaseModel):
@@ -39,9 +47,9 @@ class PhaseSummary(Record):
     """GPUs wanted."""
     wall_clock_days: float | None
     """Start to end, or to the horizon. [days]"""
-    units: float
+    units: Count
     """Steps, updates or work units of the whole phase."""
-    units_done: float
+    units_done: Count
     """Of them kept."""
     unit_time_s: float | None
     """Modelled time of one unit, alone and healthy. [s]"""
@@ -118,14 +126,14 @@ class JobSummary(Record):
     """Training tokens kept."""
     tokens_planned: float | None
     """Training tokens of all phases."""
-    steps: float | None
+    steps: Count | None
     """Optimizer steps and RL updates kept."""
     mfu: float | None
     """Model FLOPs utilization over productive time."""
     mfu_overall: float | None
     """Model FLOPs utilization over all time that the plan's GPUs were held."""
     mfu_modelled: float | None
-    """Model FLOPs utilization of one step, alone and healthy."""
+    """Model FLOPs utilization of one step of the first phase of kind train, alone and healthy."""
     mfu_peak: str
     """Which peak the MFU refers to."""
     goodput: float | None
@@ -134,7 +142,7 @@ class JobSummary(Record):
     """Effective training time ratio (arXiv:2410.21680)."""
     interruptions: int | None
     """Stops by failures or preemption."""
-    saves: float | None
+    saves: Count | None
     """Checkpoints completed."""
     lost_work_days: float | None
     """Wall time of work done again. [days]"""

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from colossus_sim.errors import ColossusError, OutputError
-from colossus_sim.results.assumptions import facts_of
 from colossus_sim.results.columns import COLUMNS
 from colossus_sim.results.csv_files import read_csv, write_csv
 from colossus_sim.results.estimate_tables import stored_estimates
 from colossus_sim.results.files import check_parquet, check_writable, staged_folder, write_text
+from colossus_sim.results.identity import (
+    RESOLVED_FILE,
+    RunIdentity,
+    identity_of,
+    overrides_suffix,
+    resolved_text,
+)
 from colossus_sim.results.report import markdown_report
 from colossus_sim.results.result import Result
 from colossus_sim.results.schema import SCHEMA_VERSION
@@ -26,23 +32,22 @@ FORMATS = ("csv", "parquet")
 
 RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
-RESOLVED_FILE = "scenario.resolved.yaml"
-"""Written as JSON, which is YAML; the loader reads it."""
 _LIBRARIES = ("numpy", "pandas", "simpy", "pydantic")
 
 
-def default_folder(scenario: str, case: str, seed: int) -> Path:
+def default_folder(scenario: str, case: str, seed: int, overrides: Sequence[str] = ()) -> Path:
     """Return the run folder that is used when none is named."""
-    return Path("out") / f"{scenario}-{case}-seed{seed}"
+    return Path("out") / f"{scenario}-{case}-seed{seed}{overrides_suffix(overrides)}"
 
 
-def check_target(folder: Path, *, overwrite: bool = False) -> None:
+def check_target(folder: Path, run: RunIdentity | None = None, *, overwrite: bool = False) -> None:
     """Check, before anything is simulated, that a run folder can be written.
 
     Raises
     ------
     OutputError
-        If it cannot, or if the folder holds anything but an earlier run and `overwrite` is not set.
+        If it cannot, or if the folder holds anything but an earlier run, or another run than `run`, and `overwrite`
+        is not set.
     """
     check_writable(folder)
     if overwrite or not folder.is_dir():
@@ -53,6 +58,11 @@ def check_target(folder: Path, *, overwrite: bool = False) -> None:
             f"{folder} holds files that are not from an earlier run, e.g. {foreign[0]!r}; choose another "
             "--out, or --overwrite to write into it and keep them"
         )
+    held = identity_of(_manifest(folder)) if run is not None and _listed(folder) else run
+    if held != run:
+        raise OutputError(
+            f"{folder} holds another run: {held}, not {run}; choose another --out, or --overwrite to replace it"
+        )
 
 
 def foreign_files(folder: Path) -> list[str]:
@@ -62,17 +72,21 @@ def foreign_files(folder: Path) -> list[str]:
 
 
 def _listed(folder: Path) -> frozenset[str]:
+    names = _manifest(folder).get("files")
+    return frozenset((*names, RUN_FILE)) if isinstance(names, dict) else frozenset()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return the run.json of a run of ours; empty if there is none."""
     path = folder / RUN_FILE
     if path.is_symlink() or not path.is_file():
-        return frozenset()
+        return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return frozenset()
-    if not isinstance(document, dict) or document.get("program") != "colossus_sim":
-        return frozenset()
-    names = document.get("files")
-    return frozenset((*names, RUN_FILE)) if isinstance(names, dict) else frozenset()
+        return {}
+    ours = isinstance(document, dict) and document.get("program") == "colossus_sim"
+    return document if ours else {}
 
 
 def write_run(
@@ -91,7 +105,8 @@ def write_run(
     formats : sequence of str
         csv (always written, so that the folder can be read back), and parquet.
     overwrite : bool
-        Write into a folder that holds other files; they stay unless a file of the run has their name.
+        Replace another run; write into a folder that holds other files, which stay unless a file of the run has
+        their name.
     decorate : callable, optional
         Called with the temporary folder to add pictures.
     timings : mapping of str to float, optional
@@ -104,7 +119,8 @@ def write_run(
     UsageError
         If Parquet is asked for and pyarrow is not installed.
     """
-    check_target(folder, overwrite=overwrite)
+    resolved = resolved_text(result.scenario)
+    check_target(folder, identity_of(result.manifest, resolved), overwrite=overwrite)
     merge = overwrite and folder.is_dir() and bool(foreign_files(folder))
     ours = _listed(folder) if folder.is_dir() else frozenset()
     with staged_folder(folder, merge=merge, ours=ours) as stage:
@@ -112,11 +128,8 @@ def write_run(
         write_text(stage / SUMMARY_FILE, dump_json(result.summary()))
         write_text(stage / "report.md", markdown_report(result.summary(), result.tables, result.manifest))
         write_text(stage / "columns.json", dump_json(column_dictionary()))
-        facts = facts_of(result.scenario)
-        if facts is not None:
-            write_text(
-                stage / RESOLVED_FILE, json.dumps(_jsonable(facts.tree), indent=2, ensure_ascii=False) + "\n"
-            )
+        if resolved:
+            write_text(stage / RESOLVED_FILE, resolved)
         if decorate is not None:
             decorate(stage)
         write_text(stage / RUN_FILE, dump_json(_run_document(result, stage, timings or {})))
@@ -143,14 +156,6 @@ def column_dictionary() -> dict[str, Any]:
             name: [column._asdict() for column in columns] for name, columns in COLUMNS.items()
         },
     }  # fmt: skip
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value
 
 
 def _run_document(result: Result, stage: Path, timings: Mapping[str, float]) -> dict[str, Any]:

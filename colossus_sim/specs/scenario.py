@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import importlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
@@ -49,8 +51,45 @@ class Scenario(Spec):
     """Scheduling and placement."""
 
     _loaded: Any = PrivateAttr(default=None)
+    _case: str = PrivateAttr(default="central")
 
     @property
     def loaded(self) -> Any:
         """How this scenario was put together (`colossus_sim.loading.facts.LoadedFacts`); None if built in code."""
         return self._loaded
+
+    @property
+    def case(self) -> str:
+        """Which end of the assumptions it was loaded with: low, central, high."""
+        return self._case
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; one with changed fields is not checked, and no longer says how it was loaded.
+
+        `with_overrides` checks what it changes, and the copy still knows its files.
+        """
+        copied = super().model_copy(update=update, deep=deep)
+        if update:
+            copied._loaded = None
+        return copied
+
+    def with_overrides(self, *overrides: str | Mapping[str, Any]) -> Scenario:
+        """Return this scenario with changed fields, checked as ``--set`` is.
+
+        What came from files is read from them again, so a run of the new scenario can be repeated from its run
+        folder's command. What was made or changed in Python is taken as it is.
+
+        Parameters
+        ----------
+        *overrides : str or mapping
+            ``path=value`` texts such as ``"jobs.llama_70b.gpus=480"``, or mappings of paths to values.
+
+        Raises
+        ------
+        ScenarioError
+            With all problems found.
+        """
+        # Loading stands above the specs; it is looked up by name, so that they do not depend on it.
+        load = importlib.import_module("colossus_sim.loading.load")
+        changed: Scenario = load.with_overrides(self, overrides)
+        return changed

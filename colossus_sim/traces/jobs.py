@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +78,7 @@ def read_trace(path: Path) -> tuple[TraceJob, ...]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.name.endswith(".gz") else raw).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     jobs = read_swf(text, str(path)) if kind == "swf" else read_csv(text, str(path))
     if not jobs:
@@ -179,6 +180,9 @@ def read_csv(text: str, source: str = "trace") -> list[TraceJob]:
     jobs, dated = [], set[bool]()
     for (number, _), row in zip(lines[1:], reader, strict=False):
         line = _Line(source, number)
+        if None in row:
+            count = len(header) + len(row[None])
+            raise line.wrong(f"line {number} has {count} cells, the header {len(header)}")
         cells = {key: row.get(name) or "" for key, name in found.items()}
         submit, is_date = line.moment(found["submit"], cells["submit"])
         dated.add(is_date)

@@ -78,12 +78,12 @@ class Generation:
         mine = rollouts.responses / replicas
         slots = min(float(rollouts.concurrency_per_replica), float(self.slots), max(1.0, mine))
         step = _TokenStep(self, Route(self.span(gpus, placement), self.fabric, bandwidths), slots)
-        prefill = mine * (self._prompt_time + step.sums_time(rollouts.prompt_tokens))
+        each = self._prompt_time + step.sums_time(rollouts.prompt_tokens) if rollouts.prompt_tokens else 0.0
         tokens = rollout.response_moment(**rollouts.length_law)
         traffic = step.token_traffic(mine * (rollouts.prompt_tokens + tokens))
         if rollouts.mode == "asynchronous":
             decode = mine / slots * tokens * float(step(slots, self._running_cache))
-            return Generated(prefill, decode, traffic)
+            return Generated(mine * each, decode, traffic)
         decode = slowest_replica_time(
             step_time=step,
             reading_time=step.reading,
@@ -94,7 +94,7 @@ class Generation:
             slots=slots,
             replicas=float(min(replicas, rollouts.responses)),
         )
-        return Generated(prefill, decode, traffic)
+        return Generated(mine * each, decode, traffic)
 
     @cached_property
     def count(self) -> transformer.ParameterCount:

@@ -33,6 +33,20 @@ def test_draws_one_kind_into_a_folder(run_folder: Path, tmp_path: Path) -> None:
     assert (target / "gantt.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_kinds_are_separated_by_commas_or_repeated(run_folder: Path, tmp_path: Path) -> None:
+    """A list means the same as the option once per name, and a wrong name in it is told."""
+    base = [str(run_folder), "--format", "png", "-o", str(tmp_path / "slides")]
+    shown = []
+    for kinds in (["--kind", "slip, gantt"], ["--kind", "slip", "--kind", "gantt"]):
+        done = CliRunner().invoke(plot, [*base, *kinds])
+        assert done.exit_code == 0, done.output
+        shown.append(sorted(Path(line).name for line in done.stdout.splitlines()))
+    assert shown == [["gantt.png", "slip.png"]] * 2
+    done = CliRunner().invoke(plot, [*base, "--kind", "gantt,pie"])
+    assert done.exit_code == 2
+    assert "'pie' is not one of gantt, utilization" in done.output
+
+
 def test_draws_everything_beside_the_run_folder_by_default(run_folder: Path) -> None:
     """Without options all pictures are written next to the run folder, which stays as it is."""
     done = CliRunner().invoke(plot, [str(run_folder), "--format", "png", "--json"])

@@ -84,6 +84,24 @@ def test_foreign_folder_is_refused_before_simulating(
     assert (here / "r" / "notes.txt").read_text() == "mine"
 
 
+def test_overrides_have_a_folder_of_their_own(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with --set does not touch the one without; another run is refused before it is simulated."""
+    changed = ["--set", "jobs.small.gpus=32", "--no-plots", "-q"]
+    assert run_command_line(["run", "tiny", "--no-plots", "-q"]) == 0
+    assert run_command_line(["run", "tiny", *changed]) == 0
+    plain, other = sorted(path.name for path in (here / "out").iterdir())
+    assert plain == "tiny-central-seed7"
+    assert other.startswith("tiny-central-seed7-gpus-32-")
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "simulate", lambda *_: pytest.fail("simulated"))
+        assert run_command_line(["run", "tiny", *changed, "--out", f"out/{plain}"]) == 4
+    said = "holds another run: tiny (case central, seed 7), not tiny with jobs.small.gpus=32"
+    assert said in capsys.readouterr().err
+    assert run_command_line(["run", "tiny", *changed, "--out", f"out/{plain}", "--overwrite"]) == 0
+
+
 def test_a_file_as_folder_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--out that names a file ends with exit code 4."""
     (here / "r").write_text("x")

@@ -14,6 +14,7 @@ from colossus_sim.loading.checks import ADVICE, RULES
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.loading.nodes import plain
 from colossus_sim.loading.yaml_source import parse_yaml
+from colossus_sim.units import TOKENS, format_tokens
 from tests.loading.conftest import SCENARIO
 
 Writer = Callable[..., Path]
@@ -128,9 +129,9 @@ VIOLATIONS = [
     ([f"{JOB}.data.releases=[{{ready: 2026-02-01, tokens: 1T}}, {{ready: 2026-01-01, tokens: 2T}}]"],
      f"{JOB}.data.releases[1].ready: 2026-01-01 is not after"),
     ([f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 2T}}, {{ready: 2026-02-01, tokens: 1T}}]"],
-     f"{JOB}.data.releases[1].tokens: 1e+12 is less than the release before it (2e+12)"),
+     f"{JOB}.data.releases[1].tokens: 1T is less than the release before it (2T)"),
     ([f"{JOB}.phases.pretrain.data_gated=true", f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 0.5T}}]"],
-     "the gated phases need 1e+12 tokens, but only 5e+11 unique ones times 1 epochs ever come"),
+     "the gated phases need 1T tokens, but only 500B unique ones times 1 epochs ever come"),
     # models
     ([f"{JOB}.model.num_attention_heads=36"], "hidden_size 4096 is not divisible by 36 heads; give head_dim"),
     ([f"{JOB}.model.mla={{q_lora_rank: 0, kv_lora_rank: 8, qk_nope_head_dim: 8, qk_rope_head_dim: 8, "
@@ -248,6 +249,10 @@ ADVISED = [
     ([f"{MAIN}.capacity=[{{at: 2026-05-01, gpus: 256}}, {{at: 2027-01-01, gpus: 1024}}]"],
      f"{JOB}.gpus: the job waits to the end: jobs at lab can have 0 of these 512 GPUs"),
     ([f"{JOB}.phases.sft.data_ready=2027-01-01"], f"{JOB}.phases.sft.data_ready: the phase never starts"),
+    ([f"{JOB}.phases.pretrain.data_gated=true", f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 0.4T}}, "
+      "{ready: 2026-04-01, tokens: 0.9T}, {ready: 2028-01-18, tokens: 1T}]"],
+     f"{JOB}.data.releases[1].ready: phase pretrain waits to the end: up to it 1T tokens are needed, and 400B "
+     "unique ones are ready before the horizon, 2026-04-01"),
     ([CROWDED], f"{JOB}.phases.sft.rollouts.concurrency_per_replica: of 367 responses at once 57 fit beside the "
      "weights in 1 GPUs, at a mean context of 8,448 tokens; the others wait"),
     ([f"{JOB}.phases.sft={{kind: rl, updates: 9, gpus: 512, rollouts: {{gpus_per_replica: 24}}}}"],
@@ -344,6 +349,41 @@ def test_what_is_read_is_no_oddity(tiny: str, write: Writer) -> None:
     assert not [line for line in warnings(path, *read) if "has no effect" in line]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (f"{JOB}.data.max_epochs=2",),
+        (f"{JOB}.phases.pretrain.tokens=0.5T",),
+        (f"{JOB}.phases.pretrain.data_gated=false", f"{JOB}.phases.sft.data_gated=true"),
+        ("horizon=3 years",),
+    ],
+)
+def test_data_after_the_horizon_that_nobody_waits_for_is_fine(
+    tiny: str, write: Writer, changes: tuple[str, ...]
+) -> None:
+    """Enough is ready before, again and again if need be, or no gated phase counts tokens."""
+    releases = f"{JOB}.data.releases=[{{ready: 2026-01-01, tokens: 0.5T}}, {{ready: 2028-01-18, tokens: 1T}}]"
+    said = warnings(write(tiny), f"{JOB}.phases.pretrain.data_gated=true", releases, *changes)
+    assert not [text for text in said if "waits to the end" in text]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (("start=2026-01-02T12:00",),
+         "submit: 2026-01-02T00:00:00Z is before the scenario's start (2026-01-02T12:00:00Z)"),
+        ((f"{JOB}.target={{date: 2026-01-02}}", f"{JOB}.submit=2026-01-02T06:00"),
+         "the target 2026-01-02T00:00:00Z is before the job is submitted (2026-01-02T06:00:00Z)"),
+        (("start=2026-01-03",), "submit: 2026-01-02 is before the scenario's start (2026-01-03)"),
+    ],
+)  # fmt: skip
+def test_moments_of_one_day_are_told_with_the_time(
+    tiny: str, write: Writer, changes: tuple[str, ...], said: str
+) -> None:
+    """Days alone would look the same; two days are told as days."""
+    assert any(said in text for text in problems(write(tiny), *changes))
+
+
 def test_capacity_after_the_horizon_does_not_refuse_a_job(tiny: str, write: Writer) -> None:
     """A job that is too large until the horizon waits; one that is submitted after it, or fits, is left alone."""
     late = f"{MAIN}.capacity=[{{at: 2026-01-01, gpus: 256}}, {{at: 2027-01-01, gpus: 1024}}]"
@@ -435,3 +475,13 @@ def test_a_few_unused_gpus_are_a_warning() -> None:
     (warning,) = scenario.loaded.warnings
     assert warning.path == "jobs.llama_70b.gpus"
     assert "1 of 961 GPUs stay idle: tp 8 x pp 4 x cp 1 = 32" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0.0, "0"), (800.0, "800"), (1.25e6, "1.25M"), (99_999_999.9, "100M"), (1e11, "100B"), (15e12, "15T")],
+)
+def test_tokens_are_shown_as_files_have_them(count: float, shown: str) -> None:
+    """A number of tokens is written with the letter that its field reads."""
+    assert format_tokens(count) == shown
+    assert TOKENS.parse(shown) == pytest.approx(count, rel=1e-3)

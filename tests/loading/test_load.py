@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,6 +123,41 @@ def test_a_wrong_value_in_a_range_is_reported_at_that_value(tiny: str, write: Wr
     """The place of an error inside a range is the value that was picked."""
     text = tiny.replace("horizon: 90 days", "horizon: {low: 1 day, central: 90}")
     assert "scenario.yaml:5:32: horizon: duration needs a unit" in refusal(write(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("horizon: 90 days", "horizon: {low: abc, central: 90 days}", r"yaml:5:16: horizon: .*'abc' \(the low end"),
+        ("horizon: 90 days", "horizon: {central: 90 days, high: 9 GB}", r"unit 'GB'.* \(the high end of a range"),
+        ("gpus: 512", "gpus: {low: -8, central: 512}", r"jobs\.small\.gpus: .*negative.* \(the low end"),
+        ("site: lab\n    gpus", "site: lab\n    step_time_factor: {low: 0, central: 1}\n    gpus", "at least 0.2"),
+        ("capacity:\n            - {at: 2026-01-01, gpus: 1024}",
+         "capacity: {central: [{at: 2026-01-01, gpus: 1024}], low: [{at: soon, gpus: 8}]}", "expected a date"),
+        ("site: lab\n    gpus: 512", "site: {low: 7, central: lab}\n    gpus: 512", "expected a text"),
+        ("gpus: 1024}", "gpus: {low: many, central: 1024}}", r"capacity\[0\]\.gpus: .*'many'"),
+    ],
+)  # fmt: skip
+def test_every_end_of_a_range_is_a_value_of_its_field(
+    tiny: str, write: Writer, old: str, new: str, said: str
+) -> None:
+    """An end that no case has picked yet is refused where it stands, whatever kind of field it is."""
+    assert old in tiny
+    assert re.search(said, refusal(write(tiny.replace(old, new, 1))))
+
+
+def test_the_ends_of_a_reference_are_names_of_entries() -> None:
+    """A range of catalog names is looked up whole, and legal where all of them exist."""
+    names = "jobs.small.model={low: %s, central: llama2_7b}"
+    assert load_scenario("tiny", overrides=[names % "llama3_8b"]).jobs["small"].model.name == "llama2_7b"
+    with pytest.raises(ScenarioError, match="no model called 'llama99'"):
+        load_scenario("tiny", overrides=[names % "llama99"])
+
+
+def test_ends_may_stand_in_any_order(tiny: str, write: Writer) -> None:
+    """The low case is the modest one, which may have the larger number."""
+    path = write(tiny.replace("horizon: 90 days", "horizon: {low: 99 days, central: 90 days, high: 80 days}"))
+    assert load_scenario(path).horizon == 90 * 86400.0
 
 
 def test_an_unknown_case_is_refused(tiny: str, write: Writer) -> None:

@@ -63,7 +63,7 @@ def test_sentence_of_a_near_end(result: Result, slip: float, said: str) -> None:
 
 
 def test_report_has_all_parts(result: Result) -> None:
-    """Question, jobs, slip, phases, cluster, accounting, back-test, sources, limits, command: all there."""
+    """Question, jobs, slip, phases, cluster, accounting, back-test, sources, limits: all there."""
     text = result.report()
     for title in (
         "Question", "Jobs", "In words", "Slip by cause", "Phases", "Cluster", "Utilization by month",
@@ -71,7 +71,7 @@ def test_report_has_all_parts(result: Result) -> None:
         "Warnings", "Definitions", "What is not modelled", "How to reproduce",
     ):  # fmt: skip
         assert re.search(rf"^## {title}", text, re.MULTILINE), title
-    assert "colossus-sim run by_hand --seed 1 --case central" in text
+    assert "made or changed in Python, so no command makes it again" in text
 
 
 def test_titles_are_escaped(result: Result) -> None:

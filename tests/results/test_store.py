@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,13 @@ import pandas as pd
 import pytest
 
 from colossus_sim.errors import OutputError
+from colossus_sim.loading.load import load_scenario
 from colossus_sim.records import RunResult
 from colossus_sim.results.columns import COLUMNS
-from colossus_sim.results.result import Result, result_of
+from colossus_sim.results.result import Result, result_of, simulate
 from colossus_sim.results.spreadsheets import neutralised, recovered
 from colossus_sim.results.store import check_target, default_folder, load_run, write_run
+from colossus_sim.specs.scenario import Scenario
 
 NASTY = (
     "NA", "null", "None", "1e5", "007", "=HYPERLINK(\"x\")", "+1", "-2+3", "@SUM(1)", "'quoted", "''", "\ttab",
@@ -226,6 +229,59 @@ def test_damaged_and_foreign_folders_are_refused(result: Result, tmp_path: Path)
 def test_default_folder_says_what_was_run() -> None:
     """Name, case and seed name the folder."""
     assert default_folder("roadmap", "low", 7) == Path("out/roadmap-low-seed7")
+
+
+def test_the_default_folder_says_what_was_changed() -> None:
+    """Overrides are named shortly, and told apart where the short names are the same."""
+    shown = [
+        default_folder("tiny", "low", 7, overrides).name
+        for overrides in (
+            ["jobs.large.gpus=64"],
+            ["jobs.small.gpus=64"],
+            ["faults.restart.base=5 min", "jobs.large.gpus=64"],
+            ["a/../b=../../etc/passwd" * 9],
+        )
+    ]
+    assert shown[0].startswith("tiny-low-seed7-gpus-64-")
+    assert shown[2].startswith("tiny-low-seed7-base-5-min-gpus-64-")
+    assert len(set(shown)) == 4
+    assert all(re.fullmatch(r"tiny-low-seed7(-[A-Za-z0-9.]+)+-[0-9a-f]{6}", name) for name in shown)
+    assert len(shown[3]) < 60
+    assert default_folder("tiny", "low", 7, ["jobs.large.gpus=64"]).name == shown[0]
+
+
+def changed_in_python(gpus: int) -> Scenario:
+    """Return the tiny scenario with other GPUs, changed without overrides."""
+    scenario = load_scenario("tiny")
+    job = scenario.jobs["small"].model_copy(update={"gpus": gpus})
+    return scenario.model_copy(update={"jobs": {**scenario.jobs, "small": job}})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (lambda: simulate(load_scenario("tiny")), lambda: simulate(load_scenario("tiny"), seed=8), "seed 7"),
+        (lambda: simulate(load_scenario("tiny")), lambda: simulate(load_scenario("tiny", case="high")), "high"),
+        (lambda: simulate(load_scenario("tiny")),
+         lambda: simulate(load_scenario("tiny", overrides="jobs.small.gpus=32")), "gpus=32"),
+        (lambda: simulate(load_scenario("tiny")), lambda: simulate(changed_in_python(32)), "changed in Python"),
+        (lambda: simulate(changed_in_python(32)), lambda: simulate(changed_in_python(16)), "changed in Python"),
+    ],
+)  # fmt: skip
+def test_another_run_is_not_replaced(
+    tmp_path: Path, first: Callable[[], Result], second: Callable[[], Result], said: str
+) -> None:
+    """The same run again replaces a folder; another seed, case, override or change needs overwrite."""
+    folder = tmp_path / "run"
+    first().save(folder)
+    first().save(folder)
+    before = (folder / "run.json").read_bytes()
+    with pytest.raises(OutputError, match=f"holds another run: .*{said}.* --overwrite"):
+        second().save(folder)
+    assert (folder / "run.json").read_bytes() == before
+    second().save(folder, overwrite=True)
+    assert (folder / "run.json").read_bytes() != before
+    assert names(tmp_path) == ["run"]
 
 
 def test_unknown_format_is_refused(result: Result, tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ def test_promised_keys_are_there(result: Result) -> None:
     assert {"name", "start", "end"} <= set(job["phases"][0])
 
 
+def test_counts_have_no_fraction(result: Result) -> None:
+    """Saves, steps and units are written as whole numbers, as the tables have them."""
+    for job in json.loads(dump_json(result.summary()))["jobs"]:
+        counts = [
+            job["saves"],
+            job["steps"],
+            *(phase[key] for phase in job["phases"] for key in ("units", "units_done")),
+        ]
+        assert all(type(count) is int for count in counts), counts
+
+
 def test_causes_add_up_in_the_file(result: Result) -> None:
     """After rounding to the file's digits the causes still add up to the slip."""
     for job in json.loads(dump_json(result.summary()))["jobs"]:

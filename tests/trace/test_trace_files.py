@@ -16,7 +16,7 @@ from colossus_sim.errors import UsageError
 from colossus_sim.loading.load import load_scenario
 from colossus_sim.results.result import Result
 from colossus_sim.trace import Slice, chrome_json, perfetto_bytes, run_trace, step_trace
-from colossus_sim.trace.model import Trace, nanoseconds
+from colossus_sim.trace.model import Trace, Track, nanoseconds
 from colossus_sim.training import timeline
 from colossus_sim.training.timeline import StepTimeline, step_timeline
 
@@ -194,15 +194,27 @@ def test_the_step_in_the_file_is_the_one_that_was_computed(step: StepTimeline) -
 
 
 def test_chrome_json_holds_the_same_slices(run: Result) -> None:
-    """Every slice is a complete event with start and length in microseconds."""
+    """Every slice is a complete event with start and length in whole microseconds, which add up to its end."""
     made = run_trace(run)
     events = json.loads(chrome_json(made))["traceEvents"]
     slices = [item for track in made.tracks for item in track.slices]
     found = [event for event in events if event["ph"] == "X"]
     assert [(e["name"], e["ts"], e["dur"]) for e in found] == [
-        (s.name, s.start / 1e3, (s.end - s.start) / 1e3) for s in slices
+        (s.name, s.start // 1000, s.end // 1000 - s.start // 1000) for s in slices
     ]
     assert all(isinstance(item, Slice) and item.end >= item.start for item in slices)
+
+
+def test_touching_slices_of_chrome_json_do_not_overlap() -> None:
+    """Read as doubles, each slice begins no earlier than the one before ends, months into a run as well."""
+    edges = [15_552_000 * 10**9 + 1_234_567 * number for number in range(2000)]
+    slices = tuple(
+        Slice(name="s", start=a, end=b, category="c", details=()) for a, b in itertools.pairwise(edges)
+    )
+    made = Trace(title="t", tracks=(Track(name="n", group="g", slices=slices),))
+    events = [e for e in json.loads(chrome_json(made))["traceEvents"] if e["ph"] == "X"]
+    ends = [float(event["ts"]) + float(event["dur"]) for event in events]
+    assert not [1 for end, event in zip(ends, events[1:], strict=False) if float(event["ts"]) < end]
 
 
 def test_the_same_run_gives_the_same_file(run: Result) -> None:

@@ -68,6 +68,7 @@ def test_csv_takes_dates_or_seconds_and_known_column_names() -> None:
         ("submit,gpus,duration\n0,1,-5\n", "duration: -5 is less than 0"),
         ("submit,gpus,duration,walltime\n0,1,5,-5\n", "walltime: -5 is less than 0"),
         ("submit,gpus,duration\n2026-03-01,1,5\n10,1,5\n", "t.csv:3:1"),
+        ("submit,gpus,duration\n0,1,024,5\n", "line 2 has 4 cells, the header 3"),
     ],
 )
 def test_wrong_lines_are_named(text: str, words: str) -> None:
@@ -98,6 +99,17 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     empty.write_bytes(gzip.compress(b"; nothing\n"))
     with pytest.raises(ScenarioError, match="no job"):
         read_trace(empty)
+
+
+@pytest.mark.parametrize("place", [0, 12, 30, -1])
+def test_a_damaged_archive_is_named(tmp_path: Path, place: int) -> None:
+    """Header, compressed data or checksum: whichever byte is wrong, the file is named, not the program blamed."""
+    log = tmp_path / "log.swf.gz"
+    raw = bytearray(gzip.compress(SWF.encode(), mtime=0))
+    raw[place] ^= 0xFF
+    log.write_bytes(raw)
+    with pytest.raises(UsageError, match=r"log\.swf\.gz: cannot be read"):
+        read_trace(log)
 
 
 def test_hpc2n_first_come_first_served_equals_the_reference() -> None:

@@ -320,6 +320,16 @@ def test_prompts_cost_attention_too() -> None:
     assert long > 1.3 * 32 * short
 
 
+@pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
+def test_no_prompt_costs_nothing(mode: Any) -> None:
+    """Without a prompt nothing is read or added up; the rest is as with a prompt of nearly nothing."""
+    none, little = (
+        rl_model(mode=mode, prompt_tokens=tokens, gpus_per_replica=1).reference_unit for tokens in (0, 1e-6)
+    )
+    assert dict(none.parts)["prefill"] == 0.0
+    assert none.time == pytest.approx(little.time, rel=1e-6)
+
+
 @pytest.mark.parametrize("length", [2048, 16_384])
 def test_updates_attend_within_responses(length: int) -> None:
     """However long the packed sequences are, a token attends to its own response, long ones having more tokens."""

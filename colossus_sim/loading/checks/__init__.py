@@ -63,6 +63,7 @@ ADVICE: tuple[Rule, ...] = (
     plans.microbatches,
     advice.incomplete_domains,
     advice.beyond_horizon,
+    advice.late_data,
     advice.late_capacity,
     advice.slow_restart,
     advice.crowded_replicas,

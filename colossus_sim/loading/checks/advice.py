@@ -26,7 +26,7 @@ from colossus_sim.specs.faults import FaultClass
 from colossus_sim.specs.hardware import Gpu
 from colossus_sim.specs.job import Job, Rollouts
 from colossus_sim.specs.scenario import Scenario
-from colossus_sim.units import HOUR, format_duration, format_instant
+from colossus_sim.units import HOUR, format_duration, format_instant, format_tokens
 
 
 def no_effect_site(scenario: Scenario) -> Iterator[Problem]:
@@ -189,6 +189,28 @@ def beyond_horizon(scenario: Scenario) -> Iterator[Problem]:
                     path=f"jobs.{name}.phases.{phase_name}.data_ready",
                     message=f"the phase never starts: the horizon ends {format_instant(end)}",
                 )
+
+
+def late_data(scenario: Scenario) -> Iterator[Problem]:
+    """Releases after the horizon that a gated phase cannot end without."""
+    end = scenario.start + scenario.horizon
+    for name, job in scenario.jobs.items():
+        if job.submit >= end:
+            continue
+        ready = max((item.tokens for item in job.data.releases if item.ready < end), default=0.0)
+        late = [index for index, item in enumerate(job.data.releases) if item.ready >= end]
+        wanted = 0.0
+        for phase_name, phase in job.phases.items():
+            wanted += phase.tokens or 0.0 if phase.data_gated else 0.0
+            if late and wanted > ready * job.data.max_epochs * (1 + 1e-9):
+                yield Problem(
+                    path=f"jobs.{name}.data.releases[{late[0]}].ready",
+                    message=f"phase {phase_name} waits to the end: up to it {format_tokens(wanted)} tokens are "
+                    f"needed, and {format_tokens(ready)} unique ones are ready before the horizon, "
+                    f"{format_instant(end)}",
+                    hint="a longer horizon",
+                )
+                break
 
 
 def late_capacity(scenario: Scenario) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from colossus_sim.loading.checks.walk import (
 from colossus_sim.loading.suggest import nearest_hint
 from colossus_sim.specs.job import Job
 from colossus_sim.specs.scenario import Scenario
-from colossus_sim.units import format_instant
+from colossus_sim.units import format_instant, format_instants, format_tokens
 
 _WORK = ("tokens", "gpu_time_share", "gpu_hours", "updates")
 _ALLOWED = {
@@ -58,24 +58,24 @@ def dates_in_order(scenario: Scenario) -> Iterator[Problem]:
     for name, job in scenario.jobs.items():
         path = f"jobs.{name}"
         if job.submit < scenario.start:
+            submit, start = format_instants(job.submit, scenario.start)
             yield Problem(
                 path=f"{path}.submit",
-                message=f"{format_instant(job.submit)} is before the scenario's start "
-                f"({format_instant(scenario.start)})",
+                message=f"{submit} is before the scenario's start ({start})",
                 hint="move start back, or submit the job at the start",
             )
         if job.target is not None and job.target.date < job.submit:
+            target, submit = format_instants(job.target.date, job.submit)
             yield Problem(
                 path=f"{path}.target.date",
-                message=f"the target {format_instant(job.target.date)} is before the job is submitted "
-                f"({format_instant(job.submit)})",
+                message=f"the target {target} is before the job is submitted ({submit})",
             )
         for index, seen in enumerate(job.observed):
             if seen.latest is not None and seen.latest < seen.earliest:
+                latest, earliest = format_instants(seen.latest, seen.earliest)
                 yield Problem(
                     path=f"{path}.observed[{index}].latest",
-                    message=f"{format_instant(seen.latest)} is before earliest "
-                    f"({format_instant(seen.earliest)})",
+                    message=f"{latest} is before earliest ({earliest})",
                 )
 
 
@@ -179,24 +179,25 @@ def data_releases(scenario: Scenario) -> Iterator[Problem]:
         path = f"jobs.{name}.data.releases"
         for index, (before, after) in enumerate(pairwise(releases), start=1):
             if after.ready <= before.ready:
+                own, last = format_instants(after.ready, before.ready)
                 yield Problem(
                     path=f"{path}[{index}].ready",
-                    message=f"{format_instant(after.ready)} is not after the release before it "
-                    f"({format_instant(before.ready)})",
+                    message=f"{own} is not after the release before it ({last})",
                     hint="list the releases in order of date",
                 )
             if after.tokens < before.tokens:
                 yield Problem(
                     path=f"{path}[{index}].tokens",
-                    message=f"{after.tokens:g} is less than the release before it ({before.tokens:g})",
+                    message=f"{format_tokens(after.tokens)} is less than the release before it "
+                    f"({format_tokens(before.tokens)})",
                     hint="tokens are cumulative: all that are ready from then on",
                 )
         wanted = sum(p.tokens or 0.0 for p in job.phases.values() if p.data_gated)
         if releases and wanted > releases[-1].tokens * job.data.max_epochs * (1 + 1e-9):
             yield Problem(
                 path=f"{path}[{len(releases) - 1}].tokens",
-                message=f"the gated phases need {wanted:g} tokens, but only {releases[-1].tokens:g} unique "
-                f"ones times {job.data.max_epochs:g} epochs ever come",
+                message=f"the gated phases need {format_tokens(wanted)} tokens, but only "
+                f"{format_tokens(releases[-1].tokens)} unique ones times {job.data.max_epochs:g} epochs ever come",
                 hint="release more, raise max_epochs, or train on fewer tokens",
             )
 

@@ -18,7 +18,14 @@ from colossus_sim.loading.fields import quantity_of
 from colossus_sim.loading.nodes import join
 from colossus_sim.loading.suggest import nearest
 from colossus_sim.specs.scenario import Scenario
-from colossus_sim.units import BANDWIDTH, FLOP_RATE, Quantity, format_duration, format_instant
+from colossus_sim.units import (
+    BANDWIDTH,
+    FLOP_RATE,
+    Quantity,
+    format_duration,
+    format_instant,
+    format_instants,
+)
 
 _POSITIVE_QUANTITIES: tuple[Quantity, ...] = (BANDWIDTH, FLOP_RATE)
 _POSITIVE_FIELDS = frozenset(
@@ -84,10 +91,10 @@ def capacity_in_order(scenario: Scenario) -> Iterator[Problem]:
     for path, _, _, partition in partitions(scenario):
         for index, (before, after) in enumerate(pairwise(partition.capacity), start=1):
             if after.at <= before.at:
+                own, last = format_instants(after.at, before.at)
                 yield Problem(
                     path=f"{path}.capacity[{index}].at",
-                    message=f"{format_instant(after.at)} is not after the step before it "
-                    f"({format_instant(before.at)})",
+                    message=f"{own} is not after the step before it ({last})",
                     hint="list the capacity steps in order of date",
                 )
 
