@@ -40,12 +40,11 @@ def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True)
     The rows of intervals are made when first asked for: before the kernel's next run, whose arrays are the same.
     """
     end = float(state.world["now"][0])
-    source = kernel.scenario.loaded
     totals, spent = _added_up(kernel, state)
     return RunResult(
         scenario=kernel.scenario,
         seed=seed,
-        case=source.case if source is not None else "central",
+        case=kernel.scenario.case,
         end_time=end,
         events_processed=0,
         intervals=_Intervals(kernel, state, totals),
