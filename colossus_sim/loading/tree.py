@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,10 +63,10 @@ def override_texts(overrides: str | Mapping[str, Any] | Sequence[str]) -> tuple[
         return (overrides,)
     if isinstance(overrides, Mapping):
         return tuple(f"{path}={_flow(path, value)}" for path, value in overrides.items())
-    texts = tuple(overrides)
-    wrong = next((item for item in texts if not isinstance(item, str)), None)
-    if wrong is not None:
-        raise UsageError(f"an override is a text such as 'jobs.my_job.gpus=1024', got {wrong!r}")
+    texts = tuple(overrides) if isinstance(overrides, Iterable) else (overrides,)
+    wrong = [item for item in texts if not isinstance(item, str)]
+    if wrong:
+        raise UsageError(f"an override is a text such as 'jobs.my_job.gpus=1024', got {wrong[0]!r}")
     return texts
 
 

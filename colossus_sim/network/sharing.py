@@ -152,7 +152,9 @@ def contention_band(
 ) -> dict[str, dict[str, float]]:
     """Return per assumption (`MODES`) and job the step time under contention. [s]
 
-    best_case and worst_case bound what jobs can do to each other, average lies between; none is each job alone.
+    none is each job alone, worst_case the most that jobs can do to each other; average lies between best_case and
+    that. independent may lie below best_case for a job that shares a full link with lighter ones, which best_case
+    slows less than all others on the link.
     """
     band, links = {}, LinkSharing(fabric)
     for mode in MODES:

@@ -156,3 +156,10 @@ def test_only_scenarios_are_simulated() -> None:
         simulate("tiny")  # type: ignore[arg-type]
     result = simulate(load_scenario("tiny"), seed=np.int64(3))  # type: ignore[arg-type]
     assert repr(result).startswith("<Result of tiny: case central, seed 3, end 2026-")
+
+
+@pytest.mark.parametrize("wrong", [5, None, [3]])
+def test_an_override_that_is_no_text_is_refused(wrong: object) -> None:
+    """Whatever was given in its place is named."""
+    with pytest.raises(UsageError, match="an override is a text"):
+        load_scenario("tiny").with_overrides(wrong)  # type: ignore[arg-type]
