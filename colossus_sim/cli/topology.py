@@ -220,11 +220,14 @@ def _build(network: str, gpus: int | None) -> Built:
     from colossus_sim.topology.materials import bill_of_materials
 
     spec, gpu = named_topology(network)
-    problems = topology_problems(spec, gpu, gpus)
-    if problems:
-        raise ScenarioError([_placed(network, placed_problem(spec, text)) for text in problems])
+    try:
+        fabric = build_fabric(spec, gpu, gpus)
+    except ScenarioError:
+        problems = topology_problems(spec, gpu, gpus)
+        if not problems:
+            raise
+        raise ScenarioError([_placed(network, placed_problem(spec, text)) for text in problems]) from None
     parts = spec.parts or default_parts()
-    fabric = build_fabric(spec, gpu, gpus)
     nic = gpu.nic_bandwidth if spec.nic_bandwidth is None else spec.nic_bandwidth
     bill = bill_of_materials(spec, fabric, nic, parts)
     return Built(topology=spec, gpu=gpu, fabric=fabric, nic=nic, bill=bill, parts=parts.name or DEFAULT_PARTS)

@@ -35,11 +35,18 @@ class _Tier:
     """Links of one kind, and from which fabric level on traffic takes them."""
 
     def __init__(
-        self, name: str, level: int, capacity: FloatArray, pattern: Pattern, edges: Sequence[Edge] = ()
+        self,
+        name: str,
+        level: int,
+        capacity: FloatArray,
+        pattern: Pattern,
+        edges: Sequence[Edge] = (),
+        *,
+        of_groups: bool = False,
     ) -> None:
         self.name, self.level, self.capacity, self.pattern = name, level, capacity, pattern
         self.edges = tuple(edges)
-        self.of_groups = False
+        self.of_groups = of_groups
         """Whether its links are those out of each group of GPUs."""
 
     def used(self, placement: DomainRuns, gpus: int, flatness: Sequence[float]) -> FloatArray:
@@ -134,9 +141,7 @@ def _groups(fabric: Fabric, name: str, group_gpus: int, per_gpu: float, edges: S
         return occupancy(placement, gpus, group_gpus, count)
 
     capacity = np.full(count, per_gpu * group_gpus)
-    tier = _Tier(name, _level_above(fabric, group_gpus), capacity, pattern, edges)
-    tier.of_groups = True
-    return tier
+    return _Tier(name, _level_above(fabric, group_gpus), capacity, pattern, edges, of_groups=True)
 
 
 def _clos(spec: Clos, ends: Endpoints, fabric: Fabric) -> Iterator[_Tier]:

@@ -262,17 +262,17 @@ class LinkSharing:
                 capacity = _without_storage(capacity, ranks, demands, level.bandwidth, mode)
             boundary = Boundary(capacity, ranks, self._limit(level))
             if any(demand.flatness for demand in demands) and boundary.settled(mode) is None:
-                usage = np.array([self._sent(demand, index, size) for demand in demands])
+                pairs = zip(demands, rows, strict=True)
+                usage = np.array([self._sent(demand, index, row) for demand, row in pairs])
                 boundary = Boundary(capacity, usage, self._limit(level), ranks)
             found.append(boundary)
         return found
 
-    def _sent(self, demand: JobDemand, index: int, group_gpus: int) -> _Array:
-        """Return as how many ranks each group of so many GPUs sends to the others, below a level."""
-        ranks = self._occupancy(demand.placement, demand.gpus, group_gpus)
+    def _sent(self, demand: JobDemand, index: int, ranks: _Array) -> _Array:
+        """Return as how many ranks each group below a level sends to the others, given those that it holds."""
         if not demand.flatness:
             return ranks
-        key = demand.placement, demand.gpus, group_gpus, demand.flatness[index]
+        key = demand.placement, demand.gpus, index, demand.flatness[index]
         found = self._flattened.get(key)
         if found is None:
             if len(self._flattened) >= _MOST_REMEMBERED:

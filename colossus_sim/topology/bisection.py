@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 import networkx as nx
 import numpy as np
 
-from colossus_sim.topology.cables import add_cable, merge_alike
+from colossus_sim.topology.cables import joined_nodes, merge_alike
 
 MOST_SIDES, MOST_CELLS = 16, 1 << 21
 """Switches, and their sides times hosts, up to which every side of every switch is tried."""
@@ -56,10 +56,7 @@ def _twins_joined(graph: nx.Graph, hosts: Sequence[str]) -> nx.Graph:
         for node in graph:
             cabling = sorted((str(other), fields["bandwidth"]) for other, fields in graph[node].items())
             name[node] = node if node in known else first.setdefault(tuple(cabling), node)
-        joined = nx.Graph()
-        joined.add_nodes_from(dict.fromkeys(name.values()))
-        for one, two, fields in graph.edges(data=True):
-            add_cable(joined, name[one], name[two], fields["bandwidth"], fields["links"])
+        joined = joined_nodes(graph, name)
         if len(joined) == len(graph):
             return joined
         graph = joined

@@ -96,11 +96,16 @@ def merge_alike(
     for host in hosts:
         cabling = sorted((str(other), one["bandwidth"], one["links"]) for other, one in graph[host].items())
         name[host] = first.setdefault((apart.get(host), *cabling), host)
-    merged = nx.Graph()
-    merged.add_nodes_from(name.get(node, node) for node in graph)
+    return joined_nodes(graph, name), name
+
+
+def joined_nodes(graph: nx.Graph, name: Mapping[str, str]) -> nx.Graph:
+    """Return the network in which each node has become the one that it is named after, itself if it has no name."""
+    joined = nx.Graph()
+    joined.add_nodes_from(name.get(node, node) for node in graph)
     for one, two, fields in graph.edges(data=True):
-        add_cable(merged, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
-    return merged, name
+        add_cable(joined, name.get(one, one), name.get(two, two), fields["bandwidth"], fields["links"])
+    return joined
 
 
 def _rate(text: object, where: str) -> float:

@@ -96,9 +96,10 @@ class Setting:
     flop_multiplier: float
     attended: float | None = None
     """As for `resolve_sizes`."""
-    models: dict[int, StepModel] = field(default_factory=dict, compare=False, repr=False)
+    models: dict[int, StepModel] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Models of the step known so far, by number of GPUs."""
-    routes: Routes = field(default_factory=Routes, compare=False, repr=False)
+    routes: Routes = field(default_factory=Routes, init=False, compare=False, repr=False)
+    """Routes known so far."""
 
     def token_flops(self, attended: float) -> float:
         """Return the model FLOPs of training on one token of so many that attend to each other, multiplied."""
@@ -226,7 +227,7 @@ class RlWork:
         self._attended = rollout.attending_tokens(prompt_tokens=rollouts.prompt_tokens, **rollouts.length_law)
         sequences = max(1, math.ceil(self.tokens_per_unit / plan.sequence_length))
         self._plan = plan.model_copy(update={"global_batch_size": sequences})
-        self._update = replace(setting, plan=self._plan, attended=self._attended, models={})
+        self._update = replace(setting, plan=self._plan, attended=self._attended)
         self.model_flops_per_unit = self.tokens_per_unit * setting.token_flops(self._attended)
 
     def usable_gpus(self, gpus: int) -> int:

@@ -87,7 +87,7 @@ class Book:
         self._tier_numbers: dict[tuple[SaveTier, ...], int] = {(): 0}
         self._saves: dict[tuple[float, ...], tuple[int, float]] = {}
         self._bandwidths: list[Bandwidths] = []
-        self._numbers: dict[Bandwidths, int] = {}
+        self._bandwidth_numbers: dict[Bandwidths, int] = {}
         self._costs: dict[tuple[Any, ...], tuple[float, float, float]] = {}
 
     def trim(self) -> bool:
@@ -101,10 +101,10 @@ class Book:
 
     def bandwidth_number(self, bandwidths: Bandwidths) -> int:
         """Return the number that stands for these bandwidths."""
-        if bandwidths not in self._numbers:
-            self._numbers[bandwidths] = len(self._bandwidths)
+        if bandwidths not in self._bandwidth_numbers:
+            self._bandwidth_numbers[bandwidths] = len(self._bandwidths)
             self._bandwidths.append(bandwidths)
-        return self._numbers[bandwidths]
+        return self._bandwidth_numbers[bandwidths]
 
     def phase(self, number: int) -> PhaseRun:
         """Return a phase that is never played, for what it knows."""

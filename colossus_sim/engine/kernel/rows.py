@@ -26,29 +26,32 @@ from colossus_sim.records import (
 _FAILURE = EventRow(0.0, "failure", "", "", "", "", "", 0.0, "time and place not kept")
 """The kernel counts failures and keeps no event."""
 _INTEGERS = dict.fromkeys(("phase", "state"), np.int64)
+_Names = list[tuple[str, str]]
 _Totals = Mapping[tuple[str, str], PhaseTotals]
 
 
 def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True) -> RunResult:
     """Return the rows of a run, of the events only how many failures there were.
 
+    The rows of intervals are made when first asked for: before the kernel's next run, whose arrays are the same.
+
     Parameters
     ----------
     counted : bool
         Whether rows of levels and failures are made; how many failures there were says `failures`.
-
-    The rows of intervals are made when first asked for: before the kernel's next run, whose arrays are the same.
     """
     end = float(state.world["now"][0])
-    totals, spent = _added_up(kernel, state)
+    names = _phase_names(kernel)
+    jobs = list(dict.fromkeys(job for job, _ in names))
+    totals, spent = _added_up(kernel, state, names, jobs)
     return RunResult(
         scenario=kernel.scenario,
         seed=seed,
         case=kernel.scenario.case,
         end_time=end,
         events_processed=0,
-        intervals=_Intervals(kernel, state, totals),
-        gpu_time=_gpu_time_rows(kernel, state, spent, end),
+        intervals=_Intervals(kernel, state, names, totals),
+        gpu_time=_gpu_time_rows(kernel, state, jobs, spent),
         levels=_level_rows(kernel, state) if counted else (),
         events=(_FAILURE,) * failures(state) if counted else (),
         phases=phase_rows(kernel, state),
@@ -58,29 +61,29 @@ def run_result(kernel: Kernel, state: State, seed: int, *, counted: bool = True)
 class _Intervals(IntervalTable):
     """The intervals of a run of the kernel."""
 
-    def __init__(self, kernel: Kernel, state: State, totals: _Totals) -> None:
+    def __init__(self, kernel: Kernel, state: State, names: _Names, totals: _Totals) -> None:
         run = kernel.runs
 
         def make() -> TableData:
             if kernel.runs != run:
                 raise RuntimeError("the kernel has played another run since")
-            return _intervals(kernel, state)
+            return _intervals(kernel, state, names)
 
-        super().__init__(_phase_names(kernel), make)
+        super().__init__(names, make)
         self.totals = totals
 
 
-def _phase_names(kernel: Kernel) -> list[tuple[str, str]]:
+def _phase_names(kernel: Kernel) -> _Names:
     return [(phase.job_name, phase.name) for phase in kernel.book.world.phases]
 
 
-def _per_unit(kernel: Kernel) -> npt.NDArray[np.float64]:
+def _per_unit(kernel: Kernel, names: _Names) -> npt.NDArray[np.float64]:
     """Return tokens and model FLOPs of a unit of each phase (row)."""
-    models = [kernel.models[f"{job}/{phase}"] for job, phase in _phase_names(kernel)]
+    models = [kernel.models[f"{job}/{phase}"] for job, phase in names]
     return np.array([(float(one.tokens_per_unit), float(one.model_flops_per_unit)) for one in models])
 
 
-def _intervals(kernel: Kernel, state: State) -> TableData:
+def _intervals(kernel: Kernel, state: State, names: _Names) -> TableData:
     count = int(state.world["entries"][0])
     shapes = {"causes": (len(CAUSES), count)}
     made = Columns(
@@ -88,7 +91,7 @@ def _intervals(kernel: Kernel, state: State) -> TableData:
     )
     rows = fill(state.entries, count, made, _scratch())
     columns = Columns(*(column[..., :rows] for column in made))
-    tokens, flops = _per_unit(kernel).T
+    tokens, flops = _per_unit(kernel, names).T
     number, units = columns.phase, columns.units
     table = IntervalColumns(
         start=columns.start,
@@ -107,14 +110,14 @@ def _scratch() -> npt.NDArray[np.float64]:
     return np.empty((2, MOST_PARTS))
 
 
-def _added_up(kernel: Kernel, state: State) -> tuple[_Totals, npt.NDArray[np.float64]]:
+def _added_up(
+    kernel: Kernel, state: State, names: _Names, jobs: list[str]
+) -> tuple[_Totals, npt.NDArray[np.float64]]:
     """Return the totals of the phases, and the GPU-seconds of each job (second axis) on each partition (first)."""
-    names = _phase_names(kernel)
-    jobs = list(dict.fromkeys(job for job, _ in names))
     shape = len(names), len(CAUSES) + len(SUMS)
     sums = Sums(
         owners=np.array([jobs.index(job) for job, _ in names]),
-        per_unit=_per_unit(kernel),
+        per_unit=_per_unit(kernel, names),
         parts=np.empty((*shape, MOST_PARTS)),
         counts=np.zeros(shape, np.int64),
         results=np.zeros((shape[0], shape[1] + 2)),
@@ -132,14 +135,14 @@ def _added_up(kernel: Kernel, state: State) -> tuple[_Totals, npt.NDArray[np.flo
 
 
 def _gpu_time_rows(
-    kernel: Kernel, state: State, spent: npt.NDArray[np.float64], end: float
+    kernel: Kernel, state: State, jobs: list[str], spent: npt.NDArray[np.float64]
 ) -> tuple[GpuTimeRow, ...]:
     """Return the GPU-seconds per state."""
-    names = list(dict.fromkeys(job for job, _ in _phase_names(kernel)))
+    end = float(state.world["now"][0])
     rows = []
     for part, (partition, held) in enumerate(zip(kernel.book.parts, spent.tolist(), strict=True)):
         site, name = partition.pool.site, partition.pool.name
-        for job, (*seconds, drawn, entries) in zip(names, held, strict=True):
+        for job, (*seconds, drawn, entries) in zip(jobs, held, strict=True):
             if entries:
                 rows.append(GpuTimeRow(site, name, job, 0.0, end, tuple(seconds), drawn))
         booked = [0.0] * len(GPU_STATES)
